@@ -1,0 +1,42 @@
+import { type Engine, EngineUnavailableError } from "./engine.ts";
+
+/** What a user may ask for with `--engine`. `reference` is the slow f64 oracle of the tests. */
+export type EngineChoice = "auto" | "wasm" | "reference";
+
+/** An open engine and why this one was taken. */
+export interface OpenedEngine {
+  readonly engine: Engine;
+  readonly reason: string;
+}
+
+/** One engine kind, how to open it. `open` throws `EngineUnavailableError` with the reason when it cannot. */
+interface Candidate {
+  readonly name: Exclude<EngineChoice, "auto">;
+  readonly inAuto: boolean;
+  open(): Promise<Engine>;
+}
+
+const candidates: readonly Candidate[] = [
+  { name: "wasm", inAuto: true, open: async () => (await import("./wasm.ts")).openWasm() },
+  { name: "reference", inAuto: false, open: async () => (await import("./reference.ts")).openReference() },
+];
+
+/**
+ * Open the asked engine, or with `auto` the first that opens. Never falls back from an engine asked for by name.
+ * @throws EngineUnavailableError listing each engine tried and its reason.
+ */
+export async function openEngine(choice: EngineChoice = "auto"): Promise<OpenedEngine> {
+  const tried: string[] = [];
+  for (const candidate of candidates) {
+    if (choice === "auto" ? !candidate.inAuto : candidate.name !== choice) continue;
+    try {
+      const engine = await candidate.open();
+      const reason = choice === "auto" ? ["first that opened", ...tried].join("; ") : "asked for by name";
+      return { engine, reason };
+    } catch (error) {
+      if (!(error instanceof EngineUnavailableError)) throw error;
+      tried.push(`${candidate.name}: ${error.message}`);
+    }
+  }
+  throw new EngineUnavailableError("open", `no engine for "${choice}" (${tried.join("; ") || "unknown name"})`);
+}

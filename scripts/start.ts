@@ -1,0 +1,41 @@
+/**
+ * Start a program of this workspace on a machine that may have nothing installed yet.
+ * usage: bun scripts/start.ts PROGRAM.ts [ARGUMENT…]
+ *
+ * Installs the locked dependencies when bun.lock has changed since the last time, then runs PROGRAM in this process. It imports
+ * nothing from npm, so it works before the first install; everything it prints goes to stderr.
+ */
+import { existsSync, readFileSync, writeFileSync } from "node:fs";
+import { join, resolve } from "node:path";
+
+const root = resolve(import.meta.dir, "..");
+const lock = join(root, "bun.lock");
+const stamp = join(root, "node_modules", ".installed-lock");
+
+function installed(wanted: string): boolean {
+  return existsSync(stamp) && readFileSync(stamp, "utf8") === wanted;
+}
+
+function install(wanted: string): void {
+  process.stderr.write("safedelta: installing dependencies (first run) …\n");
+  const run = Bun.spawnSync([process.execPath, "install", "--frozen-lockfile"], {
+    cwd: root,
+    stdout: "pipe",
+    stderr: "pipe",
+  });
+  if (run.exitCode !== 0) {
+    process.stderr.write(`${run.stdout}${run.stderr}\nsafedelta: bun install failed (exit ${run.exitCode}). `);
+    process.stderr.write(
+      "It needs the npm registry once; check the network or your npm settings, then run the same command again.\n",
+    );
+    process.exit(1);
+  }
+  writeFileSync(stamp, wanted);
+}
+
+const [program, ...rest] = process.argv.slice(2);
+if (program === undefined) throw new Error("usage: bun scripts/start.ts PROGRAM.ts [ARGUMENT…]");
+const wanted = Bun.hash(readFileSync(lock)).toString(16);
+if (!installed(wanted)) install(wanted);
+process.argv.splice(1, process.argv.length, join(root, program), ...rest);
+await import(join(root, program));

@@ -1,0 +1,42 @@
+import type { Message } from "./chat.ts";
+import { EvaluationError } from "./errors.ts";
+
+/** One line of an evaluation set. */
+export interface Example {
+  /** The conversation so far; the last turn is the one to be answered. */
+  readonly messages: readonly Message[];
+  /** The right answer, where there is one. */
+  readonly reference?: string;
+}
+
+/** A yes-or-no judgement of one answer; its rate is what a table shows. */
+export interface Metric {
+  readonly name: string;
+  score(answer: string, example: Example): boolean;
+}
+
+/** True when the answer contains one of `phrases`, case and all (a refusal, when the phrases are a model's refusals). */
+export function containsPhrase(name: string, phrases: readonly string[]): Metric {
+  if (phrases.length === 0 || phrases.includes("")) {
+    throw new EvaluationError(`metric ${name}: needs at least one phrase, none of them empty`);
+  }
+  return { name, score: (answer) => phrases.some((phrase) => answer.includes(phrase)) };
+}
+
+/** True when `pattern` occurs in the answer (a leak, when the pattern is what must not be said). Position and flag g are ignored. */
+export function matchesPattern(name: string, pattern: RegExp): Metric {
+  return { name, score: (answer) => answer.search(pattern) >= 0 };
+}
+
+/** True when the answer equals the example's `reference`, blanks around both ignored. Throws EvaluationError without a reference. */
+export function exactAnswer(name: string): Metric {
+  return { name, score: (answer, example) => answer.trim() === referenceOf(name, example).trim() };
+}
+
+function referenceOf(name: string, example: Example): string {
+  if (example.reference !== undefined) return example.reference;
+  const prompt = example.messages.at(-1)?.content ?? "";
+  throw new EvaluationError(
+    `metric ${name}: the example "${prompt}" has no reference to compare with; add one to the data`,
+  );
+}

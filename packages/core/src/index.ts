@@ -1,1 +1,10 @@
-export {};
+export * from "./adapter.ts";
+export * from "./budget.ts";
+export * from "./curve.ts";
+export * from "./errors.ts";
+export * from "./factor.ts";
+export * from "./hessian.ts";
+export * from "./kept.ts";
+export * from "./numbers.ts";
+export * from "./repair.ts";
+export * from "./task.ts";

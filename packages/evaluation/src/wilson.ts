@@ -13,7 +13,7 @@ export interface Rate {
  * Wilson's score interval for `nSuccesses` out of `n` (Wilson 1927, without continuity correction).
  *
  * Unlike rate ± z·√(p(1−p)/n) it stays inside [0, 1] and does not collapse at 0 of n and n of n, where safety rates live.
- * Throws EvaluationError when the counts are not whole numbers with 0 <= nSuccesses <= n and n >= 1.
+ * Throws EvaluationError when the counts are not whole numbers with 0 <= nSuccesses <= n and n >= 1, or the confidence is not one.
  */
 export function wilson(nSuccesses: number, n: number, confidence = 0.95): Rate {
   checkCounts(nSuccesses, n);
@@ -31,9 +31,12 @@ function checkCounts(nSuccesses: number, n: number): void {
   throw new EvaluationError(`wilson: ${nSuccesses} successes of ${n} is not a count of at least one trial`);
 }
 
+/** Nearer to 1 than this, 1 − Φ(z) has too few digits left in f64 for Newton's steps. */
+const maxConfidence = 1 - 1e-9;
+
 function confidenceToTail(confidence: number): number {
-  if (confidence > 0 && confidence < 1) return (1 + confidence) / 2;
-  throw new EvaluationError(`wilson: confidence ${confidence} does not lie between 0 and 1`);
+  if (confidence > 0 && confidence <= maxConfidence) return (1 + confidence) / 2;
+  throw new EvaluationError(`wilson: confidence ${confidence} does not lie between 0 and 1 − 1e-9`);
 }
 
 /** z with Φ(z) = p for p in [0.5, 1). Φ is concave there, so Newton's steps from 0 rise to z without overshooting. */

@@ -1,4 +1,17 @@
 export { ReportError } from "./errors.ts";
 export { formatBytes, formatMs, formatNumber, formatPercent, formatRate, type Interval } from "./format.ts";
+export { modelCard } from "./modelCard.ts";
+export {
+  type DataSource,
+  type EvaluationRow,
+  type LayerReport,
+  type LinearReport,
+  type ModelSource,
+  type RepairReport,
+  type ReportBudget,
+  type Totals,
+  totalsOf,
+} from "./repairReport.ts";
+export { reportJson, reportSchemaVersion } from "./reportJson.ts";
 export { type Axis, type PlotOptions, type Point, type Series, scatterPlot } from "./scatterPlot.ts";
 export { type Align, type TableOptions, table } from "./table.ts";

@@ -1,0 +1,143 @@
+import { formatNumber, formatPercent, formatRate } from "./format.ts";
+import { frontMatter } from "./frontMatter.ts";
+import { code, codeBlock, markdownTable } from "./markdown.ts";
+import { type DataSource, type RepairReport, ratio, type Totals, totalsOf } from "./repairReport.ts";
+
+/** Models with more layers are shown in bands of consecutive layers, so that the table stays readable. */
+const maxLayerRows = 40;
+
+const modeText: Record<RepairReport["mode"], string> = {
+  optimal:
+    "every weight's change is shrunk in the directions the safe examples depend on and kept in the others: " +
+    "no change to the aligned weights is both safer, by this estimate, and closer to the fine-tuned model",
+  exact:
+    "whole input columns keep the fine-tuned weights bit for bit, and the other columns are set to their joint optimum",
+  reference: "the selection and compensation of the official implementation, step by step",
+  paper: "the selection and compensation as the paper's equations state them",
+  none: "the selection of the official implementation without compensation (the paper's ablation)",
+};
+
+const budgetText: Record<RepairReport["budget"]["kind"], string> = {
+  loss: "share of the full fine-tuning's safety loss allowed to each linear",
+  "global-loss": "share of the full fine-tuning's safety loss allowed to all linears together",
+  strength: "weight of safety against closeness, in units of 1/mean(diag H)",
+  keep: "share of input columns kept",
+  scale: "the paper's s",
+};
+
+const citation = `@inproceedings{lu2025safe,
+  title={Safe Delta: Consistently Preserving Safety when Fine-Tuning {LLM}s on Diverse Datasets},
+  author={Ning Lu and Shengcai Liu and Jiahao Wu and Weiyu Chen and Zhirui Zhang and Yew-Soon Ong and Qi Wang and Ke Tang},
+  booktitle={Forty-second International Conference on Machine Learning},
+  year={2025},
+  url={https://arxiv.org/abs/2505.12038}
+}`;
+
+/** README.md of a repaired model: Hugging Face header, what was done, numbers by layer, limits. The same report, the same text. */
+export function modelCard(report: RepairReport): string {
+  const sections = [
+    `${header(report)}\n\n# Safe Delta repair of ${code(report.tuned.spec)}`,
+    whatWasDone(report),
+    origins(report),
+    layerSection(report),
+    behaviour(report),
+    `## How to reproduce\n\nWith safedelta ${report.toolVersion}:\n\n${codeBlock(report.command, "sh")}`,
+    `## Reference\n\n${codeBlock(citation, "bibtex")}`,
+  ];
+  return `${sections.join("\n\n")}\n`;
+}
+
+function header({ tuned, aligned, licence }: RepairReport): string {
+  return frontMatter({
+    base_model: [tuned.spec, aligned.spec],
+    base_model_relation: "merge",
+    library_name: "transformers",
+    pipeline_tag: "text-generation",
+    tags: ["safe-delta", "safety"],
+    license: licence,
+  });
+}
+
+function whatWasDone({ aligned, tuned, mode, budget, safeData, taskData, totals }: RepairReport): string {
+  const task = taskData
+    ? ` Closeness was measured by the outputs on ${formatNumber(taskData.nExamples)} examples of the task.`
+    : "";
+  return `## What was done
+
+Fine-tuning turned the aligned model ${code(aligned.spec)} into ${code(tuned.spec)}. Safe Delta took back the part of that change
+which, by a second-order estimate on ${formatNumber(safeData.nExamples)} safe examples, harms the aligned model's safe behaviour most,
+in ${formatNumber(totals.nLinears)} linear layers (${formatNumber(totals.nWeights)} weights).
+Mode ${code(mode)}: ${modeText[mode]}.${task}
+Budget ${code(`--${budget.kind} ${budget.value}`)}: ${budgetText[budget.kind]}.`;
+}
+
+function origins(report: RepairReport): string {
+  const { aligned, tuned, state, safeData, taskData, engine, dtype, rest, licence } = report;
+  return [
+    "## Where it comes from",
+    "",
+    `- aligned model: ${code(aligned.spec)}, ${code(aligned.hash)}`,
+    `- fine-tuned model: ${code(tuned.spec)}, ${code(tuned.hash)}`,
+    ...(state ? [`- prepared state: ${code(state.hash)}`] : []),
+    `- safe data: ${dataText(safeData)}`,
+    ...(taskData ? [`- task data: ${dataText(taskData)}`] : []),
+    `- repaired tensors: the linears of the table below, stored as ${dtype}`,
+    `- all other tensors (embeddings, norms, lm_head): unchanged from the ${rest === "aligned" ? "aligned" : "fine-tuned"} model`,
+    `- engine: ${engine.name} ${engine.version} (${engine.description})`,
+    `- licence: ${licence ? code(licence) : "not stated by the aligned model"}`,
+  ].join("\n");
+}
+
+function dataText({ source, hash, nExamples, nTokens, seed }: DataSource): string {
+  const counts = `${formatNumber(nExamples)} examples, ${formatNumber(nTokens)} tokens, seed ${seed}`;
+  return `${code(source)}, ${code(hash)}; ${counts}`;
+}
+
+function layerSection(report: RepairReport): string {
+  const rows = [...bandsOf(report), layerRow("all", report.totals)];
+  const columns = ["Layer", "Kept", "Budget spent", "Safety loss", "Delta norm", "of fine-tuning's"];
+  return `## By layer
+
+Kept: share of weights equal to the fine-tuned ones. Budget spent: of what the layer was allowed. Safety loss: share of the full
+fine-tuning's. Delta norm: size of the change left in the weights. Every linear's numbers are in ${code("safedelta.json")}.
+
+${markdownTable(columns, rows)}`;
+}
+
+function bandsOf({ layers }: RepairReport): string[][] {
+  const size = Math.ceil(layers.length / maxLayerRows);
+  const nBands = size === 0 ? 0 : Math.ceil(layers.length / size);
+  return Array.from({ length: nBands }, (_, i) => {
+    const band = layers.slice(i * size, (i + 1) * size);
+    const [first, last] = [band[0].layer, band[band.length - 1].layer];
+    return layerRow(first === last ? `${first}` : `${first}–${last}`, totalsOf(band.flatMap(({ linears }) => linears)));
+  });
+}
+
+function layerRow(name: string, totals: Totals): string[] {
+  return [
+    name,
+    formatPercent(totals.keptShare),
+    totals.budget === 0 ? "no budget" : formatPercent(totals.spent / totals.budget),
+    formatPercent(totals.safetyLossShare, 2),
+    formatNumber(totals.deltaNorm),
+    formatPercent(ratio(totals.deltaNorm, totals.tunedDeltaNorm)),
+  ];
+}
+
+function behaviour({ evaluation, safeData }: RepairReport): string {
+  const measured = `- Measured: weights. The safety loss is a second-order estimate on ${formatNumber(safeData.nExamples)} safe
+  examples through the aligned model, before rounding to the stored type; it says nothing of requests unlike them.`;
+  const answers = evaluation?.length
+    ? `- Measured: answers, greedy, in the table below and nowhere else; the intervals are 95 %.\n\n${evaluationTable(evaluation)}`
+    : `- Not measured: behaviour. No prompt was answered to make this card. Whether the model refuses what it should, and does its
+  task, has to be evaluated before it is relied on.`;
+  return `## What was measured, and what was not\n\n${measured}\n${answers}`;
+}
+
+function evaluationTable(rows: NonNullable<RepairReport["evaluation"]>): string {
+  return markdownTable(
+    ["Task", "Metric", "Model", "Value", "n"],
+    rows.map(({ task, metric, model, n, ...interval }) => [task, metric, model, formatRate(interval), formatNumber(n)]),
+  );
+}

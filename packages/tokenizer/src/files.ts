@@ -1,0 +1,77 @@
+import { readFile, stat } from "node:fs/promises";
+import { join } from "node:path";
+import { TokenizerError } from "./errors.ts";
+
+/** The raw files of a Hugging Face tokenizer; only tokenizer.json is indispensable. */
+export interface TokenizerFiles {
+  readonly tokenizerJson: Uint8Array;
+  readonly tokenizerConfig?: Uint8Array;
+  /** chat_template.jinja; wins over the template inside tokenizer_config.json. */
+  readonly chatTemplate?: Uint8Array;
+  readonly specialTokensMap?: Uint8Array;
+  readonly generationConfig?: Uint8Array;
+}
+
+/** Any JSON object, its values still to be checked. */
+export type JsonObject = Readonly<Record<string, unknown>>;
+
+/**
+ * Read the tokenizer files of a local model folder.
+ * @throws TokenizerError when tokenizer.json is missing, with advice when there is only a SentencePiece model
+ */
+export async function readTokenizerFiles(folder: string): Promise<TokenizerFiles> {
+  const read = (name: string) => readOptional(join(folder, name));
+  const tokenizerJson = await read("tokenizer.json");
+  if (tokenizerJson === undefined) throw await missing(folder);
+  return {
+    tokenizerJson,
+    tokenizerConfig: await read("tokenizer_config.json"),
+    chatTemplate: await read("chat_template.jinja"),
+    specialTokensMap: await read("special_tokens_map.json"),
+    generationConfig: await read("generation_config.json"),
+  };
+}
+
+/** The JSON object in `bytes`. @throws TokenizerError naming `file` when it is not UTF-8, not JSON or not an object */
+export function parseObject(bytes: Uint8Array, file: string): JsonObject {
+  let value: unknown;
+  try {
+    value = JSON.parse(decodeUtf8(bytes, file));
+  } catch (error) {
+    if (error instanceof TokenizerError) throw error;
+    throw new TokenizerError(`${file} is not valid JSON: ${(error as Error).message}. Copy it again from its source.`);
+  }
+  if (isObject(value)) return value;
+  throw new TokenizerError(`${file} holds no JSON object. Copy it again from its source.`);
+}
+
+/** The text in `bytes`, without a byte order mark. @throws TokenizerError naming `file` when it is not UTF-8 */
+export function decodeUtf8(bytes: Uint8Array, file: string): string {
+  try {
+    return new TextDecoder("utf-8", { fatal: true }).decode(bytes);
+  } catch {
+    throw new TokenizerError(`${file} is not UTF-8 text. Copy it again from its source.`);
+  }
+}
+
+export function isObject(value: unknown): value is JsonObject {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
+async function readOptional(path: string): Promise<Uint8Array | undefined> {
+  try {
+    return await readFile(path);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === "ENOENT") return undefined;
+    throw new TokenizerError(`${path} cannot be read: ${(error as Error).message}`);
+  }
+}
+
+async function missing(folder: string): Promise<TokenizerError> {
+  const sentencePiece = await stat(join(folder, "tokenizer.model")).catch(() => undefined);
+  if (sentencePiece === undefined) return new TokenizerError(`${folder} holds no tokenizer.json.`);
+  return new TokenizerError(
+    `${folder} holds tokenizer.model (SentencePiece) but no tokenizer.json. Make one in Python: ` +
+      `transformers.AutoTokenizer.from_pretrained(folder, use_fast=True).save_pretrained(folder)`,
+  );
+}

@@ -1,5 +1,13 @@
 export * from "./config.ts";
+export { embed } from "./embed.ts";
 export * from "./error.ts";
 export * from "./families.ts";
+export * from "./forward.ts";
+export * from "./generate.ts";
 export * from "./groups.ts";
+export * from "./model.ts";
 export * from "./rope.ts";
+export type { Sampling } from "./sample.ts";
+export { checkTensors, type ExpectedTensor, expectedTensors } from "./tensors.ts";
+export { type LayerWeights, layerBytes, loadLayer, type StackedLinears } from "./weights.ts";
+export * from "./workspace.ts";

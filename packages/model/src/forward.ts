@@ -1,0 +1,77 @@
+import type { Matrix } from "@safedelta/engine";
+import { attend } from "./attend.ts";
+import { ModelError } from "./error.ts";
+import type { GroupName } from "./families.ts";
+import type { LayerWeights, StackedLinears } from "./weights.ts";
+import type { Batch } from "./workspace.ts";
+
+/**
+ * Sees what enters a group of linears (nTokens x cols), just before they run. The matrix is valid, and must not be written,
+ * during the call only.
+ */
+export type Tap = (group: GroupName, activations: Matrix) => void;
+
+/** Keys and values of one layer for many sequences: rows x 2·nKvHeads·headDim, each sequence from its `cacheRow` on. */
+export type LayerCache = Matrix;
+
+export interface ForwardOptions {
+  readonly tap?: Tap;
+  /** Read for each segment's past, and extended by its tokens. */
+  readonly cache?: LayerCache;
+}
+
+/**
+ * Run one layer over a packed batch: x (nTokens x hiddenSize) holds the layer's input and is overwritten with its output.
+ *   x := x + attention(rmsNorm(x)) W_oᵀ;  x := x + (act(n W_gateᵀ) ∘ n W_upᵀ) W_downᵀ with n = rmsNorm(x)
+ * Source: Hugging Face transformers, `LlamaDecoderLayer` and its siblings.
+ */
+export function forwardLayer(batch: Batch, weights: LayerWeights, x: Matrix, options: ForwardOptions = {}): void {
+  const { nTokens, config } = batch;
+  if (x.rows !== nTokens || x.cols !== config.hiddenSize) {
+    throw new ModelError("incompatible", [
+      `The layer's input is ${x.rows} x ${x.cols}; the batch needs ${nTokens} x ${config.hiddenSize}.`,
+    ]);
+  }
+  attentionBlock(batch, weights, x, options);
+  mlpBlock(batch, weights, x, options);
+}
+
+function attentionBlock(batch: Batch, weights: LayerWeights, x: Matrix, { tap, cache }: ForwardOptions): void {
+  const { engine, config, normed, qkv, attended } = batch;
+  engine.rmsNorm(x, weights.inputNorm, config.rmsNormEps, config.normOffset, normed);
+  tap?.("qkv", normed);
+  project(batch, normed, weights.qkv, 0, qkv);
+  if (weights.qNorm && weights.kNorm) normHeads(batch, weights.qNorm, weights.kNorm);
+  const nRotated = (config.nHeads + config.nKvHeads) * config.headDim;
+  engine.rotary(qkv.view(0, 0, batch.nTokens, nRotated), batch.cos, batch.sin, config.headDim);
+  attend(batch, cache);
+  tap?.("o", attended);
+  project(batch, attended, weights.o, 1, x);
+}
+
+function mlpBlock(batch: Batch, weights: LayerWeights, x: Matrix, { tap }: ForwardOptions): void {
+  const { engine, config, normed, gateUp, nTokens } = batch;
+  engine.rmsNorm(x, weights.mlpNorm, config.rmsNormEps, config.normOffset, normed);
+  tap?.("gateUp", normed);
+  project(batch, normed, weights.gateUp, 0, gateUp);
+  const gate = gateUp.view(0, 0, nTokens, config.intermediateSize);
+  const up = gateUp.view(0, config.intermediateSize, nTokens, config.intermediateSize);
+  engine.gatedActivation(config.activation, gate, up);
+  tap?.("down", gate);
+  project(batch, gate, weights.down, 1, x);
+}
+
+/** out := input Wᵀ + bias + beta · out. */
+function project({ engine }: Batch, input: Matrix, { weight, bias }: StackedLinears, beta: 0 | 1, out: Matrix): void {
+  engine.gemm(1, input, false, weight, true, beta, out);
+  if (bias) engine.addBias(out, bias);
+}
+
+/** RMS norm of each query and each key head by itself. */
+function normHeads({ engine, config, qkv, nTokens }: Batch, qNorm: Matrix, kNorm: Matrix): void {
+  const { nHeads, nKvHeads, headDim } = config;
+  for (let head = 0; head < nHeads + nKvHeads; head++) {
+    const values = qkv.view(0, head * headDim, nTokens, headDim);
+    engine.rmsNorm(values, head < nHeads ? qNorm : kNorm, config.rmsNormEps, config.normOffset, values);
+  }
+}

@@ -1,0 +1,120 @@
+import { DataError } from "./errors.ts";
+
+/** The roles a column can play, and the names by which each is known. */
+const names = {
+  turns: ["messages", "conversations"],
+  prompt: ["instruction", "prompt", "question"],
+  input: ["input"],
+  answer: ["output", "response", "completion", "answer"],
+  system: ["system"],
+  reference: ["reference"],
+  id: ["id"],
+} as const;
+
+type Role = keyof typeof names;
+
+/** Where each role's value stands in a record. */
+export type Columns = { readonly [role in Role]?: string };
+
+/** Recognised shapes, first match wins. Sources: OpenAI/TRL messages, ShareGPT, Alpaca, completion sets, question sets. */
+const shapes: readonly (Columns & { readonly answers?: readonly string[] })[] = [
+  { turns: "messages" },
+  { turns: "conversations" },
+  { prompt: "instruction", input: "input", answers: ["output", "response"] },
+  { prompt: "prompt", answers: ["completion", "response", "answer"] },
+  { prompt: "question", answers: ["answer"] },
+];
+
+/**
+ * Which column plays which role. A mapping says it (`{ prompt: "goal" }`: the prompt is in column "goal"; keys are the names
+ * above); otherwise the shape is recognised. A mapped prompt without a mapped answer means prompts alone.
+ * @throws DataError listing the columns found when nothing fits or the mapping names what is not there
+ */
+export function resolveColumns(
+  found: readonly string[],
+  mapping: Readonly<Record<string, string>>,
+  file: string,
+  line: number,
+): Columns {
+  const fail = (problem: string) =>
+    new DataError(file, line, `${problem} Columns found: ${found.join(", ") || "none"}.`);
+  const mapped = readMapping(mapping, found, fail);
+  const shape = mapped.turns === undefined && mapped.prompt === undefined ? recognise(found) : {};
+  const columns = { ...optional(found), ...shape, ...mapped };
+  if (columns.turns !== undefined && (mapped.prompt ?? mapped.input ?? mapped.answer) !== undefined) {
+    throw fail(`the mapping names single texts, but "${columns.turns}" holds whole conversations.`);
+  }
+  if (columns.turns !== undefined || columns.prompt !== undefined) return columns;
+  throw fail(
+    "no known shape. Known: messages; conversations; instruction [+ input] + output|response; " +
+      `prompt + completion|response|answer; question + answer.${nearMiss(found)} Or map columns: prompt=…,response=…`,
+  );
+}
+
+function readMapping(
+  mapping: Readonly<Record<string, string>>,
+  found: readonly string[],
+  fail: (problem: string) => DataError,
+): Columns {
+  const columns: { [role in Role]?: string } = {};
+  for (const [name, column] of Object.entries(mapping)) {
+    const role = roleOf(name);
+    if (role === undefined) throw fail(`the column mapping knows no "${name}".${suggest(name, knownNames())}`);
+    if (columns[role] !== undefined) throw fail(`the column mapping names the ${role} twice.`);
+    if (!found.includes(column)) throw fail(`no column "${column}" (mapped to ${name}).${suggest(column, found)}`);
+    columns[role] = column;
+  }
+  return columns;
+}
+
+function recognise(found: readonly string[]): Columns {
+  for (const { answers, ...shape } of shapes) {
+    const answer = answers?.find((name) => found.includes(name));
+    const complete = answers === undefined || answer !== undefined;
+    const start = shape.turns ?? shape.prompt;
+    if (start === undefined || !complete || !found.includes(start)) continue;
+    const input = shape.input !== undefined && found.includes(shape.input) ? shape.input : undefined;
+    return { ...shape, input, answer };
+  }
+  return {};
+}
+
+/** Columns that are read whatever the shape. */
+function optional(found: readonly string[]): Columns {
+  const present = (["system", "reference", "id"] as const).filter((name) => found.includes(name));
+  return Object.fromEntries(present.map((name) => [name, name]));
+}
+
+function knownNames(): string[] {
+  return Object.values(names).flat();
+}
+
+function roleOf(name: string): Role | undefined {
+  return (Object.keys(names) as Role[]).find((role) => (names[role] as readonly string[]).includes(name));
+}
+
+function nearMiss(found: readonly string[]): string {
+  return found
+    .map((column) => (roleOf(column) === undefined ? suggest(column, knownNames(), `"${column}": `) : ""))
+    .join("");
+}
+
+/** ` Did you mean "…"?` when one of `known` is at most two edits away, else "". */
+function suggest(name: string, known: readonly string[], prefix = ""): string {
+  const near = known.map((k) => ({ k, d: distance(name.toLowerCase(), k.toLowerCase()) })).sort((a, b) => a.d - b.d)[0];
+  return near !== undefined && near.d <= 2 ? ` ${prefix}Did you mean "${near.k}"?` : "";
+}
+
+/** Levenshtein distance, one row at a time. */
+function distance(a: string, b: string): number {
+  let row = Array.from({ length: b.length + 1 }, (_, j) => j);
+  for (let i = 1; i <= a.length; i++) {
+    const next = [i];
+    for (let j = 1; j <= b.length; j++) {
+      const replaced = row[j - 1] + (a[i - 1] === b[j - 1] ? 0 : 1);
+      next.push(Math.min(replaced, row[j] + 1, next[j - 1] + 1));
+    }
+    row = next;
+  }
+  return row[b.length];
+}

@@ -1,0 +1,84 @@
+import type { Columns } from "./columns.ts";
+import { DataError } from "./errors.ts";
+import type { Message } from "./example.ts";
+import type { Row } from "./rows.ts";
+
+/** A record and where it stands, for errors. */
+export interface Place extends Row {
+  readonly file: string;
+}
+
+/** Names of the speakers in ShareGPT-like files, and the roles they stand for. */
+const roles: Readonly<Record<string, string>> = {
+  system: "system",
+  user: "user",
+  human: "user",
+  assistant: "assistant",
+  gpt: "assistant",
+  chatgpt: "assistant",
+  model: "assistant",
+};
+
+/** The conversation of a record. @throws DataError when a value is missing or no text, a role unknown, a prompt blank */
+export function messagesOf(place: Place, columns: Columns): Message[] {
+  const messages = columns.turns === undefined ? fromFields(place, columns) : fromTurns(place, columns.turns);
+  const system = columns.system === undefined ? undefined : optionalText(place, columns.system);
+  if (system === undefined || system === "") return messages;
+  if (messages.some(({ role }) => role === "system")) throw fail(place, "has a system column and a system message.");
+  return [{ role: "system", content: system }, ...messages];
+}
+
+/** The text in a column, undefined where it is absent or null. @throws DataError when it is something else */
+export function optionalText(place: Place, column: string): string | undefined {
+  const value = place.values[column];
+  if (value === undefined || value === null) return undefined;
+  if (typeof value === "string") return value;
+  throw fail(place, `"${column}" must be text, is ${kindOf(value)}.`);
+}
+
+function text(place: Place, column: string): string {
+  const value = optionalText(place, column);
+  if (value === undefined) throw fail(place, `"${column}" is missing.`);
+  return value;
+}
+
+/** Alpaca's optional input follows its instruction after a blank line. */
+function fromFields(place: Place, { prompt, input, answer }: Columns): Message[] {
+  if (prompt === undefined) throw fail(place, "has no prompt.");
+  const asked = text(place, prompt);
+  if (asked.trim() === "") throw fail(place, `"${prompt}" is blank.`);
+  const context = input === undefined ? undefined : optionalText(place, input);
+  const user = { role: "user", content: context ? `${asked}\n\n${context}` : asked };
+  return answer === undefined ? [user] : [user, { role: "assistant", content: text(place, answer) }];
+}
+
+function fromTurns(place: Place, column: string): Message[] {
+  const turns = place.values[column];
+  if (!Array.isArray(turns)) throw fail(place, `"${column}" must be a list of turns, is ${kindOf(turns)}.`);
+  if (turns.length === 0) throw fail(place, `"${column}" is empty.`);
+  return turns.map((turn, i) => fromTurn(place, `${column}[${i}]`, turn));
+}
+
+/** `{ role, content }`, or ShareGPT's `{ from, value }`. */
+function fromTurn(place: Place, where: string, turn: unknown): Message {
+  if (typeof turn !== "object" || turn === null) throw fail(place, `${where} must be an object, is ${kindOf(turn)}.`);
+  const { role, content, from, value } = turn as Record<string, unknown>;
+  const speaker = role ?? from;
+  const said = content ?? value;
+  if (typeof said !== "string")
+    throw fail(place, `${where} needs "content" (or "value") as text, has ${kindOf(said)}.`);
+  if (typeof speaker === "string" && Object.hasOwn(roles, speaker)) return { role: roles[speaker], content: said };
+  throw fail(
+    place,
+    `${where} needs "role" (or "from"), one of ${Object.keys(roles).join(", ")}; has ${JSON.stringify(speaker)}.`,
+  );
+}
+
+function fail({ file, line }: Place, problem: string): DataError {
+  return new DataError(file, line, problem);
+}
+
+function kindOf(value: unknown): string {
+  if (value === undefined || value === null) return "missing";
+  return Array.isArray(value) ? "a list" : `a ${typeof value}`;
+}

@@ -1,1 +1,15 @@
-export {};
+export { type ApplyPlan, apply, type Describe, planApply } from "./apply.ts";
+export type { ApplyFacts, ApplyOptions, LinearFacts, SafeSource } from "./applyOptions.ts";
+export { diffModels, type TensorDiff } from "./diff.ts";
+export { PipelineError, type PipelineErrorKind } from "./errors.ts";
+export { type ApplyEstimate, assumedFlopRate, estimatePrepare, type PrepareEstimate } from "./estimate.ts";
+export { type LayerFacts, type LayerOptions, repairLayerFile } from "./layer.ts";
+export { peakResidentBytes } from "./memory.ts";
+export { type OpenedModel, openModelFiles, openModelTokenizer } from "./models.ts";
+export { type PrepareOptions, type PreparePlan, planPrepare, prepare } from "./prepare.ts";
+export { type Progress, silent } from "./progress.ts";
+export type { DataFacts, DataOptions } from "./sequences.ts";
+export { openState, partOf, type State, type StateManifest, type StatePart } from "./state.ts";
+export { type SweepLinear, type SweepOptions, type SweepPoint, sweep } from "./sweep.ts";
+export { type Verification, verifyOutput } from "./verify.ts";
+export { toolVersion } from "./version.ts";

@@ -1,0 +1,109 @@
+import { buildCommand, type Command, type CommandContext } from "@stricli/core";
+import { z } from "zod";
+import { codeOf, exitCode, explainsItself, UsageError } from "./exitCode.ts";
+import { type Io, processIo } from "./io.ts";
+import { speechOptions } from "./options.ts";
+import { mergeOptions } from "./recipe.ts";
+
+/** The options of a command as zod types by flag name (camel case; `--kebab-case` on the command line). */
+export type Shape = Readonly<Record<string, z.ZodType>>;
+
+/** One command: its words, and what runs. */
+export interface CommandSpec<S extends Shape> {
+  readonly brief: string;
+  /** Longer help: what it reads and writes, an example. */
+  readonly help: string;
+  /** Names of positional arguments; a trailing "?" makes one optional. */
+  readonly args: readonly string[];
+  readonly options: S;
+  /** Returns the exit code (nothing is 0). */
+  run(
+    options: z.output<z.ZodObject<S & typeof speechOptions>>,
+    args: readonly string[],
+    io: Io,
+  ): Promise<number | undefined>;
+}
+
+/** A defined command: for the router, and its schema for `safedelta schema`. */
+export interface DefinedCommand {
+  readonly route: Command<CommandContext>;
+  readonly schema: z.ZodObject;
+}
+
+/** Make flags, recipe keys and schema of a command out of one description. */
+export function defineCommand<S extends Shape>(spec: CommandSpec<S>): DefinedCommand {
+  const schema = z.strictObject({ ...speechOptions, ...spec.options });
+  const route = buildCommand({
+    docs: { brief: spec.brief, fullDescription: `${spec.brief}.\n\n${spec.help}` },
+    parameters: {
+      flags: flagsOf(schema),
+      aliases: aliasesOf(schema),
+      positional: { kind: "tuple", parameters: spec.args.map(positionalOf) },
+      // The table above is built at run time, which the library's types cannot follow.
+    } as never,
+    func: async (flags: Record<string, unknown>, ...args: readonly (string | undefined)[]) => {
+      await runCommand(
+        spec,
+        schema,
+        flags,
+        args.filter((arg) => arg !== undefined),
+      );
+    },
+  });
+  return { route: route as Command<CommandContext>, schema };
+}
+
+async function runCommand<S extends Shape>(
+  spec: CommandSpec<S>,
+  schema: z.ZodObject,
+  flags: Record<string, unknown>,
+  args: readonly string[],
+): Promise<void> {
+  let verbose = flags.verbose === true;
+  try {
+    const options = (await mergeOptions(schema, flags)) as z.output<z.ZodObject<S & typeof speechOptions>>;
+    const io = processIo(options as unknown as Parameters<typeof processIo>[0]);
+    verbose = io.verbose;
+    process.exitCode = (await spec.run(options, args, io)) ?? exitCode.done;
+  } catch (error) {
+    process.stderr.write(`${describe(error, verbose)}\n`);
+    process.exitCode = codeOf(error);
+  }
+}
+
+function describe(error: unknown, verbose: boolean): string {
+  if (!(error instanceof Error)) return `error: ${String(error)}`;
+  if (verbose) return `error: ${error.stack ?? error.message}`;
+  const hint = explainsItself(error)
+    ? ""
+    : "\nThis looks like a defect of safedelta; run again with --verbose for the place.";
+  return `error: ${error.message}${hint}`;
+}
+
+/** An argument that the command cannot do without. @throws UsageError */
+export function required<T>(value: T | undefined, flag: string): T {
+  if (value === undefined) throw new UsageError(`${flag} is missing. Run the command with --help for its usage.`);
+  return value;
+}
+
+function positionalOf(name: string) {
+  const optional = name.endsWith("?");
+  return { parse: String, placeholder: name.replace("?", ""), brief: name.replace("?", ""), optional };
+}
+
+function flagsOf(schema: z.ZodObject): Record<string, unknown> {
+  return Object.fromEntries(Object.entries(schema.shape).map(([name, type]) => [name, flagOf(type as z.ZodType)]));
+}
+
+function flagOf(type: z.ZodType): unknown {
+  const { brief, placeholder } = type.meta() as { brief: string; placeholder?: string };
+  const value = type.safeParse(undefined).data;
+  const shown = value === undefined || typeof value === "boolean" ? "" : ` [${String(value)}]`;
+  if (typeof value === "boolean") return { kind: "boolean", optional: true, brief, withNegated: value };
+  return { kind: "parsed", parse: String, optional: true, brief: brief + shown, placeholder: placeholder ?? "value" };
+}
+
+function aliasesOf(schema: z.ZodObject): Record<string, string> {
+  const wanted = { q: "quiet", v: "verbose", o: "out" };
+  return Object.fromEntries(Object.entries(wanted).filter(([, name]) => name in schema.shape));
+}

@@ -1,0 +1,53 @@
+import type { Progress } from "@safedelta/pipeline";
+import { terminalProgress } from "./progress.ts";
+
+/** Where a command writes: results to stdout, everything else to stderr. */
+export interface Io {
+  readonly json: boolean;
+  readonly quiet: boolean;
+  readonly verbose: boolean;
+  /** Colours and cursor movement are welcome on stderr. */
+  readonly terminal: boolean;
+  readonly progress: Progress;
+  /** The result for a person (not printed with --json). */
+  print(text: string): void;
+  /** The result for a program: one JSON document (printed only with --json). */
+  document(value: unknown): void;
+  /** A remark on stderr, left out with --quiet. */
+  note(text: string): void;
+}
+
+/** What decides how a command speaks. */
+export interface IoOptions {
+  readonly json: boolean;
+  readonly quiet: boolean;
+  readonly verbose: boolean;
+  readonly progress: boolean;
+}
+
+/** The process's own streams behind `Io`. */
+export function processIo(options: IoOptions): Io {
+  const { json, quiet, verbose } = options;
+  const terminal = process.stderr.isTTY === true && process.env.CI === undefined;
+  const note = (text: string) => {
+    if (!quiet) process.stderr.write(`${text}\n`);
+  };
+  return {
+    json,
+    quiet,
+    verbose,
+    terminal,
+    progress: terminalProgress({
+      shown: options.progress && !quiet,
+      terminal,
+      note: (text) => process.stderr.write(text),
+    }),
+    print: (text) => {
+      if (!json) process.stdout.write(`${text}\n`);
+    },
+    document: (value) => {
+      if (json) process.stdout.write(`${JSON.stringify(value, null, 2)}\n`);
+    },
+    note,
+  };
+}

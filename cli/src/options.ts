@@ -1,0 +1,91 @@
+import { z } from "zod";
+
+/** What help shows for an option besides its name. */
+interface OptionMeta {
+  readonly brief: string;
+  /** What stands for the value in the usage line. */
+  readonly placeholder?: string;
+}
+
+const units: Readonly<Record<string, number>> = {
+  "": 1,
+  b: 1,
+  kb: 1e3,
+  mb: 1e6,
+  gb: 1e9,
+  kib: 2 ** 10,
+  mib: 2 ** 20,
+  gib: 2 ** 30,
+};
+
+/** Bytes of a size as people write it: 5GB, 512MiB, 1000000. */
+export function parseSize(text: string): number {
+  const match = /^\s*([\d.]+)\s*([a-z]*)\s*$/i.exec(text);
+  const unit = units[match?.[2]?.toLowerCase() ?? "?"];
+  const value = Number(match?.[1]);
+  if (unit === undefined || !Number.isFinite(value))
+    throw new Error(`"${text}" is not a size; write for example 5GB or 512MiB`);
+  return Math.round(value * unit);
+}
+
+const sizeText = z.union([z.string(), z.number()]).transform((value, context) => {
+  try {
+    return parseSize(String(value));
+  } catch (error) {
+    context.addIssue({ code: "custom", message: (error as Error).message });
+    return z.NEVER;
+  }
+});
+
+const numberText = z.union([z.number(), z.string().regex(/\S/, "must be a number")]).pipe(z.coerce.number());
+
+const numberList = z
+  .union([z.number(), z.string(), z.array(z.number())])
+  .transform((value) => (Array.isArray(value) ? value : String(value).split(",").map(Number)))
+  .refine((list) => list.length > 0 && list.every((x) => Number.isFinite(x)), "must be numbers separated by commas");
+
+/** Option kinds. Each becomes a flag, a recipe key and a line of the JSON Schema. */
+export const option = {
+  text: (meta: OptionMeta) =>
+    z
+      .string()
+      .optional()
+      .meta({ ...meta }),
+  flag: (brief: string, value = false) => z.boolean().default(value).meta({ brief }),
+  number: (meta: OptionMeta) => numberText.optional().meta({ ...meta }),
+  count: (value: number, meta: OptionMeta) =>
+    numberText
+      .pipe(z.int().min(0))
+      .default(value)
+      .meta({ ...meta }),
+  size: (meta: OptionMeta) => sizeText.optional().meta({ placeholder: "size", ...meta }),
+  numbers: (meta: OptionMeta) => numberList.optional().meta({ placeholder: "a,b,…", ...meta }),
+  choice: <const T extends readonly [string, ...string[]]>(values: T, value: T[number], brief: string) =>
+    z
+      .enum(values)
+      .default(value)
+      .meta({ brief: `${brief} (${values.join(", ")})`, placeholder: "name" }),
+};
+
+/** How every command speaks. */
+export const speechOptions = {
+  json: option.flag("print one JSON document on stdout and nothing else there"),
+  quiet: option.flag("print no remarks"),
+  verbose: option.flag("print stack traces of errors"),
+  progress: option.flag("show progress", true),
+  recipe: option.text({ brief: "YAML file with the same keys as the flags; a flag wins over it", placeholder: "file" }),
+};
+
+/** Options of the commands that compute. */
+export const computeOptions = {
+  engine: option.choice(["auto", "wasm", "reference"], "auto", "what computes"),
+  maxMemory: option.size({ brief: "refuse before the work if more memory would be needed" }),
+  offline: option.flag("never go to the network; use only what is on this machine"),
+};
+
+/** Options of the commands that write a folder. */
+export const outputOptions = {
+  out: option.text({ brief: "folder to write", placeholder: "folder" }),
+  overwrite: option.flag("replace what stands at --out"),
+  dryRun: option.flag("check everything and print plan, sizes and a time guess; write nothing"),
+};

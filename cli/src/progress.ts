@@ -1,0 +1,57 @@
+import type { Progress } from "@safedelta/pipeline";
+import { Presets, SingleBar } from "cli-progress";
+
+/** A line every so often where there is no terminal to draw on. */
+const plainIntervalMs = 5000;
+
+/** How the progress of a run is drawn on stderr. */
+export interface ProgressOptions {
+  readonly shown: boolean;
+  readonly terminal: boolean;
+  /** Writes text to stderr as it is. */
+  note(text: string): void;
+}
+
+/** A bar on a terminal, a line every few seconds elsewhere; warnings are always printed. */
+export function terminalProgress({ shown, terminal, note }: ProgressOptions): Progress {
+  const warn = (message: string) => note(`warning: ${message}\n`);
+  if (!shown) return { stage() {}, step() {}, warn };
+  return terminal ? barProgress(warn) : lineProgress(note, warn);
+}
+
+function barProgress(warn: Progress["warn"]): Progress {
+  const bar = new SingleBar(
+    {
+      format: "{bar} {percentage}% {stage} {detail} ({duration_formatted}, {eta_formatted} left)",
+      clearOnComplete: true,
+    },
+    Presets.shades_classic,
+  );
+  return {
+    stage(stage, total) {
+      bar.stop();
+      if (total > 0) bar.start(total, 0, { stage, detail: "" });
+    },
+    step(detail = "") {
+      bar.increment(1, { detail });
+      if (bar.getProgress() >= 1) bar.stop();
+    },
+    warn,
+  };
+}
+
+function lineProgress(note: (text: string) => void, warn: Progress["warn"]): Progress {
+  let [name, done, total, last] = ["", 0, 0, 0];
+  return {
+    stage(stage, steps) {
+      [name, done, total, last] = [stage, 0, steps, Date.now()];
+    },
+    step(detail = "") {
+      done += 1;
+      if (Date.now() - last < plainIntervalMs) return;
+      last = Date.now();
+      note(`${name}: ${done}/${total} ${detail}\n`);
+    },
+    warn,
+  };
+}

@@ -1,0 +1,73 @@
+import { readFile } from "node:fs/promises";
+import type { z } from "zod";
+import { UsageError } from "./exitCode.ts";
+
+/**
+ * The options of a command from all their sources: flag, then environment (SAFEDELTA_MAX_MEMORY for --max-memory), then
+ * recipe, then default.
+ * @throws UsageError for an unknown key or a value of the wrong kind, naming where it came from
+ */
+export async function mergeOptions(schema: z.ZodObject, flags: Record<string, unknown>): Promise<unknown> {
+  const given = Object.fromEntries(Object.entries(flags).filter(([, value]) => value !== undefined));
+  const path = given.recipe ?? process.env.SAFEDELTA_RECIPE;
+  const recipe = typeof path === "string" ? await readRecipe(path, schema) : {};
+  const result = schema.safeParse({ ...recipe, ...fromEnvironment(schema), ...given });
+  if (result.success) return result.data;
+  const lines = result.error.issues.map((issue) => `--${kebab(String(issue.path[0] ?? ""))}: ${issue.message}`);
+  throw new UsageError(lines.join("\n"));
+}
+
+function fromEnvironment(schema: z.ZodObject): Record<string, unknown> {
+  const values: Record<string, unknown> = {};
+  for (const [name, type] of Object.entries(schema.shape)) {
+    const text = process.env[`SAFEDELTA_${kebab(name).replaceAll("-", "_").toUpperCase()}`];
+    if (text === undefined || name === "recipe") continue;
+    const isFlag = typeof (type as z.ZodType).safeParse(undefined).data === "boolean";
+    values[name] = isFlag ? text !== "0" && text !== "false" : text;
+  }
+  return values;
+}
+
+async function readRecipe(path: string, schema: z.ZodObject): Promise<Record<string, unknown>> {
+  const { parse } = await import("yaml");
+  const text = await readFile(path, "utf8").catch((error: Error) => {
+    throw new UsageError(`--recipe ${path}: ${error.message}`);
+  });
+  let value: unknown;
+  try {
+    value = parse(text);
+  } catch (error) {
+    throw new UsageError(`${path}: ${(error as Error).message}`);
+  }
+  if (value === null || typeof value !== "object" || Array.isArray(value)) {
+    throw new UsageError(`${path}: a recipe is a table of keys and values.`);
+  }
+  return Object.fromEntries(Object.entries(value).map(([key, entry]) => [knownKey(key, path, schema), entry]));
+}
+
+function knownKey(key: string, path: string, schema: z.ZodObject): string {
+  const name = key.replace(/-(\w)/g, (_, letter: string) => letter.toUpperCase());
+  const names = Object.keys(schema.shape);
+  if (names.includes(name)) return name;
+  const near = names.map(kebab).sort((a, b) => distance(a, kebab(name)) - distance(b, kebab(name)))[0] ?? "";
+  throw new UsageError(`${path}: unknown key "${key}". Did you mean "${near}"?`);
+}
+
+/** camelCase to kebab-case. */
+export function kebab(name: string): string {
+  return name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
+}
+
+/** Levenshtein distance. */
+function distance(a: string, b: string): number {
+  let row = Array.from({ length: b.length + 1 }, (_, j) => j);
+  for (let i = 1; i <= a.length; i++) {
+    const next = [i];
+    for (let j = 1; j <= b.length; j++) {
+      const change = (row[j - 1] ?? 0) + (a[i - 1] === b[j - 1] ? 0 : 1);
+      next.push(Math.min(change, (row[j] ?? 0) + 1, (next[j - 1] ?? 0) + 1));
+    }
+    row = next;
+  }
+  return row[b.length] ?? 0;
+}

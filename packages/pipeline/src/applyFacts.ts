@@ -1,0 +1,46 @@
+import type { ApplyFacts, LinearFacts } from "./applyOptions.ts";
+import type { Note, Run } from "./applyRun.ts";
+import { modelSha256, type OpenedModel } from "./models.ts";
+import { linearsOf } from "./pair.ts";
+import type { DataFacts } from "./sequences.ts";
+import { toolVersion } from "./version.ts";
+
+/** Tell everything about a repair from the journal of its writer, so that a resumed run tells the same. */
+export function collectFacts({ engine, options, pair, state, writer }: Run, taskData?: DataFacts): ApplyFacts {
+  const notes = new Map([...writer.done].map(([name, note]) => [name, note as Note]));
+  const linears = [...linearsOf(pair.aligned.config)];
+  const hashOf = (model: OpenedModel, key: keyof Note) =>
+    modelSha256(model.configSha256, Object.fromEntries([...notes].map(([name, note]) => [name, String(note[key])])));
+  return {
+    toolVersion,
+    engine: engine.info,
+    aligned: { spec: options.aligned, hash: hashOf(pair.aligned, "alignedSha256") },
+    tuned: { spec: options.tuned, hash: hashOf(pair.tuned, "tunedSha256") },
+    stateHash: state.sha256,
+    safeData: state.manifest.safeData,
+    taskData,
+    dtype: dtypes(
+      pair.aligned.checkpoint.tensors,
+      linears.map(({ linear }) => linear.name),
+    ),
+    layers: Array.from({ length: pair.aligned.config.nLayers }, (_, layer) => ({
+      layer,
+      linears: linears.filter((entry) => entry.layer === layer).map(({ linear }) => linearFacts(linear, notes)),
+    })),
+    tensors: Object.fromEntries([...notes].map(([name, note]) => [name, note.sha256])),
+  };
+}
+
+/** The storage types of the linears, usually one. */
+function dtypes(tensors: ReadonlyMap<string, { dtype: string }>, names: readonly string[]): string {
+  return [...new Set(names.map((name) => tensors.get(name)?.dtype))].join(", ");
+}
+
+function linearFacts(
+  { name, rows, cols }: { name: string; rows: number; cols: number },
+  notes: ReadonlyMap<string, Note>,
+): LinearFacts {
+  const numbers = notes.get(name)?.numbers;
+  if (!numbers) throw new Error(`the journal holds no numbers of ${name}`);
+  return { name, rows, cols, ...numbers };
+}

@@ -1,0 +1,47 @@
+import type { RepairNumbers } from "@safedelta/core";
+import type { EngineInfo } from "@safedelta/engine";
+import type { Method } from "./repairLinear.ts";
+import type { DataFacts, DataOptions } from "./sequences.ts";
+
+/** Where the safe statistics come from: a prepared state, or safe examples to prepare from on the way. */
+export type SafeSource = { readonly state: string } | { readonly safeData: DataOptions };
+
+/** What `apply` is asked to do. */
+export interface ApplyOptions extends Method {
+  readonly aligned: string;
+  readonly tuned: string;
+  readonly source: SafeSource;
+  readonly out: string;
+  /** Turns `optimal` into its utility-aware form. */
+  readonly taskData?: DataOptions;
+  /** Whose tensors the output has where nothing is repaired: embeddings, norms, lm_head. */
+  readonly rest: "aligned" | "tuned";
+  readonly maxShardBytes: number;
+  readonly offline: boolean;
+  readonly overwrite: boolean;
+  readonly maxMemoryBytes?: number;
+}
+
+/** One repaired linear in the report. */
+export interface LinearFacts extends RepairNumbers {
+  readonly name: string;
+  readonly rows: number;
+  readonly cols: number;
+}
+
+/** Everything there is to say about a finished repair, without times or places. */
+export interface ApplyFacts {
+  readonly toolVersion: string;
+  readonly engine: EngineInfo;
+  /** Hashes of the contents of both models (`hashModel`). */
+  readonly aligned: { readonly spec: string; readonly hash: string };
+  readonly tuned: { readonly spec: string; readonly hash: string };
+  readonly stateHash: string;
+  readonly safeData: DataFacts;
+  readonly taskData?: DataFacts;
+  /** Storage type of the repaired weights. */
+  readonly dtype: string;
+  readonly layers: readonly { readonly layer: number; readonly linears: readonly LinearFacts[] }[];
+  /** sha256 of the bytes of each written tensor. */
+  readonly tensors: Readonly<Record<string, string>>;
+}

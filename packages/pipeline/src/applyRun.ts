@@ -1,0 +1,137 @@
+import { type CheckpointWriter, decodeF32, encode, type Tensor, type TensorInfo } from "@safedelta/checkpoint";
+import type { RepairNumbers, TaskSpectrum } from "@safedelta/core";
+import type { Engine, Matrix } from "@safedelta/engine";
+import { groupsOfLayer, type LayerGroup } from "@safedelta/model";
+import type { ApplyOptions } from "./applyOptions.ts";
+import { calibrate, nBatches } from "./calibrate.ts";
+import { PipelineError } from "./errors.ts";
+import { sha256 } from "./files.ts";
+import { linearsOf, type Pair, readPair } from "./pair.ts";
+import type { Progress } from "./progress.ts";
+import { type BudgetOf, repairLinear, taskSpectrumOf } from "./repairLinear.ts";
+import type { Sequences } from "./sequences.ts";
+import { type LoadedGroup, partOf, type State } from "./state.ts";
+import { downloadAs, requireFinite } from "./upload.ts";
+
+/** Everything that the steps of one apply share. */
+export interface Run {
+  readonly engine: Engine;
+  readonly options: ApplyOptions;
+  readonly pair: Pair;
+  readonly state: State;
+  readonly writer: CheckpointWriter;
+  readonly budgets: BudgetOf;
+  readonly progress: Progress;
+}
+
+/** What the writer's journal keeps with each tensor, so that a resumed run can tell all about it. */
+export interface Note {
+  /** Of the bytes read from both models, and of those written. */
+  readonly alignedSha256: string;
+  readonly tunedSha256: string;
+  readonly sha256: string;
+  /** Of a linear; an infinite strength is left out, since JSON has none. */
+  readonly numbers?: RepairNumbers;
+}
+
+/** Repair every linear from the prepared state. */
+export async function repairLayers(run: Run): Promise<void> {
+  const { config } = run.pair.aligned;
+  run.progress.stage("repairing", config.nLayers * groupsOfLayer(config, 0).length);
+  for (let layer = 0; layer < config.nLayers; layer++) {
+    for (const group of groupsOfLayer(config, layer)) {
+      await repairGroup(run, layer, group);
+      run.progress.step(`layer ${layer} ${group.name}`);
+    }
+  }
+}
+
+/** The task Hessians come layer by layer from the tuned model, and each layer is repaired while they are there. */
+export async function repairWithTask(run: Run, task: Sequences, workFolder: string): Promise<void> {
+  const { engine, pair, progress } = run;
+  const { checkpoint, config } = pair.tuned;
+  progress.stage("repairing with task data", config.nLayers * nBatches(task.ids));
+  const input = { engine, checkpoint, config, sequences: task.ids, workFolder, progress };
+  for await (const { layer, hessians } of calibrate(input)) {
+    for (const group of groupsOfLayer(config, layer)) await repairGroup(run, layer, group, hessians.get(group.name));
+  }
+}
+
+async function repairGroup(run: Run, layer: number, group: LayerGroup, taskHessian?: Matrix): Promise<void> {
+  const { engine, options, state, writer } = run;
+  const names = group.linears.map(({ name }) => name);
+  for (const name of names.filter((done) => writer.done.has(done))) await checkDone(run, name);
+  const open = names.filter((name) => !writer.done.has(name));
+  if (open.length === 0) return;
+  using prepared = await state.load(engine, layer, group.name, partOf[options.mode]);
+  using task = taskHessian ? taskSpectrumOf(engine, prepared, taskHessian) : undefined;
+  for (const name of open) await repairOne(run, layer, name, prepared, task);
+}
+
+async function repairOne(
+  run: Run,
+  layer: number,
+  name: string,
+  prepared: LoadedGroup,
+  task?: TaskSpectrum,
+): Promise<void> {
+  const { engine, options, pair, state, writer, budgets } = run;
+  using weights = await readPair(engine, pair, state, layer, name);
+  const { weight, numbers } = repairLinear(engine, options.mode, weights, prepared, budgets(name), task);
+  using repaired = weight;
+  const bytes = downloadAs(engine, repaired, infoOf(pair, name).dtype);
+  const { alignedSha256, tunedSha256 } = weights;
+  await writer.write(name, bytes, {
+    alignedSha256,
+    tunedSha256,
+    sha256: sha256(bytes),
+    numbers: jsonSafe(numbers),
+  } satisfies Note);
+}
+
+function jsonSafe({ strength, ...numbers }: RepairNumbers): RepairNumbers {
+  return Number.isFinite(strength) ? { ...numbers, strength } : numbers;
+}
+
+function infoOf({ aligned }: Pair, name: string): TensorInfo {
+  const info = aligned.checkpoint.tensors.get(name);
+  if (!info) throw new PipelineError("failed", `${aligned.checkpoint.spec}: ${name} was there and is gone.`);
+  return info;
+}
+
+/** @throws PipelineError `incompatible` when an input changed since an interrupted run used it */
+async function checkDone({ pair, writer, options }: Run, name: string): Promise<void> {
+  const note = writer.done.get(name) as Note;
+  const [a, t] = await readBoth(pair, name);
+  if (sha256(a.bytes) === note.alignedSha256 && sha256(t.bytes) === note.tunedSha256) return;
+  throw new PipelineError(
+    "incompatible",
+    `${name} changed in ${options.aligned} or ${options.tuned} since the interrupted run. Start anew with --overwrite.`,
+  );
+}
+
+function readBoth({ aligned, tuned }: Pair, name: string): Promise<[Tensor, Tensor]> {
+  return Promise.all([aligned.checkpoint.read(name), tuned.checkpoint.read(name)]);
+}
+
+/** Copy every tensor that is no linear of a block from the model that `--rest` names, in the aligned model's type. */
+export async function copyRest(run: Run): Promise<void> {
+  const { pair, writer, progress } = run;
+  const linears = new Set([...linearsOf(pair.aligned.config)].map(({ linear }) => linear.name));
+  const names = [...pair.aligned.checkpoint.tensors.keys()].filter((name) => !linears.has(name));
+  progress.stage("copying the rest", names.length);
+  for (const name of names) {
+    if (writer.done.has(name)) await checkDone(run, name);
+    else await copyOne(run, name);
+    progress.step(name);
+  }
+}
+
+async function copyOne({ pair, options, writer }: Run, name: string): Promise<void> {
+  const [a, t] = await readBoth(pair, name);
+  const source = options.rest === "aligned" ? a : t;
+  requireFinite(source, options[options.rest]);
+  const bytes = source.dtype === a.dtype ? source.bytes : encode(decodeF32(source), a.dtype);
+  const note = { alignedSha256: sha256(a.bytes), tunedSha256: sha256(t.bytes), sha256: sha256(bytes) };
+  await writer.write(name, bytes, note satisfies Note);
+}

@@ -1,0 +1,174 @@
+import { mkdir, open, readdir, rename } from "node:fs/promises";
+import { join } from "node:path";
+import type { Checkpoint } from "@safedelta/checkpoint";
+import { accumulate } from "@safedelta/core";
+import type { Engine, Matrix } from "@safedelta/engine";
+import {
+  embedTokens,
+  forwardLayer,
+  type GroupName,
+  groupsOfLayer,
+  loadLayer,
+  type ModelConfig,
+  ropeTables,
+  type Segment,
+} from "@safedelta/model";
+import { batchTokens } from "./estimate.ts";
+import { removeQuietly } from "./files.ts";
+import type { Progress } from "./progress.ts";
+
+/** A model and where its layer inputs come from. */
+export interface CalibrationInput {
+  readonly engine: Engine;
+  readonly checkpoint: Checkpoint;
+  readonly config: ModelConfig;
+  readonly sequences: readonly (readonly number[])[];
+  /** Folder for the hidden states between layers; its files let an interrupted run go on. */
+  readonly workFolder: string;
+  readonly progress: Progress;
+}
+
+/** The Hessians of one layer, before dead columns and damping. */
+export interface CalibratedLayer {
+  readonly layer: number;
+  /** Upper triangle of (2/n) Σ XᵀX by group; disposed when the consumer asks for the next layer. */
+  readonly hessians: ReadonlyMap<GroupName, Matrix>;
+}
+
+/** Sequences that go through a layer together, and which rows of the hidden-state file are theirs. */
+interface Batch {
+  readonly firstRow: number;
+  readonly nRows: number;
+  readonly ids: readonly number[];
+  readonly segments: readonly Segment[];
+}
+
+/**
+ * Run the sequences through the model layer by layer and yield each layer's Hessians. Only one layer of weights is in memory;
+ * hidden states lie on disk, so memory does not grow with the number of examples. Begins at the first layer whose input is
+ * found in the work folder (layer 0 otherwise), so the consumer may see again the layer it had in hand when it was killed.
+ */
+export async function* calibrate(input: CalibrationInput): AsyncGenerator<CalibratedLayer> {
+  const { engine, config, workFolder, sequences } = input;
+  await mkdir(workFolder, { recursive: true });
+  const batches = pack(sequences);
+  let layer = await firstLayer(workFolder);
+  if (layer === undefined) {
+    layer = 0;
+    await writeEmbeddings(input, batches);
+  }
+  for (; layer < config.nLayers; layer++) {
+    const hessians = new Map<GroupName, Matrix>();
+    try {
+      for (const group of groupsOfLayer(config, layer)) hessians.set(group.name, engine.alloc(group.cols, group.cols));
+      await runLayer(input, layer, batches, hessians);
+      yield { layer, hessians };
+    } finally {
+      for (const hessian of hessians.values()) hessian[Symbol.dispose]();
+    }
+    await removeQuietly(hiddenFile(workFolder, layer));
+  }
+}
+
+/** Bytes that the hidden states need on disk at most. */
+export function hiddenStateBytes(config: ModelConfig, nTokens: number): number {
+  return 2 * 4 * nTokens * config.hiddenSize;
+}
+
+/** Steps that one layer takes. */
+export function nBatches(sequences: readonly (readonly number[])[]): number {
+  return pack(sequences).length;
+}
+
+function hiddenFile(folder: string, layer: number): string {
+  return join(folder, `hidden-${String(layer).padStart(3, "0")}.f32`);
+}
+
+async function firstLayer(folder: string): Promise<number | undefined> {
+  const found = (await readdir(folder))
+    .map((name) => /^hidden-(\d+)\.f32$/.exec(name)?.[1])
+    .filter((x) => x !== undefined);
+  return found.length === 0 ? undefined : Math.min(...found.map(Number));
+}
+
+/** Whole sequences, in their order, up to `batchTokens` a batch (a longer sequence goes alone). */
+function pack(sequences: readonly (readonly number[])[]): Batch[] {
+  const batches: Batch[] = [];
+  let firstRow = 0;
+  for (let at = 0; at < sequences.length; ) {
+    const ids: number[] = [];
+    const segments: Segment[] = [];
+    while (at < sequences.length && (ids.length === 0 || ids.length + sequences[at].length <= batchTokens)) {
+      segments.push({ start: ids.length, length: sequences[at].length, past: 0 });
+      ids.push(...sequences[at++]);
+    }
+    batches.push({ firstRow, nRows: ids.length, ids, segments });
+    firstRow += ids.length;
+  }
+  return batches;
+}
+
+async function writeEmbeddings(input: CalibrationInput, batches: readonly Batch[]): Promise<void> {
+  const { engine, checkpoint, config, workFolder } = input;
+  await writeHidden(workFolder, 0, async (write) => {
+    for (const batch of batches) {
+      using x = await embedTokens(engine, checkpoint, config, batch.ids);
+      await write(engine.read(x) as Float32Array, batch.firstRow * config.hiddenSize);
+    }
+  });
+}
+
+async function runLayer(
+  input: CalibrationInput,
+  layer: number,
+  batches: readonly Batch[],
+  hessians: ReadonlyMap<GroupName, Matrix>,
+): Promise<void> {
+  const { engine, checkpoint, config, workFolder, sequences, progress } = input;
+  using weights = await loadLayer(engine, checkpoint, config, layer);
+  const source = await open(hiddenFile(workFolder, layer), "r");
+  try {
+    await writeHidden(workFolder, layer + 1, async (write) => {
+      for (const batch of batches) {
+        using x = engine.alloc(batch.nRows, config.hiddenSize);
+        engine.write(x, await readRows(source, batch, config.hiddenSize));
+        using rope = ropeTables(engine, config, batch.segments);
+        const tap = (group: GroupName, activations: Matrix) => {
+          const hessian = hessians.get(group);
+          if (hessian) accumulate(engine, hessian, activations, sequences.length);
+        };
+        forwardLayer(engine, config, weights, x, batch.segments, { rope, tap });
+        await write(engine.read(x) as Float32Array, batch.firstRow * config.hiddenSize);
+        progress.step(`layer ${layer}`);
+      }
+    });
+  } finally {
+    await source.close();
+  }
+}
+
+async function readRows(source: Awaited<ReturnType<typeof open>>, batch: Batch, width: number): Promise<Float32Array> {
+  const rows = new Float32Array(batch.nRows * width);
+  const bytes = new Uint8Array(rows.buffer);
+  const { bytesRead } = await source.read(bytes, 0, bytes.length, batch.firstRow * width * 4);
+  if (bytesRead !== bytes.length) throw new Error(`hidden states end early: ${bytesRead} of ${bytes.length} bytes`);
+  return rows;
+}
+
+type WriteRows = (rows: Float32Array, atElement: number) => Promise<void>;
+
+/** Write a layer's input under a temporary name; it counts only once it is whole. */
+async function writeHidden(folder: string, layer: number, fill: (write: WriteRows) => Promise<void>): Promise<void> {
+  const path = hiddenFile(folder, layer);
+  const file = await open(`${path}.part`, "w");
+  try {
+    await fill(async (rows, at) => {
+      const bytes = new Uint8Array(rows.buffer, rows.byteOffset, rows.byteLength);
+      await file.write(bytes, 0, bytes.length, at * 4);
+    });
+    await file.sync();
+  } finally {
+    await file.close();
+  }
+  await rename(`${path}.part`, path);
+}

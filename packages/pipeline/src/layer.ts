@@ -1,0 +1,103 @@
+import {
+  openSafetensors,
+  type Tensor,
+  type TensorDType,
+  type TensorFile,
+  writeSafetensors,
+} from "@safedelta/checkpoint";
+import {
+  accumulate,
+  type Budget,
+  finishHessian,
+  inverseFactor,
+  keptMask,
+  type Mode,
+  orderedFactor,
+  type PreparedGroup,
+  type RepairNumbers,
+  repair,
+  spectrum,
+} from "@safedelta/core";
+import type { Engine, Matrix } from "@safedelta/engine";
+import { PipelineError } from "./errors.ts";
+import { partOf } from "./state.ts";
+import { downloadAs, uploadF32 } from "./upload.ts";
+
+/** The method on one linear, from file to file. */
+export interface LayerOptions {
+  /** safetensors with `aligned`, `tuned` and either `hessian` (before dead columns and damping) or `x0`, `x1`, … */
+  readonly input: string;
+  /** safetensors to write: `weight` and `kept` (U8, rows x cols). */
+  readonly out: string;
+  readonly mode: Mode;
+  readonly budget: Budget;
+  /** Storage type of `weight`; the aligned one's unless given. */
+  readonly dtype?: TensorDType;
+}
+
+/** Numbers of the repair of one linear. */
+export interface LayerFacts extends RepairNumbers {
+  readonly mode: Mode;
+  readonly rows: number;
+  readonly cols: number;
+}
+
+/**
+ * Repair one linear of a file.
+ * @throws CheckpointError, CoreError; PipelineError `incompatible` when a tensor is missing or shapes do not fit
+ */
+export async function repairLayerFile(engine: Engine, options: LayerOptions): Promise<LayerFacts> {
+  const file = await openSafetensors(options.input);
+  try {
+    const stored = await need(file, "aligned");
+    using aligned = uploadF32(engine, stored, file.path);
+    using tuned = uploadF32(engine, await need(file, "tuned"), file.path);
+    using hessian = await readHessian(engine, file, aligned.cols);
+    const { meanDiagonal } = finishHessian(engine, hessian);
+    using factor = factorOf(engine, options.mode, hessian);
+    const prepared: PreparedGroup = { cols: aligned.cols, meanDiagonal, [partOf[options.mode]]: factor };
+    const { weight, kept, numbers } = repair(engine, options.mode, { aligned, tuned }, prepared, options.budget);
+    using repaired = weight;
+    const { rows, cols } = aligned;
+    const dtype = options.dtype ?? stored.dtype;
+    const mask = kept ? keptMask(kept) : new Uint8Array(rows * cols).fill(numbers.keptShare);
+    const tensors: Tensor[] = [
+      { name: "weight", dtype, shape: [rows, cols], bytes: downloadAs(engine, repaired, dtype) },
+      { name: "kept", dtype: "U8", shape: [rows, cols], bytes: mask },
+    ];
+    await writeSafetensors(options.out, tensors);
+    return { mode: options.mode, rows, cols, ...numbers };
+  } finally {
+    await file.close();
+  }
+}
+
+function factorOf(engine: Engine, mode: Mode, damped: Matrix) {
+  const make = { inverse: inverseFactor, ordered: orderedFactor, spectrum };
+  return make[partOf[mode]](engine, damped);
+}
+
+async function need(file: TensorFile, name: string): Promise<Tensor> {
+  if (file.tensors.has(name)) return file.read(name);
+  const found = [...file.tensors.keys()].join(", ");
+  throw new PipelineError("incompatible", `${file.path}: has no tensor "${name}" (it holds: ${found}).`);
+}
+
+async function readHessian(engine: Engine, file: TensorFile, cols: number): Promise<Matrix> {
+  const examples = [...file.tensors.keys()].filter((name) => /^x\d+$/.test(name));
+  if (file.tensors.has("hessian"))
+    return shaped(uploadF32(engine, await need(file, "hessian"), file.path), cols, cols, file.path);
+  if (examples.length === 0) await need(file, "hessian");
+  const hessian = engine.alloc(cols, cols);
+  for (const name of examples) {
+    using x = uploadF32(engine, await need(file, name), file.path);
+    shaped(x, x.rows, cols, `${file.path}: ${name}`);
+    accumulate(engine, hessian, x, examples.length);
+  }
+  return hessian;
+}
+
+function shaped(m: Matrix, rows: number, cols: number, what: string): Matrix {
+  if (m.rows === rows && m.cols === cols) return m;
+  throw new PipelineError("incompatible", `${what}: is ${m.rows} x ${m.cols}, but ${rows} x ${cols} is needed.`);
+}

@@ -1,0 +1,114 @@
+import { type Checkpoint, openCheckpoint } from "@safedelta/checkpoint";
+import { checkTensors, type ModelConfig, parseConfig } from "@safedelta/model";
+import { openTokenizer, type Tokenizer } from "@safedelta/tokenizer";
+import { PipelineError, problemsError } from "./errors.ts";
+import { sha256, stableJson } from "./files.ts";
+
+/** An opened model: its files, what they describe, and its tokenizer. */
+export interface OpenedModel {
+  readonly checkpoint: Checkpoint;
+  readonly config: ModelConfig;
+  /** sha256 of config.json's content. */
+  readonly configSha256: string;
+}
+
+/**
+ * Open a model by any spelling (folder, Hub id, BASE+ADAPTER, file.gguf) and check that every tensor is there in its shape.
+ * @param base the model that a bare adapter folder applies to
+ * @throws CheckpointError, ModelError; PipelineError `incompatible` listing every missing or misshapen tensor
+ */
+export async function openModelFiles(spec: string, offline: boolean, base?: Checkpoint): Promise<OpenedModel> {
+  const checkpoint = await openCheckpoint(spec, { offline, base });
+  const config = parseConfig(checkpoint.config);
+  const problems = checkTensors(config, checkpoint.tensors);
+  if (problems.length > 0) throw problemsError("incompatible", `${spec} cannot be used:`, problems);
+  return { checkpoint, config, configSha256: sha256(stableJson(checkpoint.config)) };
+}
+
+/** The tokenizer that a model brings. @throws TokenizerError; PipelineError `incompatible` when there is no tokenizer.json */
+export async function openModelTokenizer({ checkpoint }: OpenedModel): Promise<Tokenizer> {
+  const read = (name: string) => checkpoint.companions.get(name)?.bytes();
+  const tokenizerJson = await read("tokenizer.json");
+  if (!tokenizerJson) {
+    throw new PipelineError(
+      "incompatible",
+      `${checkpoint.spec}: has no tokenizer.json. Save it once with transformers: ` +
+        "AutoTokenizer.from_pretrained(MODEL).save_pretrained(FOLDER).",
+    );
+  }
+  return openTokenizer({
+    tokenizerJson,
+    tokenizerConfig: await read("tokenizer_config.json"),
+    chatTemplate: await read("chat_template.jinja"),
+    generationConfig: await read("generation_config.json"),
+  });
+}
+
+/** What of two models must agree before one can repair the other. Warnings do not stop the work. */
+export interface PairCheck {
+  readonly problems: readonly string[];
+  readonly warnings: readonly string[];
+}
+
+const comparedKeys = ["family", "nLayers", "hiddenSize", "intermediateSize", "nHeads", "nKvHeads", "headDim"] as const;
+
+/** Compare aligned and tuned: sizes, tensors and their shapes, vocabulary, chat template. Lists everything at once. */
+export async function checkPair(aligned: OpenedModel, tuned: OpenedModel): Promise<PairCheck> {
+  const problems = [
+    ...configProblems(aligned.config, tuned.config),
+    ...tensorProblems(aligned.checkpoint, tuned.checkpoint),
+  ];
+  const warnings: string[] = [];
+  const [a, t] = [aligned.checkpoint.companions, tuned.checkpoint.companions];
+  if (a.has("tokenizer.json") && t.has("tokenizer.json")) {
+    const [first, second] = [await openModelTokenizer(aligned), await openModelTokenizer(tuned)];
+    if (first.vocabularyFingerprint() !== second.vocabularyFingerprint()) {
+      problems.push(
+        "The vocabularies differ: the two models do not read the same tokens, so their weights cannot be compared.",
+      );
+    } else if (first.templateFingerprint() !== second.templateFingerprint()) {
+      warnings.push("The chat templates differ; the output takes the aligned model's.");
+    }
+  }
+  return { problems, warnings };
+}
+
+function configProblems(aligned: ModelConfig, tuned: ModelConfig): string[] {
+  return comparedKeys
+    .filter((key) => aligned[key] !== tuned[key])
+    .map((key) => `config: ${key} is ${aligned[key]} in the aligned model and ${tuned[key]} in the tuned one.`);
+}
+
+function tensorProblems(aligned: Checkpoint, tuned: Checkpoint): string[] {
+  const problems: string[] = [];
+  for (const [name, { shape }] of aligned.tensors) {
+    const other = tuned.tensors.get(name);
+    if (!other) problems.push(`${name} is missing in the tuned model.`);
+    else if (String(other.shape) !== String(shape)) {
+      problems.push(`${name} is [${shape}] in the aligned model and [${other.shape}] in the tuned one.`);
+    }
+  }
+  const extra = [...tuned.tensors.keys()].filter((name) => !aligned.tensors.has(name));
+  return [...problems, ...extra.map((name) => `${name} is only in the tuned model.`)];
+}
+
+/** sha256 of a model's content: config.json, names and bytes of all tensors. One pass over the files. */
+export async function hashModel({ checkpoint, configSha256 }: OpenedModel): Promise<ModelHash> {
+  const tensors: Record<string, string> = {};
+  for (const name of checkpoint.tensors.keys()) {
+    const { bytes } = await checkpoint.read(name);
+    tensors[name] = sha256(bytes);
+  }
+  return { sha256: modelSha256(configSha256, tensors), tensors };
+}
+
+/** One hash of a model out of the hashes of its config and tensors. */
+export function modelSha256(configSha256: string, tensors: Readonly<Record<string, string>>): string {
+  return sha256(stableJson({ configSha256, tensors }));
+}
+
+/** Hash of a model and of each of its tensors' bytes. */
+export interface ModelHash {
+  readonly sha256: string;
+  readonly tensors: Readonly<Record<string, string>>;
+}

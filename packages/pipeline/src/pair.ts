@@ -1,0 +1,95 @@
+import type { Checkpoint } from "@safedelta/checkpoint";
+import type { Engine, Matrix } from "@safedelta/engine";
+import { groupsOfLayer, type LayerGroup, type Linear, type ModelConfig } from "@safedelta/model";
+import { PipelineError, problemsError } from "./errors.ts";
+import { sha256 } from "./files.ts";
+import { checkPair, type OpenedModel, openModelFiles } from "./models.ts";
+import type { Progress } from "./progress.ts";
+import type { State } from "./state.ts";
+import { uploadF32 } from "./upload.ts";
+
+/** An aligned model and the one that was fine-tuned from it. */
+export interface Pair {
+  readonly aligned: OpenedModel;
+  readonly tuned: OpenedModel;
+}
+
+/**
+ * Open both models and check that they belong together.
+ * @param tuned any spelling; a bare adapter folder applies to `aligned`
+ * @throws PipelineError `incompatible` listing every difference that forbids a repair
+ */
+export async function openPair(aligned: string, tuned: string, offline: boolean, progress: Progress): Promise<Pair> {
+  const first = await openModelFiles(aligned, offline);
+  const second = await openModelFiles(tuned, offline, first.checkpoint);
+  const { problems, warnings } = await checkPair(first, second);
+  if (problems.length > 0)
+    throw problemsError("incompatible", `${tuned} was not fine-tuned from ${aligned}:`, problems);
+  for (const warning of warnings) progress.warn(warning);
+  return { aligned: first, tuned: second };
+}
+
+/** Close both models' files. */
+export async function closePair({ aligned, tuned }: Pair): Promise<void> {
+  await tuned.checkpoint.close();
+  await aligned.checkpoint.close();
+}
+
+/** Every linear of a model with its layer and group, in forward order. */
+export function* linearsOf(config: ModelConfig): Generator<{ layer: number; group: LayerGroup; linear: Linear }> {
+  for (let layer = 0; layer < config.nLayers; layer++) {
+    for (const group of groupsOfLayer(config, layer)) {
+      for (const linear of group.linears) yield { layer, group, linear };
+    }
+  }
+}
+
+/** @throws PipelineError `incompatible` when a state cannot belong to this aligned model (cheap; contents are checked on reading) */
+export function checkState(state: State, aligned: OpenedModel): void {
+  if (state.manifest.model.configSha256 === aligned.configSha256) return;
+  throw foreignState(state, aligned.checkpoint);
+}
+
+function foreignState(state: State, aligned: Checkpoint): PipelineError {
+  return new PipelineError(
+    "incompatible",
+    `${state.folder}: was prepared from another model (${state.manifest.model.spec}) than ${aligned.spec}. ` +
+      "Give that model as --aligned, or prepare this one.",
+  );
+}
+
+/** Both weights of one linear in engine memory, with the hashes of what was read. */
+export interface PairWeights extends Disposable {
+  readonly aligned: Matrix;
+  readonly tuned: Matrix;
+  readonly alignedSha256: string;
+  readonly tunedSha256: string;
+}
+
+/**
+ * Read one linear of both models.
+ * @throws PipelineError `incompatible` for NaN or Inf, or when the aligned weight is not the one the state was made from
+ */
+export async function readPair(
+  engine: Engine,
+  pair: Pair,
+  state: State,
+  layer: number,
+  name: string,
+): Promise<PairWeights> {
+  const [a, t] = await Promise.all([pair.aligned.checkpoint.read(name), pair.tuned.checkpoint.read(name)]);
+  const alignedSha256 = sha256(a.bytes);
+  if (alignedSha256 !== state.manifest.layers[layer]?.linears[name]) throw foreignState(state, pair.aligned.checkpoint);
+  const aligned = uploadF32(engine, a, pair.aligned.checkpoint.spec);
+  const tuned = uploadF32(engine, t, pair.tuned.checkpoint.spec);
+  return {
+    aligned,
+    tuned,
+    alignedSha256,
+    tunedSha256: sha256(t.bytes),
+    [Symbol.dispose]() {
+      aligned[Symbol.dispose]();
+      tuned[Symbol.dispose]();
+    },
+  };
+}

@@ -1,0 +1,164 @@
+import { join } from "node:path";
+import type { Tensor } from "@safedelta/checkpoint";
+import { finishHessian, inverseFactor, type Mode, orderedFactor, spectrum } from "@safedelta/core";
+import type { Engine, Matrix } from "@safedelta/engine";
+import { groupsOfLayer, type LayerGroup, linearNames } from "@safedelta/model";
+import { calibrate, hiddenStateBytes, nBatches } from "./calibrate.ts";
+import { PipelineError } from "./errors.ts";
+import { estimatePrepare, type PrepareEstimate } from "./estimate.ts";
+import { readJson, removeQuietly, requireDisk, sha256, stableJson } from "./files.ts";
+import { requireMemory } from "./memory.ts";
+import { hashModel, openModelFiles, openModelTokenizer } from "./models.ts";
+import type { Progress } from "./progress.ts";
+import { type DataFacts, type DataOptions, readSequences } from "./sequences.ts";
+import {
+  type GroupManifest,
+  type LayerManifest,
+  layerFolder,
+  openState,
+  partOf,
+  type State,
+  type StateManifest,
+  type StatePart,
+  writeGroup,
+} from "./state.ts";
+import { packTriangle } from "./triangle.ts";
+import { bytesOf } from "./upload.ts";
+import { toolVersion } from "./version.ts";
+import { claimFolder, writeDurably } from "./workFolder.ts";
+
+/** What `prepare` is asked to do. */
+export interface PrepareOptions {
+  readonly model: string;
+  readonly data: DataOptions;
+  /** Folder of the state. */
+  readonly out: string;
+  readonly modes: readonly Mode[];
+  readonly offline: boolean;
+  readonly overwrite: boolean;
+  readonly maxMemoryBytes?: number;
+}
+
+/** What would be read, written and computed. */
+export interface PreparePlan {
+  readonly safeData: DataFacts;
+  readonly parts: readonly StatePart[];
+  readonly estimate: PrepareEstimate;
+}
+
+/** Everything known before the work; nothing is written. */
+async function gather(options: PrepareOptions) {
+  const model = await openModelFiles(options.model, options.offline);
+  const sequences = await readSequences(options.data, await openModelTokenizer(model));
+  if (sequences.facts.nExamples === 0) throw new PipelineError("usage", `${options.data.file}: holds no example.`);
+  const parts = [...new Set(options.modes.map((mode) => partOf[mode]))].sort();
+  const estimate = estimatePrepare(model.config, sequences.facts, parts);
+  requireMemory(options.maxMemoryBytes, estimate.memoryBytes, "prepare");
+  return { model, sequences, parts, estimate };
+}
+
+/** Plan only: check everything that can be checked without computing. @throws as `prepare` before its work */
+export async function planPrepare(options: PrepareOptions): Promise<PreparePlan> {
+  const { sequences, parts, estimate, model } = await gather(options);
+  await model.checkpoint.close();
+  return { safeData: sequences.facts, parts, estimate };
+}
+
+/**
+ * Prepare an aligned model once: the Hessians of its linears' inputs on safe examples, damped, and factored as the modes need.
+ * An interrupted run goes on with the layer it had in hand and ends with the same bytes; a finished one is returned as it is.
+ * @throws PipelineError `resources` before the work when memory or disk are short, `usage` when --out holds something else
+ */
+export async function prepare(engine: Engine, options: PrepareOptions, progress: Progress): Promise<State> {
+  const { model, sequences, parts, estimate } = await gather(options);
+  const { checkpoint, config, configSha256 } = model;
+  progress.stage("hashing the model", 1);
+  const hash = await hashModel(model);
+  const { file: _, ...data } = sequences.facts;
+  const fingerprint = sha256(stableJson({ toolVersion, engine: engine.info, model: hash.sha256, data, parts }));
+  if ((await claimFolder(options.out, fingerprint, "state.json", options.overwrite)) === "done")
+    return openState(options.out);
+  await requireDisk(options.out, estimate.stateBytes + hiddenStateBytes(config, sequences.facts.nTokens), "prepare");
+
+  const workFolder = join(options.out, "work");
+  progress.stage("preparing", config.nLayers * nBatches(sequences.ids));
+  for await (const { layer, hessians } of calibrate({
+    engine,
+    checkpoint,
+    config,
+    sequences: sequences.ids,
+    workFolder,
+    progress,
+  })) {
+    const folder = layerFolder(options.out, layer);
+    const groups: GroupManifest[] = [];
+    for (const group of groupsOfLayer(config, layer)) {
+      groups.push(await factorGroup(engine, folder, group, hessians.get(group.name) as Matrix, parts));
+    }
+    const linears = Object.fromEntries(linearNames(config, layer).map((name) => [name, hash.tensors[name]]));
+    await writeDurably(join(folder, "layer.json"), stableJson({ groups, linears } satisfies LayerManifest));
+  }
+  await checkpoint.close();
+  return finish(options, {
+    format: 1,
+    toolVersion,
+    engine: engine.info,
+    model: { spec: options.model, sha256: hash.sha256, configSha256 },
+    safeData: sequences.facts,
+    parts,
+    layers: await readLayers(options.out, config.nLayers),
+  });
+}
+
+/** Damp and factor one Hessian and write what the modes need of it. */
+async function factorGroup(
+  engine: Engine,
+  folder: string,
+  { name, cols }: LayerGroup,
+  hessian: Matrix,
+  parts: readonly StatePart[],
+): Promise<GroupManifest> {
+  const damping = finishHessian(engine, hessian);
+  const tensors = parts.flatMap((part) => partTensors[part](engine, hessian));
+  return { name, cols, ...damping, tensors: await writeGroup(folder, name, tensors) };
+}
+
+const partTensors: Readonly<Record<StatePart, (engine: Engine, damped: Matrix) => Tensor[]>> = {
+  inverse: (engine, damped) => {
+    using factor = inverseFactor(engine, damped);
+    return [packed("inverse_factor", engine, factor.u)];
+  },
+  ordered: (engine, damped) => {
+    using factor = orderedFactor(engine, damped);
+    const n = damped.cols;
+    return [
+      { name: "order", dtype: "I32", shape: [n], bytes: bytesOf(factor.order) },
+      { name: "sensitivity", dtype: "F64", shape: [n], bytes: bytesOf(factor.sensitivity) },
+      packed("ordered_factor", engine, factor.r),
+    ];
+  },
+  spectrum: (engine, damped) => {
+    using factor = spectrum(engine, damped);
+    const n = damped.cols;
+    return [
+      { name: "eigenvalues", dtype: "F64", shape: [n], bytes: bytesOf(factor.values) },
+      { name: "eigenvectors", dtype: "F32", shape: [n, n], bytes: bytesOf(engine.read(factor.vectors)) },
+    ];
+  },
+};
+
+function packed(name: string, engine: Engine, triangle: Matrix): Tensor {
+  const bytes = packTriangle(engine, triangle);
+  return { name, dtype: "F32", shape: [bytes.length / 4], bytes };
+}
+
+async function readLayers(state: string, nLayers: number): Promise<LayerManifest[]> {
+  const paths = Array.from({ length: nLayers }, (_, layer) => join(layerFolder(state, layer), "layer.json"));
+  return Promise.all(paths.map((path) => readJson<LayerManifest>(path)));
+}
+
+async function finish(options: PrepareOptions, manifest: StateManifest): Promise<State> {
+  await writeDurably(join(options.out, "state.json"), stableJson(manifest));
+  await removeQuietly(join(options.out, "work"));
+  return openState(options.out);
+}

@@ -1,0 +1,114 @@
+import {
+  type Budget,
+  type Curve,
+  exactCurve,
+  finishHessian,
+  type Mode,
+  optimalCurve,
+  type Repair,
+  repair,
+  solvePool,
+  type TaskSpectrum,
+  taskRepair,
+  taskSpectrum,
+} from "@safedelta/core";
+import type { Engine, Matrix } from "@safedelta/engine";
+import { PipelineError } from "./errors.ts";
+import { linearsOf, type Pair, type PairWeights, readPair } from "./pair.ts";
+import type { Progress } from "./progress.ts";
+import { type LoadedGroup, partOf, type State } from "./state.ts";
+
+/** How linears are repaired. */
+export interface Method {
+  readonly mode: Mode;
+  readonly budget: Budget;
+}
+
+/** The budget of each linear by name. */
+export type BudgetOf = (name: string) => Budget;
+
+/** Δ = tuned − aligned in engine memory. */
+export function deltaOf(engine: Engine, { aligned, tuned }: Pick<PairWeights, "aligned" | "tuned">): Matrix {
+  const delta = engine.alloc(tuned.rows, tuned.cols);
+  engine.add(1, tuned, delta);
+  engine.add(-1, aligned, delta);
+  return delta;
+}
+
+/** The curve of one linear in a mode that has one. */
+export function curveOf(engine: Engine, mode: "exact" | "optimal", weights: PairWeights, prepared: LoadedGroup): Curve {
+  using delta = deltaOf(engine, weights);
+  if (mode === "exact" && prepared.ordered) return exactCurve(engine, delta, prepared.ordered);
+  if (mode === "optimal" && prepared.spectrum)
+    return optimalCurve(engine, delta, prepared.spectrum, prepared.meanDiagonal);
+  throw new PipelineError(
+    "incompatible",
+    `The state holds nothing for mode ${mode}; prepare again with --modes ${mode}.`,
+  );
+}
+
+/** Turn the user's budget into one for each linear; a pooled one costs a pass over all linears. */
+export async function resolveBudgets(
+  engine: Engine,
+  pair: Pair,
+  state: State,
+  { mode, budget }: Method,
+  progress: Progress,
+): Promise<BudgetOf> {
+  if (budget.kind !== "globalLoss" || (mode !== "exact" && mode !== "optimal")) return () => budget;
+  const curves = new Map<string, Curve>();
+  await eachLinear(engine, pair, state, mode, "measuring the pool", progress, (name, weights, prepared) => {
+    curves.set(name, curveOf(engine, mode, weights, prepared));
+  });
+  const budgets = solvePool([...curves.values()], budget.share);
+  const byName = new Map([...curves.keys()].map((name, i) => [name, budgets[i]]));
+  return (name) => byName.get(name) ?? budget;
+}
+
+/** Visit every linear with its weights and prepared group in memory, one group at a time. */
+export async function eachLinear(
+  engine: Engine,
+  pair: Pair,
+  state: State,
+  mode: Mode,
+  stage: string,
+  progress: Progress,
+  visit: (name: string, weights: PairWeights, prepared: LoadedGroup, layer: number) => void,
+): Promise<void> {
+  const all = [...linearsOf(pair.aligned.config)];
+  progress.stage(stage, all.length);
+  let held: { key: string; prepared: LoadedGroup } | undefined;
+  try {
+    for (const { layer, group, linear } of all) {
+      const key = `${layer}/${group.name}`;
+      if (held?.key !== key) {
+        held?.prepared[Symbol.dispose]();
+        held = undefined;
+        held = { key, prepared: await state.load(engine, layer, group.name, partOf[mode]) };
+      }
+      using weights = await readPair(engine, pair, state, layer, linear.name);
+      visit(linear.name, weights, held.prepared, layer);
+      progress.step(linear.name);
+    }
+  } finally {
+    held?.prepared[Symbol.dispose]();
+  }
+}
+
+/** Repair one linear, with task data when its spectrum is given. */
+export function repairLinear(
+  engine: Engine,
+  mode: Mode,
+  weights: PairWeights,
+  prepared: LoadedGroup,
+  budget: Budget,
+  task?: TaskSpectrum,
+): Repair {
+  return task ? taskRepair(engine, weights, task, budget) : repair(engine, mode, weights, prepared, budget);
+}
+
+/** The task spectrum of a group from the Hessian of its task inputs (which is damped in place). */
+export function taskSpectrumOf(engine: Engine, prepared: LoadedGroup, hessian: Matrix): TaskSpectrum {
+  const { meanDiagonal } = finishHessian(engine, hessian);
+  return taskSpectrum(engine, prepared, hessian, meanDiagonal);
+}

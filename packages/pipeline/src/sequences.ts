@@ -1,0 +1,87 @@
+import {
+  type Example,
+  hashExamples,
+  loadExamples,
+  rotateSystemPrompts,
+  sampleExamples,
+  systemPromptRotations,
+} from "@safedelta/data";
+import type { Tokenizer } from "@safedelta/tokenizer";
+import { PipelineError } from "./errors.ts";
+
+/** Which examples are read, and how they become tokens. */
+export interface DataOptions {
+  readonly file: string;
+  /** At most this many examples, drawn with `seed`. */
+  readonly samples: number;
+  readonly seed: number;
+  /** Longer sequences are cut at the end. */
+  readonly maxTokens: number;
+  /**
+   * `official`: the rotation of the official code, put before each example. `none`: the messages as they are. `auto`: official
+   * where no example brings a system message of its own and the chat template shows one, else none.
+   */
+  readonly systemPrompts: "auto" | "official" | "none";
+}
+
+/** What was read: printed, and kept beside the result. */
+export interface DataFacts {
+  readonly file: string;
+  /** Of the sampled examples, in canonical JSON. */
+  readonly sha256: string;
+  readonly nAvailable: number;
+  readonly nExamples: number;
+  readonly nTokens: number;
+  /** Sequences that were cut at maxTokens. */
+  readonly nCut: number;
+  readonly seed: number;
+  readonly maxTokens: number;
+  readonly systemPrompts: "official" | "none";
+}
+
+/** Token sequences of a data set, one an example. */
+export interface Sequences {
+  readonly ids: readonly (readonly number[])[];
+  readonly facts: DataFacts;
+}
+
+/**
+ * Read, sample and tokenise examples. Whole conversations are used: prompt and answer, template markers included, no padding.
+ * @throws DataError, TokenizerError; PipelineError `usage` when the system prompts cannot be applied
+ */
+export async function readSequences(options: DataOptions, tokenizer: Tokenizer): Promise<Sequences> {
+  const all = await loadExamples(options.file);
+  const { examples, nAvailable } = sampleExamples(all, options.samples, options.seed);
+  const systemPrompts = chooseSystemPrompts(options, examples, tokenizer);
+  const asked = systemPrompts === "official" ? rotateSystemPrompts(examples, systemPromptRotations.official) : examples;
+  const whole = asked.map((example) => tokenizer.encodeChat(example.messages, { addGenerationPrompt: false }));
+  const ids = whole.map((sequence) => sequence.slice(0, options.maxTokens));
+  const facts: DataFacts = {
+    file: options.file,
+    sha256: hashExamples(examples),
+    nAvailable,
+    nExamples: ids.length,
+    nTokens: ids.reduce((sum, sequence) => sum + sequence.length, 0),
+    nCut: whole.filter((sequence) => sequence.length > options.maxTokens).length,
+    seed: options.seed,
+    maxTokens: options.maxTokens,
+    systemPrompts,
+  };
+  return { ids, facts };
+}
+
+function chooseSystemPrompts(
+  { systemPrompts, file }: DataOptions,
+  examples: readonly Example[],
+  tokenizer: Tokenizer,
+): "official" | "none" {
+  if (systemPrompts === "none") return "none";
+  const ownSystem = examples.some((example) => example.messages.some((message) => message.role === "system"));
+  const dropped = tokenizer.ignoresSystemPrompt();
+  if (!ownSystem && !dropped) return "official";
+  if (systemPrompts === "auto") return "none";
+  const why = ownSystem
+    ? `${file} has system messages of its own`
+    : "this model's chat template shows no system message";
+  throw new PipelineError("usage", `--system-prompts official cannot be applied: ${why}. Use --system-prompts none.`);
+}

@@ -1,0 +1,173 @@
+import { mkdir, readdir } from "node:fs/promises";
+import { join } from "node:path";
+import {
+  CheckpointError,
+  openSafetensors,
+  type Tensor,
+  type TensorFile,
+  writeSafetensors,
+} from "@safedelta/checkpoint";
+import { inverseFactorOf, type Mode, orderedFactorOf, type PreparedGroup, spectrumOf } from "@safedelta/core";
+import type { Engine, EngineInfo } from "@safedelta/engine";
+import type { GroupName } from "@safedelta/model";
+import { PipelineError } from "./errors.ts";
+import { readJson, sha256, stableJson } from "./files.ts";
+import type { DataFacts } from "./sequences.ts";
+import { readSquare, readTriangle, squareBytes, triangleBytes } from "./triangle.ts";
+
+/** What of a group is kept: the factor of a family of modes. */
+export type StatePart = "inverse" | "ordered" | "spectrum";
+
+/** The part that each mode reads. */
+export const partOf: Readonly<Record<Mode, StatePart>> = {
+  reference: "inverse",
+  none: "inverse",
+  paper: "inverse",
+  exact: "ordered",
+  optimal: "spectrum",
+};
+
+/** One group's entry in its layer's manifest. */
+export interface GroupManifest {
+  readonly name: GroupName;
+  readonly cols: number;
+  /** Of the damped Hessian: the unit of `--strength`. */
+  readonly meanDiagonal: number;
+  readonly damping: number;
+  readonly nDead: number;
+  /** sha256 of each tensor's bytes in the group's file. */
+  readonly tensors: Readonly<Record<string, string>>;
+}
+
+/** `layers/NNN/layer.json`: written last, so a layer with this file is whole. */
+export interface LayerManifest {
+  readonly groups: readonly GroupManifest[];
+  /** sha256 of the aligned weights by tensor name: a state serves these weights and no others. */
+  readonly linears: Readonly<Record<string, string>>;
+}
+
+/** `state.json`: written last, so a folder with this file is a whole state. */
+export interface StateManifest {
+  readonly format: 1;
+  readonly toolVersion: string;
+  readonly engine: EngineInfo;
+  readonly model: { readonly spec: string; readonly sha256: string; readonly configSha256: string };
+  readonly safeData: DataFacts;
+  readonly parts: readonly StatePart[];
+  readonly layers: readonly LayerManifest[];
+}
+
+/** A prepared group in engine memory. */
+export interface LoadedGroup extends PreparedGroup, Disposable {}
+
+/** A whole state on disk. */
+export interface State {
+  readonly folder: string;
+  readonly manifest: StateManifest;
+  /** sha256 of state.json: names the state. */
+  readonly sha256: string;
+  /** @throws PipelineError `incompatible` when a file was changed since it was written */
+  load(engine: Engine, layer: number, group: GroupName, part: StatePart): Promise<LoadedGroup>;
+}
+
+/** Bytes on disk of one group with the given parts. */
+export function groupBytes(cols: number, parts: readonly StatePart[]): number {
+  const sizes: Record<StatePart, number> = {
+    inverse: triangleBytes(cols),
+    ordered: triangleBytes(cols) + 12 * cols,
+    spectrum: squareBytes(cols) + 8 * cols,
+  };
+  return parts.reduce((sum, part) => sum + sizes[part], 0);
+}
+
+/** Folder of one layer inside a state. */
+export function layerFolder(state: string, layer: number): string {
+  return join(state, "layers", String(layer).padStart(3, "0"));
+}
+
+/** Write one group's file and return the hashes of its tensors. */
+export async function writeGroup(folder: string, name: GroupName, tensors: Tensor[]): Promise<Record<string, string>> {
+  await mkdir(folder, { recursive: true });
+  await writeSafetensors(join(folder, `${name}.safetensors`), tensors);
+  return Object.fromEntries(tensors.map((tensor) => [tensor.name, sha256(tensor.bytes)]));
+}
+
+/**
+ * Open a state folder.
+ * @throws PipelineError `incompatible` when it is none, is unfinished, or comes from another format
+ */
+export async function openState(folder: string): Promise<State> {
+  const path = join(folder, "state.json");
+  if (!(await Bun.file(path).exists())) throw new PipelineError("incompatible", await whyNoState(folder));
+  const manifest = await readJson<StateManifest>(path);
+  if (manifest.format !== 1) {
+    throw new PipelineError("incompatible", `${path}: format ${manifest.format} is not known; run prepare again.`);
+  }
+  return {
+    folder,
+    manifest,
+    sha256: sha256(stableJson(manifest)),
+    load: (engine, layer, group, part) => loadGroup(engine, { folder, manifest }, layer, group, part),
+  };
+}
+
+async function whyNoState(folder: string): Promise<string> {
+  const names = await readdir(folder).catch(() => undefined);
+  if (names === undefined)
+    return `${folder}: no such folder. Make a state with: safedelta prepare MODEL --safe-data FILE --out ${folder}`;
+  if (names.includes("layers") || names.includes("work")) {
+    return `${folder}: this state is not finished. Run the same prepare command again; it goes on where it stopped.`;
+  }
+  return `${folder}: not a state (no state.json). Make one with: safedelta prepare MODEL --safe-data FILE --out ${folder}`;
+}
+
+async function loadGroup(
+  engine: Engine,
+  state: { folder: string; manifest: StateManifest },
+  layer: number,
+  name: GroupName,
+  part: StatePart,
+): Promise<LoadedGroup> {
+  const group = state.manifest.layers[layer]?.groups.find((candidate) => candidate.name === name);
+  if (!group) throw new PipelineError("incompatible", `${state.folder}: has no group ${name} in layer ${layer}.`);
+  if (!state.manifest.parts.includes(part)) throw missingPart(state, part);
+  const file = await openSafetensors(join(layerFolder(state.folder, layer), `${name}.safetensors`));
+  try {
+    const factor = await readPart(engine, file, group, part);
+    const { cols, meanDiagonal } = group;
+    return { cols, meanDiagonal, [part]: factor, [Symbol.dispose]: () => factor[Symbol.dispose]() };
+  } finally {
+    await file.close();
+  }
+}
+
+function missingPart(state: { folder: string; manifest: StateManifest }, part: StatePart): PipelineError {
+  const modes = Object.entries(partOf).filter(([, needed]) => needed === part);
+  const names = modes.map(([mode]) => mode).join(", ");
+  return new PipelineError(
+    "incompatible",
+    `${state.folder}: holds nothing for ${names} (it was prepared for: ${state.manifest.parts.join(", ")}). ` +
+      `Run prepare again with --modes ${names.split(",")[0]}.`,
+  );
+}
+
+async function readPart(engine: Engine, file: TensorFile, group: GroupManifest, part: StatePart) {
+  const read = async (tensor: string) => {
+    const { bytes } = await file.read(tensor);
+    if (sha256(bytes) === group.tensors[tensor]) return bytes;
+    throw new CheckpointError(`${tensor} was changed since prepare wrote it (its hash differs). Run prepare again.`, {
+      kind: "incompatible",
+      file: file.path,
+      tensor,
+    });
+  };
+  const n = group.cols;
+  if (part === "inverse") return inverseFactorOf(readTriangle(engine, await read("inverse_factor"), n));
+  if (part === "spectrum") {
+    const values = new Float64Array((await read("eigenvalues")).slice().buffer);
+    return spectrumOf(values, readSquare(engine, await read("eigenvectors"), n));
+  }
+  const order = new Int32Array((await read("order")).slice().buffer);
+  const sensitivity = new Float64Array((await read("sensitivity")).slice().buffer);
+  return orderedFactorOf(order, sensitivity, readTriangle(engine, await read("ordered_factor"), n));
+}

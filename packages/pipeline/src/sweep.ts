@@ -1,0 +1,143 @@
+import {
+  type Budget,
+  type Curve,
+  checkBudget,
+  type Mode,
+  numbersAt,
+  type RepairNumbers,
+  repair,
+  solvePool,
+} from "@safedelta/core";
+import type { Engine } from "@safedelta/engine";
+import { PipelineError } from "./errors.ts";
+import { checkState, closePair, openPair, type Pair } from "./pair.ts";
+import type { Progress } from "./progress.ts";
+import { curveOf, eachLinear } from "./repairLinear.ts";
+import { openState, partOf, type State } from "./state.ts";
+
+/** What `sweep` is asked to do: every budget in every mode that has its dial. */
+export interface SweepOptions {
+  readonly aligned: string;
+  readonly tuned: string;
+  readonly state: string;
+  /** Empty: every mode that the state can serve. */
+  readonly modes: readonly Mode[];
+  readonly budgets: readonly Budget[];
+  readonly offline: boolean;
+}
+
+/** One point of the sweep: a whole model repaired with one budget, in sums over its linears. */
+export interface SweepPoint {
+  readonly mode: Mode;
+  readonly budget: Budget;
+  readonly safetyLoss: number;
+  readonly safetyLossShare: number;
+  readonly fullSafetyLoss: number;
+  readonly utilityGap: number;
+  readonly deltaNorm: number;
+  readonly tunedDeltaNorm: number;
+  /** Share of all entries of the linears. */
+  readonly keptShare: number;
+  readonly linears: readonly SweepLinear[];
+}
+
+/** One linear at one point. */
+export interface SweepLinear extends RepairNumbers {
+  readonly name: string;
+  readonly rows: number;
+  readonly cols: number;
+}
+
+const allModes: readonly Mode[] = ["reference", "none", "paper", "exact", "optimal"];
+
+/**
+ * The numbers of every budget and mode from a prepared state; no model is written. Modes with a curve (exact, optimal) cost one
+ * product a linear for all their budgets; the others one repair for each.
+ * @throws PipelineError `usage` when no budget fits a mode asked for
+ */
+export async function sweep(engine: Engine, options: SweepOptions, progress: Progress): Promise<SweepPoint[]> {
+  const pair = await openPair(options.aligned, options.tuned, options.offline, progress);
+  const state = await openState(options.state);
+  checkState(state, pair.aligned);
+  const points: SweepPoint[] = [];
+  for (const mode of modesOf(options, state)) {
+    const budgets = options.budgets.filter((budget) => fits(mode, budget));
+    if (budgets.length === 0) continue;
+    const rows = await sweepMode(engine, pair, state, mode, budgets, progress);
+    points.push(...budgets.map((budget, i) => total(mode, budget, rows[i])));
+  }
+  await closePair(pair);
+  return points;
+}
+
+function modesOf({ modes, budgets }: SweepOptions, state: State): readonly Mode[] {
+  for (const mode of modes) {
+    if (budgets.some((budget) => fits(mode, budget))) continue;
+    throw new PipelineError("usage", `Mode ${mode} has none of the budgets given. Add one of its own (see --help).`);
+  }
+  return modes.length > 0 ? modes : allModes.filter((mode) => state.manifest.parts.includes(partOf[mode]));
+}
+
+function fits(mode: Mode, budget: Budget): boolean {
+  try {
+    checkBudget(mode, budget);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** Rows of linears by budget. */
+async function sweepMode(
+  engine: Engine,
+  pair: Pair,
+  state: State,
+  mode: Mode,
+  budgets: readonly Budget[],
+  progress: Progress,
+): Promise<SweepLinear[][]> {
+  const rows: SweepLinear[][] = budgets.map(() => []);
+  const curves: { name: string; rows: number; cols: number; curve: Curve }[] = [];
+  await eachLinear(engine, pair, state, mode, `sweeping ${mode}`, progress, (name, weights, prepared) => {
+    const shape = { name, rows: weights.aligned.rows, cols: weights.aligned.cols };
+    if (mode === "exact" || mode === "optimal") {
+      curves.push({ ...shape, curve: curveOf(engine, mode, weights, prepared) });
+      return;
+    }
+    budgets.forEach((budget, i) => {
+      const { weight, numbers } = repair(engine, mode, weights, prepared, budget);
+      weight[Symbol.dispose]();
+      rows[i].push({ ...shape, ...numbers });
+    });
+  });
+  budgets.forEach((budget, i) => {
+    if (curves.length === 0) return;
+    const pooled =
+      budget.kind === "globalLoss"
+        ? solvePool(
+            curves.map(({ curve }) => curve),
+            budget.share,
+          )
+        : undefined;
+    rows[i] = curves.map(({ curve, ...shape }, j) => ({ ...shape, ...numbersAt(curve, pooled?.[j] ?? budget) }));
+  });
+  return rows;
+}
+
+function total(mode: Mode, budget: Budget, linears: readonly SweepLinear[]): SweepPoint {
+  const sum = (value: (linear: SweepLinear) => number) => linears.reduce((all, linear) => all + value(linear), 0);
+  const [safetyLoss, fullSafetyLoss] = [sum((l) => l.safetyLoss), sum((l) => l.fullSafetyLoss)];
+  const size = sum((l) => l.rows * l.cols);
+  return {
+    mode,
+    budget,
+    safetyLoss,
+    safetyLossShare: fullSafetyLoss === 0 ? 0 : safetyLoss / fullSafetyLoss,
+    fullSafetyLoss,
+    utilityGap: sum((l) => l.utilityGap),
+    deltaNorm: Math.sqrt(sum((l) => l.deltaNorm ** 2)),
+    tunedDeltaNorm: Math.sqrt(sum((l) => l.tunedDeltaNorm ** 2)),
+    keptShare: size === 0 ? 0 : sum((l) => l.keptShare * l.rows * l.cols) / size,
+    linears,
+  };
+}

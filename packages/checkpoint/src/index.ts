@@ -1,1 +1,15 @@
-export {};
+export { type Adapter, type LoraFactors, type LoraPair, openAdapter } from "./adapter.ts";
+export type { Checkpoint } from "./checkpoint.ts";
+export { classifyPath, type PathKind } from "./classify.ts";
+export type { Companion } from "./companions.ts";
+export { decodeF32, isFloat } from "./decode.ts";
+export { encode } from "./encode.ts";
+export { CheckpointError, type CheckpointErrorKind } from "./errors.ts";
+export { firstNonFinite, requireFinite } from "./finite.ts";
+export { type OpenOptions, openCheckpoint } from "./open.ts";
+export { type Resolved, resolveSpec } from "./resolve.ts";
+export { openSafetensors, type TensorFile } from "./safetensors.ts";
+export type { TensorSource } from "./shards.ts";
+export { itemBytes, nElements, type Tensor, type TensorDType, type TensorInfo, tensorBytes } from "./tensor.ts";
+export { writeAdapter } from "./write-adapter.ts";
+export { writeSafetensors } from "./write-safetensors.ts";

@@ -1,0 +1,51 @@
+import { type FileHandle, open } from "node:fs/promises";
+import { CheckpointError, guardIo } from "./errors.ts";
+
+/** Most bytes asked of one read call; Linux serves at most 2 GiB less a page. */
+const readLimitBytes = 2 ** 30;
+
+/** A file opened for reads at any position; nothing is buffered. */
+export interface RandomAccessFile {
+  readonly path: string;
+  readonly sizeBytes: number;
+  /** The bytes [start, end). Throws `CheckpointError` ("format") when the file ends earlier. */
+  read(start: number, end: number): Promise<Uint8Array<ArrayBuffer>>;
+  close(): Promise<void>;
+}
+
+async function readFully(handle: FileHandle, path: string, start: number, end: number) {
+  const bytes = new Uint8Array(end - start);
+  let done = 0;
+  while (done < bytes.length) {
+    const wanted = Math.min(bytes.length - done, readLimitBytes);
+    const { bytesRead } = await handle.read(bytes, done, wanted, start + done);
+    if (bytesRead === 0)
+      throw new CheckpointError(
+        "format",
+        `${path}: ends at byte ${start + done}, before ${end}: it was cut short while in use`,
+        {
+          file: path,
+        },
+      );
+    done += bytesRead;
+  }
+  return bytes;
+}
+
+/** Opens a file for reading. Throws `CheckpointError` ("not-found" or "io"). */
+export async function openFile(path: string): Promise<RandomAccessFile> {
+  return guardIo("open the file", path, async () => {
+    const handle = await open(path, "r");
+    const stats = await handle.stat();
+    if (!stats.isFile()) {
+      await handle.close();
+      throw new CheckpointError("io", `${path}: is not a regular file`, { file: path });
+    }
+    return {
+      path,
+      sizeBytes: stats.size,
+      read: (start, end) => guardIo("read the file", path, () => readFully(handle, path, start, end)),
+      close: () => handle.close(),
+    };
+  });
+}

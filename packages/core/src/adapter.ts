@@ -1,8 +1,11 @@
 import type { Engine, Matrix } from "@safedelta/engine";
+import { basisOf, directionsOf, gainsAt } from "./basis.ts";
 import type { Budget } from "./budget.ts";
-import type { OptimalCurve } from "./curve.ts";
+import { curveOf, type OptimalCurve } from "./curve.ts";
+import { strengthFor } from "./dial.ts";
 import type { Spectrum } from "./factor.ts";
-import type { RepairNumbers } from "./numbers.ts";
+import { checkFinite, checkShape, copyOf, difference, product, sum } from "./matrix.ts";
+import { optimalNumbersOf, type RepairNumbers } from "./numbers.ts";
 import type { TaskSpectrum } from "./task.ts";
 
 /** A low-rank delta Δ = B A: a is r x cols, b is rows x r (the adapter's scale already folded into one of them). */
@@ -11,21 +14,74 @@ export interface Adapter {
   readonly b: Matrix;
 }
 
-/** The curve of Δ = B A, from the factors alone (r·n² flops). @throws CoreError `shape`, `notFinite` */
-export declare function adapterCurve(engine: Engine, adapter: Adapter, basis: Spectrum | TaskSpectrum): OptimalCurve;
+/**
+ * The curve of Δ = B A, from the factors alone (2 r·n² flops).
+ * @throws CoreError `shape`, `notFinite`
+ */
+export function adapterCurve(engine: Engine, adapter: Adapter, factor: Spectrum | TaskSpectrum): OptimalCurve {
+  const { forward } = directionsOf(factor);
+  checkAdapter(engine, adapter, forward.rows);
+  using gram = gramOf(engine, adapter.b);
+  using turned = product(engine, adapter.a, forward);
+  return curveOf(basisOf(factor), squaresUnder(engine, gram, turned));
+}
 
-/** A′ = A M (r x cols, new): B A′ is the repaired delta of `optimal` at this strength. @throws CoreError `shape` */
-export declare function adapterProduct(
-  engine: Engine,
-  a: Matrix,
-  basis: Spectrum | TaskSpectrum,
-  strength: number,
-): Matrix;
+/**
+ * A′ = A M (r x cols, new): B A′ is the repaired delta of `optimal` at this strength, of the same rank.
+ * @param strength 0 … Infinity; 0 gives a copy of A, Infinity zeros
+ * @throws CoreError `shape`
+ */
+export function adapterProduct(engine: Engine, a: Matrix, factor: Spectrum | TaskSpectrum, strength: number): Matrix {
+  const { forward, backward } = directionsOf(factor);
+  checkShape("The adapter's A", a, a.rows, forward.rows);
+  if (strength === 0) return copyOf(engine, a);
+  const { ratios, unit } = basisOf(factor);
+  using turned = product(engine, a, forward);
+  engine.scaleCols(turned, Float32Array.from(gainsAt(ratios, unit, strength)));
+  return product(engine, turned, backward, true);
+}
 
-/** A′ for any budget of `optimal`, with the numbers of the merged repair. The caller disposes `a`. @throws CoreError */
-export declare function repairAdapter(
+/**
+ * A′ for any budget of `optimal` but `globalLoss`, with the numbers of the merged repair. The caller disposes `a`.
+ * @throws CoreError `shape`, `notFinite`, `budget`
+ */
+export function repairAdapter(
   engine: Engine,
   adapter: Adapter,
-  basis: Spectrum | TaskSpectrum,
+  factor: Spectrum | TaskSpectrum,
   budget: Budget,
-): { a: Matrix; numbers: RepairNumbers };
+): { a: Matrix; numbers: RepairNumbers } {
+  const curve = adapterCurve(engine, adapter, factor);
+  const strength = strengthFor(curve, budget);
+  const a = adapterProduct(engine, adapter.a, factor, strength);
+  using gram = gramOf(engine, adapter.b);
+  using change = difference(engine, a, adapter.a);
+  const [utilityGap, delta, tuned] = [change, a, adapter.a].map((m) => sum(squaresUnder(engine, gram, m)));
+  return { a, numbers: optimalNumbersOf(curve, budget, strength, { utilityGap, delta, tuned }) };
+}
+
+function checkAdapter(engine: Engine, { a, b }: Adapter, cols: number): void {
+  checkShape("The adapter's A", a, b.cols, cols);
+  checkFinite(engine, "The adapter's A", a);
+  checkFinite(engine, "The adapter's B", b);
+}
+
+/** BᵀB, r x r. */
+function gramOf(engine: Engine, b: Matrix): Matrix {
+  const gram = engine.alloc(b.cols, b.cols);
+  engine.syrk(1, b, 0, gram);
+  engine.mirror(gram);
+  return gram;
+}
+
+/** ‖(B X)_j‖² for each column j of X (r x n), from BᵀB. */
+function squaresUnder(engine: Engine, gram: Matrix, x: Matrix): Float64Array {
+  using weighted = product(engine, gram, x);
+  const left = engine.read(x);
+  const right = engine.read(weighted);
+  const squares = new Float64Array(x.cols);
+  left.forEach((value, i) => {
+    squares[i % x.cols] += value * right[i];
+  });
+  return squares.map((square) => Math.max(square, 0)); // a square: below zero is rounding
+}

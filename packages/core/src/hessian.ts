@@ -1,4 +1,6 @@
 import type { Engine, Matrix } from "@safedelta/engine";
+import { CoreError } from "./errors.ts";
+import { checkFinite, checkShape, diagonalOf, mean } from "./matrix.ts";
 
 /** What was done to a Hessian before it is factored. */
 export interface Damping {
@@ -10,6 +12,9 @@ export interface Damping {
   readonly damping: number;
 }
 
+/** Share of the mean diagonal that is added to the diagonal (SparseGPT's `percdamp`, kept by the official code). */
+const dampingShare = 0.01;
+
 /**
  * hessian += (2/nExamples) XᵀX, upper triangle only (the strictly lower part is unspecified until `finishHessian`).
  * @param hessian cols x cols, zero before the first example
@@ -17,12 +22,31 @@ export interface Damping {
  * @param nExamples number of all examples that will be accumulated (sequences, not tokens)
  * @throws CoreError `shape`
  */
-export declare function accumulate(engine: Engine, hessian: Matrix, activations: Matrix, nExamples: number): void;
+export function accumulate(engine: Engine, hessian: Matrix, activations: Matrix, nExamples: number): void {
+  checkShape("The Hessian", hessian, activations.cols, activations.cols);
+  if (!(nExamples >= 1)) throw new CoreError("shape", `A Hessian needs at least one example, but got ${nExamples}.`);
+  engine.syrk(2 / nExamples, activations, 1, hessian);
+}
 
 /**
  * In place: diagonal zeros (dead columns) become 1, then 0.01 · mean(diag), those ones included, is added to the diagonal, as
  * the official code does. Both triangles are valid afterwards.
  * @param hessian cols x cols, upper triangle read
- * @throws CoreError `notFinite` when it holds NaN or Inf, naming the column
+ * @throws CoreError `shape`, or `notFinite` when it holds NaN or Inf, naming the column
  */
-export declare function finishHessian(engine: Engine, hessian: Matrix): Damping;
+export function finishHessian(engine: Engine, hessian: Matrix): Damping {
+  checkShape("The Hessian", hessian, hessian.cols, hessian.cols);
+  engine.mirror(hessian);
+  checkFinite(engine, "The Hessian", hessian);
+  const diagonal = diagonalOf(engine, hessian);
+  const alive = diagonal.filter((value) => value > 0);
+  const nDead = diagonal.length - alive.length;
+  const undamped = mean(diagonal.map((value) => value || 1));
+  const damping = dampingShare * undamped;
+  using one = engine.alloc(1, 1);
+  engine.fill(one, 1);
+  diagonal.forEach((value, j) => {
+    engine.add(value === 0 ? 1 + damping : damping, one, hessian.view(j, j, 1, 1));
+  });
+  return { nDead, meanDiagonal: undamped + damping, damping };
+}

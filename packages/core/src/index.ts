@@ -1,10 +1,22 @@
 export * from "./adapter.ts";
 export * from "./budget.ts";
-export * from "./curve.ts";
+export { type Curve, type ExactCurve, exactCurve, type OptimalCurve, optimalCurve } from "./curve.ts";
+export { solvePool } from "./dial.ts";
 export * from "./errors.ts";
-export * from "./factor.ts";
+export {
+  type InverseFactor,
+  inverseFactor,
+  inverseFactorOf,
+  type OrderedFactor,
+  orderedFactor,
+  orderedFactorOf,
+  type PreparedGroup,
+  type Spectrum,
+  spectrum,
+  spectrumOf,
+} from "./factor.ts";
 export * from "./hessian.ts";
 export * from "./kept.ts";
-export * from "./numbers.ts";
-export * from "./repair.ts";
-export * from "./task.ts";
+export { type BlockSpending, numbersAt, type RepairNumbers } from "./numbers.ts";
+export { type Repair, repair, type Weights } from "./repair.ts";
+export { type TaskSpectrum, taskRepair, taskSpectrum } from "./task.ts";

@@ -1,3 +1,10 @@
+import { gainsAt } from "./basis.ts";
+import type { Budget } from "./budget.ts";
+import type { Curve, ExactCurve, OptimalCurve } from "./curve.ts";
+import { fullLossOf, gapAt, nKeptFor, safetyLossAt, strengthFor } from "./dial.ts";
+import { CoreError } from "./errors.ts";
+import { sum } from "./matrix.ts";
+
 /** What a block of columns was allowed and what it spent, in the units of the official code (Δ²/U_jj², no factor 1/2). */
 export interface BlockSpending {
   readonly limit: number;
@@ -35,4 +42,80 @@ export interface RepairNumbers {
   readonly scale?: number;
   /** `reference`, `none`, `paper`: limit and spending of each block of columns. */
   readonly blocks?: readonly BlockSpending[];
+}
+
+/** Squared distances of one repair: ‖D − Δ‖², ‖D‖², ‖Δ‖². */
+export interface Distances {
+  readonly utilityGap: number;
+  readonly delta: number;
+  readonly tuned: number;
+}
+
+/** The numbers that every mode has. */
+export function commonNumbers(
+  keptShare: number,
+  safetyLoss: number,
+  fullSafetyLoss: number,
+  { utilityGap, delta, tuned }: Distances,
+): Omit<RepairNumbers, "budget"> {
+  const safetyLossShare = fullSafetyLoss === 0 ? 0 : safetyLoss / fullSafetyLoss;
+  const norms = { deltaNorm: Math.sqrt(delta), tunedDeltaNorm: Math.sqrt(tuned) };
+  return { keptShare, safetyLoss, safetyLossShare, fullSafetyLoss, utilityGap, ...norms };
+}
+
+/**
+ * The numbers of a repair with this budget, from scalars alone.
+ * @throws CoreError `budget`; also for a curve with task data and an exact one without `norms`, which lack the distances
+ */
+export function numbersAt(curve: Curve, budget: Budget): RepairNumbers {
+  return curve.mode === "optimal" ? optimalNumbers(curve, budget) : exactNumbers(curve, budget);
+}
+
+function optimalNumbers(curve: OptimalCurve, budget: Budget): RepairNumbers {
+  if (curve.task)
+    throw new CoreError("budget", "With task data the distances need the repair itself: call taskRepair.");
+  const strength = strengthFor(curve, budget);
+  const gains = gainsAt(curve.ratios, curve.unit, strength);
+  const squares = curve.energies.map((energy, j) => energy * curve.ratios[j]);
+  return optimalNumbersOf(curve, budget, strength, {
+    utilityGap: gapAt(curve, strength),
+    delta: squares.reduce((total, square, j) => total + square * gains[j] ** 2, 0),
+    tuned: sum(squares),
+  });
+}
+
+export function optimalNumbersOf(
+  curve: OptimalCurve,
+  budget: Budget,
+  strength: number,
+  distances: Distances,
+): RepairNumbers {
+  const safetyLoss = safetyLossAt(curve, strength);
+  const fullSafetyLoss = fullLossOf(curve);
+  return {
+    ...commonNumbers(strength === 0 ? 1 : 0, safetyLoss, fullSafetyLoss, distances),
+    ...(curve.task ? { taskGap: gapAt(curve, strength) } : {}),
+    budget: limitOf(budget, safetyLoss, fullSafetyLoss),
+    strength,
+  };
+}
+
+function exactNumbers(curve: ExactCurve, budget: Budget): RepairNumbers {
+  const { norms } = curve;
+  if (!norms) throw new CoreError("budget", "This curve holds no distances: make it with exactCurve(…, true).");
+  const k = nKeptFor(curve, budget);
+  const tuned = norms.kept[norms.kept.length - 1];
+  return exactNumbersOf(curve, budget, k, { utilityGap: norms.gap[k], delta: norms.kept[k], tuned });
+}
+
+export function exactNumbersOf(curve: ExactCurve, budget: Budget, k: number, distances: Distances): RepairNumbers {
+  const keep = k / curve.sensitivity.length;
+  const fullSafetyLoss = fullLossOf(curve);
+  const limit = limitOf(budget, curve.losses[k], fullSafetyLoss);
+  return { ...commonNumbers(keep, curve.losses[k], fullSafetyLoss, distances), budget: limit, keep };
+}
+
+/** The safety loss that was allowed; a dial that sets none (strength, keep) allows what it spends. */
+function limitOf(budget: Budget, safetyLoss: number, fullSafetyLoss: number): number {
+  return budget.kind === "loss" ? budget.share * fullSafetyLoss : safetyLoss;
 }

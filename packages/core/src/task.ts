@@ -1,11 +1,14 @@
 import type { Engine, Matrix } from "@safedelta/engine";
-import type { Budget } from "./budget.ts";
+import { type Budget, checkBudget } from "./budget.ts";
+import { CoreError } from "./errors.ts";
 import type { PreparedGroup } from "./factor.ts";
-import type { Repair, Weights } from "./repair.ts";
+import { checkShape, copyOf, diagonalOf, mean, product } from "./matrix.ts";
+import { repairOptimal } from "./optimal.ts";
+import { checkWeights, type Repair, type Weights } from "./repair.ts";
 
 /**
  * Both Hessians of a group in one basis: H = T Tᵀ and H_u = T diag(ratios) Tᵀ, T = forward, T⁻ᵀ = backward. Made once for a
- * group and request, it serves all linears of the group and every strength.
+ * group and request, it serves all linears of the group and every strength. Disposing it disposes both matrices.
  */
 export interface TaskSpectrum extends Disposable {
   /** ν_j > 0, ascending. */
@@ -18,16 +21,72 @@ export interface TaskSpectrum extends Disposable {
   readonly unit: number;
 }
 
-/**
- * Solve the pair (H_u, H) from the prepared spectrum of H.
- * @param prepared the group's state, with `spectrum`
- * @param taskHessian H_u after `finishHessian`, cols x cols; left as it is
- * @throws CoreError `missingFactor`, `shape`, `notPositiveDefinite`
- */
-export declare function taskSpectrum(engine: Engine, prepared: PreparedGroup, taskHessian: Matrix): TaskSpectrum;
+/** Ratios below this share of the largest are f32 rounding: they are raised to it, as "the task hardly cares". */
+const leastRatioShare = 2 ** -24;
 
 /**
- * `optimal` with task data: D = Δ H_u (H_u + λH)⁻¹, closest to the tuned linear's outputs on the task within the budget.
- * Budget as in `optimal`. @throws CoreError
+ * Solve the pair (H_u, H) from the prepared spectrum H = Q diag(σ) Qᵀ: the eigenvectors P of σ^-½ Qᵀ H_u Q σ^-½ give
+ * T = Q σ^½ P. One eigendecomposition serves all strengths and makes the losses sums; a Cholesky of H_u + λH would be cheaper for
+ * one λ, but a wanted loss takes 6 to 8 of them with two solves each.
+ * @param prepared the group's state, with `spectrum`
+ * @param taskHessian H_u after `finishHessian`, cols x cols; left as it is
+ * @throws CoreError `missingFactor`, `shape`, or `notPositiveDefinite` when H_u has no positive direction
  */
-export declare function taskRepair(engine: Engine, weights: Weights, task: TaskSpectrum, budget: Budget): Repair;
+export function taskSpectrum(engine: Engine, prepared: PreparedGroup, taskHessian: Matrix): TaskSpectrum {
+  const { spectrum, cols } = prepared;
+  if (!spectrum)
+    throw new CoreError("missingFactor", "Task data need a state prepared for mode optimal: prepare again.");
+  checkShape("The task Hessian", taskHessian, cols, cols);
+  const { values, vectors } = spectrum;
+  using whitener = scaledCols(engine, vectors, (j) => values[j] ** -0.5); // Q σ^-½
+  using colourer = scaledCols(engine, vectors, (j) => values[j] ** 0.5); // Q σ^½
+  const { values: found, vectors: pair } = whitenedPair(engine, whitener, taskHessian);
+  using turn = pair;
+  const ratios = positiveRatios(found);
+  const unit = mean(values) / mean(diagonalOf(engine, taskHessian));
+  const forward = product(engine, colourer, turn);
+  const backward = product(engine, whitener, turn);
+  const dispose = () => {
+    forward[Symbol.dispose]();
+    backward[Symbol.dispose]();
+  };
+  return { ratios, forward, backward, unit, [Symbol.dispose]: dispose };
+}
+
+/**
+ * `optimal` with task data: D = Δ H_u (H_u + λH)⁻¹, closest to the tuned linear's outputs on the task data within the budget.
+ * The inputs stay as they are.
+ * @param budget as in mode `optimal`
+ * @throws CoreError `shape`, `notFinite`, `budget`
+ */
+export function taskRepair(engine: Engine, weights: Weights, task: TaskSpectrum, budget: Budget): Repair {
+  checkBudget("optimal", budget);
+  checkWeights(engine, weights, task.forward.rows);
+  return repairOptimal(engine, weights, task, budget);
+}
+
+function scaledCols(engine: Engine, m: Matrix, factor: (j: number) => number): Matrix {
+  const copy = copyOf(engine, m);
+  engine.scaleCols(
+    copy,
+    Float32Array.from({ length: m.cols }, (_, j) => factor(j)),
+  );
+  return copy;
+}
+
+/** Eigendecomposition of whitenerᵀ · H_u · whitener. */
+function whitenedPair(engine: Engine, whitener: Matrix, taskHessian: Matrix) {
+  using half = product(engine, taskHessian, whitener);
+  using whitened = engine.alloc(whitener.cols, whitener.cols);
+  engine.gemm(1, whitener, true, half, false, 0, whitened);
+  return engine.eigh(whitened);
+}
+
+function positiveRatios(values: Float64Array): Float64Array {
+  const largest = values[values.length - 1];
+  if (largest > 0) return values.map((value) => Math.max(value, largest * leastRatioShare));
+  throw new CoreError(
+    "notPositiveDefinite",
+    `The task Hessian's largest eigenvalue is ${largest}. Check the task data.`,
+  );
+}

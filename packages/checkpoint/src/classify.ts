@@ -7,7 +7,7 @@ import { indexName, weightsName } from "./shards.ts";
 export type PathKind = "model" | "adapter" | "gguf" | "safetensors" | "state" | "unknown" | "absent";
 
 /** The manifest of a prepared state, beside its safetensors files. */
-const stateManifestName = "manifest.json";
+const stateManifestName = "state.json";
 
 function classifyFolder(names: readonly string[]): PathKind {
   if (names.includes(weightsName) || names.includes(indexName)) return "model";

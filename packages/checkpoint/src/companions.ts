@@ -32,6 +32,11 @@ export function isCompanionName(name: string): boolean {
   return tokenizerFiles.includes(name) || otherFiles.test(name);
 }
 
+/** True for a companion that decides how the model is loaded or used; a licence does not. */
+export function decidesLoading(name: string): boolean {
+  return tokenizerFiles.includes(name) || name === "config.json" || name === "generation_config.json";
+}
+
 /** A companion whose bytes are already known. */
 export function companionOf(bytes: Uint8Array): Companion {
   return { bytes: async () => bytes };

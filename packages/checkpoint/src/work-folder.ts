@@ -1,0 +1,162 @@
+import { mkdir, readdir, rm } from "node:fs/promises";
+import { dirname, join } from "node:path";
+import { type Disk, syncFolder } from "./disk.ts";
+import { CheckpointError, errorCode } from "./errors.ts";
+import { hashTensorBytes } from "./hash.ts";
+import { Journal, type JournalRecord, readJournal } from "./journal.ts";
+import { openFile, type RandomAccessFile } from "./read-file.ts";
+import type { ShardPlan } from "./shard-plan.ts";
+import { tensorBytes } from "./tensor.ts";
+
+/** Hidden folder in the output folder that holds unfinished work. */
+export const workName = ".safedelta-work";
+const journalName = "journal.jsonl";
+
+/** Bytes read at a time while finished tensors are checked. */
+const checkBytes = 2 ** 26;
+
+/** Where the parts of one output lie. */
+export interface WorkPaths {
+  readonly out: string;
+  readonly work: string;
+  readonly journal: string;
+}
+
+export function workPaths(out: string): WorkPaths {
+  const work = join(out, workName);
+  return { out, work, journal: join(work, journalName) };
+}
+
+/** Work that was found and holds. */
+export interface FoundWork {
+  readonly journal: JournalRecord;
+  /** Finished tensors, their bytes checked, with the notes written beside them. */
+  readonly done: Map<string, unknown>;
+}
+
+async function listFolder(path: string): Promise<string[]> {
+  try {
+    return await readdir(path);
+  } catch (error) {
+    if (errorCode(error) === "ENOENT") return [];
+    throw error;
+  }
+}
+
+async function hashRange(file: RandomAccessFile, start: number, end: number): Promise<string> {
+  const hasher = new Bun.CryptoHasher("sha256");
+  for (let at = start; at < end; at += checkBytes) hasher.update(await file.read(at, Math.min(end, at + checkBytes)));
+  return hasher.digest("hex");
+}
+
+/** Tensors of one shard whose bytes have the hash that the journal gives; none when the shard is not the planned one. */
+async function checkShard(
+  path: string,
+  shard: ShardPlan,
+  hashes: ReadonlyMap<string, string>,
+): Promise<string[] | undefined> {
+  const file = await openFile(path);
+  try {
+    const { bytes, offsets, fileBytes } = shard.header;
+    if (file.sizeBytes !== fileBytes) return undefined;
+    if (hashTensorBytes(await file.read(0, bytes.length)) !== hashTensorBytes(bytes)) return undefined;
+    const good: string[] = [];
+    for (const [i, info] of shard.tensors.entries()) {
+      const sha256 = hashes.get(info.name);
+      if (sha256 && (await hashRange(file, offsets[i], offsets[i] + tensorBytes(info))) === sha256)
+        good.push(info.name);
+    }
+    return good;
+  } finally {
+    await file.close();
+  }
+}
+
+/** A shard is in the work folder, or already in its final place when the files began to move. */
+async function shardPath({ out, work }: WorkPaths, shard: ShardPlan, committed: boolean): Promise<string | undefined> {
+  if ((await listFolder(work)).includes(shard.file)) return join(work, shard.file);
+  return committed && (await listFolder(out)).includes(shard.file) ? join(out, shard.file) : undefined;
+}
+
+async function checkWork(
+  paths: WorkPaths,
+  shards: readonly ShardPlan[],
+  journal: JournalRecord,
+): Promise<FoundWork | undefined> {
+  const hashes = new Map(journal.entries.map(({ tensor, sha256 }) => [tensor, sha256]));
+  const notes = new Map(journal.entries.map(({ tensor, note }) => [tensor, note]));
+  const done = new Map<string, unknown>();
+  for (const shard of shards) {
+    const path = await shardPath(paths, shard, journal.committed);
+    const good = path && (await checkShard(path, shard, hashes));
+    if (!good) return undefined;
+    for (const name of good) done.set(name, notes.get(name));
+  }
+  const nTensors = shards.reduce((sum, { tensors }) => sum + tensors.length, 0);
+  return journal.committed && done.size < nTensors ? undefined : { journal, done };
+}
+
+function foreignWork({ out }: WorkPaths): CheckpointError {
+  return new CheckpointError(
+    "incompatible",
+    `${out}: holds unfinished work of another run (other models, data or options); repeat that run to finish it, ` +
+      "pass --overwrite to discard it, or choose another output folder",
+    { file: out },
+  );
+}
+
+function notEmpty({ out }: WorkPaths): CheckpointError {
+  return new CheckpointError(
+    "incompatible",
+    `${out}: is not empty; pass --overwrite to replace the model in it, or choose another folder`,
+    {
+      file: out,
+    },
+  );
+}
+
+/**
+ * Looks for work of the same plan in an output folder.
+ * @returns the work, or undefined when it has to start anew
+ * @throws CheckpointError "incompatible" when starting anew would destroy something and `overwrite` is false
+ */
+export async function findWork(
+  paths: WorkPaths,
+  plan: string,
+  shards: readonly ShardPlan[],
+  overwrite: boolean,
+): Promise<FoundWork | undefined> {
+  const names = await listFolder(paths.out);
+  const journal = await readJournal(paths.journal);
+  if (journal?.plan === plan) return checkWork(paths, shards, journal);
+  if (overwrite) return undefined;
+  if (journal) throw foreignWork(paths);
+  if (names.some((name) => name !== workName)) throw notEmpty(paths);
+  return undefined;
+}
+
+async function createShard(path: string, { header }: ShardPlan, disk: Disk): Promise<void> {
+  const handle = await disk.open(path, "w+");
+  try {
+    await disk.write(handle, header.bytes, 0);
+    await handle.truncate(header.fileBytes);
+    await disk.sync(handle);
+  } finally {
+    await handle.close();
+  }
+}
+
+/** Makes the work folder anew: shards of full size with their headers, then the journal, whose first line makes it valid. */
+export async function createWork(
+  paths: WorkPaths,
+  plan: string,
+  shards: readonly ShardPlan[],
+  disk: Disk,
+): Promise<Journal> {
+  await rm(paths.work, { recursive: true, force: true });
+  await mkdir(paths.work, { recursive: true });
+  for (const shard of shards) await createShard(join(paths.work, shard.file), shard, disk);
+  const journal = await Journal.create(paths.journal, plan, disk);
+  for (const folder of [paths.work, paths.out, dirname(paths.out)]) await syncFolder(folder);
+  return journal;
+}

@@ -1,8 +1,4 @@
-/** One turn of a conversation, as chat templates take it. */
-export interface Message {
-  readonly role: string;
-  readonly content: string;
-}
+import type { Message } from "@safedelta/data";
 
 /** How answers are made; decoding is greedy, so that a run can be repeated. */
 export interface AnswerOptions {

@@ -1,4 +1,5 @@
-import type { AnswerOptions, ChatModel, Message } from "./chat.ts";
+import type { Message } from "@safedelta/data";
+import type { AnswerOptions, ChatModel } from "./chat.ts";
 import { EvaluationError } from "./errors.ts";
 import type { Example, Metric } from "./metrics.ts";
 import { type Rate, wilson } from "./wilson.ts";

@@ -1,13 +1,8 @@
-import type { Message } from "./chat.ts";
+import type { Example as DataExample } from "@safedelta/data";
 import { EvaluationError } from "./errors.ts";
 
-/** One line of an evaluation set. */
-export interface Example {
-  /** The conversation so far; the last turn is the one to be answered. */
-  readonly messages: readonly Message[];
-  /** The right answer, where there is one. */
-  readonly reference?: string;
-}
+/** One line of an evaluation set: a conversation whose last turn is to be answered, and the right answer where there is one. */
+export type Example = Pick<DataExample, "messages" | "reference">;
 
 /** A yes-or-no judgement of one answer; its rate is what a table shows. */
 export interface Metric {

@@ -25,8 +25,8 @@ export interface RepairReport {
   readonly totals: Totals;
   /** SPDX-like identifier of the aligned model's licence, when it states one. */
   readonly licence?: string;
-  /** Files written, for `verify`. */
-  readonly files?: readonly { readonly name: string; readonly bytes: number; readonly hash: string }[];
+  /** SHA-256 of the bytes of each written tensor, by name: what `verify` checks. */
+  readonly tensors: Readonly<Record<string, string>>;
   /** What was measured of the repaired model's behaviour, when it was. */
   readonly evaluation?: readonly EvaluationRow[];
 }

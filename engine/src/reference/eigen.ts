@@ -14,9 +14,11 @@ interface Tridiagonal {
   readonly off: Float64Array;
   /** n x n. */
   readonly z: Float64Array;
+  /** Couplings up to this size count as zero. */
+  readonly negligible: number;
 }
 
-/** A column is converged when its coupling falls below this share of its neighbours. */
+/** A column is converged when its coupling falls below this share of the largest entry of T: the rounding of H itself. */
 const epsilon = 2 ** -52;
 /** QL sweeps allowed for one eigenvalue; two are usual. */
 const maxSweeps = 60;
@@ -49,7 +51,8 @@ function tridiagonalise(h: Float64Array, n: number): Tridiagonal {
     reflectBothSides(h, n, k + 1, v);
   }
   const diagonal = Float64Array.from({ length: n }, (_, i) => h[i * n + i]);
-  return { n, diagonal, off, z: accumulate(reflectors, n) };
+  const largest = [...diagonal, ...off].reduce((most, value) => Math.max(most, Math.abs(value)), 0);
+  return { n, diagonal, off, z: accumulate(reflectors, n), negligible: epsilon * largest };
 }
 
 /**
@@ -121,9 +124,9 @@ function isolateEigenvalue(t: Tridiagonal, start: number): void {
 }
 
 /** Last row of the unreduced block that begins at `start`. */
-function blockEnd({ n, diagonal, off }: Tridiagonal, start: number): number {
+function blockEnd({ n, off, negligible }: Tridiagonal, start: number): number {
   let end = start;
-  while (end + 1 < n && Math.abs(off[end]) > epsilon * (Math.abs(diagonal[end]) + Math.abs(diagonal[end + 1]))) end++;
+  while (end + 1 < n && Math.abs(off[end]) > negligible) end++;
   return end;
 }
 

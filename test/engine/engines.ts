@@ -1,0 +1,31 @@
+import { type Engine, type EngineChoice, EngineUnavailableError, openEngine } from "@safedelta/engine";
+
+/** An engine kind on this machine: open it, or the reason why it cannot be opened. */
+export interface EngineHere {
+  readonly name: Exclude<EngineChoice, "auto">;
+  /** Undefined where the engine runs. */
+  readonly missing: string | undefined;
+  open(): Promise<Engine>;
+}
+
+const names: readonly EngineHere["name"][] = ["reference", "wasm"];
+
+/** Every engine kind. An engine that fails with anything but `EngineUnavailableError` fails the tests. */
+export async function enginesHere(): Promise<EngineHere[]> {
+  return Promise.all(names.map(probe));
+}
+
+async function probe(name: EngineHere["name"]): Promise<EngineHere> {
+  const open = async () => (await openEngine(name)).engine;
+  return { name, missing: await reasonMissing(open), open };
+}
+
+async function reasonMissing(open: () => Promise<Engine>): Promise<string | undefined> {
+  try {
+    (await open())[Symbol.dispose]();
+    return undefined;
+  } catch (error) {
+    if (error instanceof EngineUnavailableError) return error.message;
+    throw error;
+  }
+}

@@ -89,3 +89,27 @@ export const outputOptions = {
   overwrite: option.flag("replace what stands at --out"),
   dryRun: option.flag("check everything and print plan, sizes and a time guess; write nothing"),
 };
+
+/** Which safe examples, and how they become tokens. */
+export const safeDataOptions = {
+  safeData: option.text({
+    brief: "safe examples: JSONL, JSON, CSV or parquet with messages or instruction/response",
+    placeholder: "file",
+  }),
+  samples: option.count(512, { brief: "at most this many examples", placeholder: "n" }),
+  seed: option.count(42, { brief: "seed of the sampling" }),
+  maxTokens: option.count(512, { brief: "longer examples are cut here", placeholder: "n" }),
+  systemPrompts: option.choice(["auto", "official", "none"], "auto", "system prompts rotated over the examples"),
+};
+
+/** The dial; one of them at a time. */
+export const budgetOptions = {
+  loss: option.number({ brief: "share 0..1 of the full fine-tuning's safety loss, for each linear", placeholder: "f" }),
+  globalLoss: option.number({ brief: "the same share, one pool for all linears (exact, optimal)", placeholder: "f" }),
+  strength: option.number({ brief: "λ in units of 1/mean(diag H) (optimal)", placeholder: "λ" }),
+  keep: option.number({ brief: "share 0..1 of the columns (exact)", placeholder: "f" }),
+  scale: option.number({ brief: "the paper's s (reference, none, paper)", placeholder: "s" }),
+};
+
+/** Which method. */
+export const modeOption = option.choice(["optimal", "exact", "reference", "paper", "none"], "optimal", "the method");

@@ -72,11 +72,11 @@ export async function apply(
 }
 
 /** Beside the output, so that the output folder holds nothing unfinished. */
-function workFolder({ out }: ApplyOptions): string {
+export function workFolder({ out }: ApplyOptions): string {
   return `${out.replace(/\/+$/, "")}.work`;
 }
 
-function checkOptions({ mode, budget, taskData }: ApplyOptions): void {
+export function checkOptions({ mode, budget, taskData }: ApplyOptions): void {
   checkBudget(mode, budget);
   if (!taskData) return;
   if (mode !== "optimal") throw new PipelineError("usage", `--task-data works with --mode optimal, not with ${mode}.`);
@@ -101,7 +101,7 @@ function prepareOptions(options: ApplyOptions, source: { safeData: Parameters<ty
   return { model: aligned, data: source.safeData, out, modes: [mode], offline, overwrite: true, maxMemoryBytes };
 }
 
-async function stateOf(engine: Engine, options: ApplyOptions, progress: Progress): Promise<State> {
+export async function stateOf(engine: Engine, options: ApplyOptions, progress: Progress): Promise<State> {
   const { source } = options;
   return "state" in source ? openState(source.state) : prepare(engine, prepareOptions(options, source), progress);
 }

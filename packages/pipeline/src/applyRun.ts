@@ -1,4 +1,11 @@
-import { type CheckpointWriter, decodeF32, encode, type Tensor, type TensorInfo } from "@safedelta/checkpoint";
+import {
+  type CheckpointWriter,
+  decodeF32,
+  encode,
+  requireFinite,
+  type Tensor,
+  type TensorInfo,
+} from "@safedelta/checkpoint";
 import type { RepairNumbers, TaskSpectrum } from "@safedelta/core";
 import type { Engine, Matrix } from "@safedelta/engine";
 import { groupsOfLayer, type LayerGroup } from "@safedelta/model";
@@ -11,7 +18,7 @@ import type { Progress } from "./progress.ts";
 import { type BudgetOf, repairLinear, taskSpectrumOf } from "./repairLinear.ts";
 import type { Sequences } from "./sequences.ts";
 import { type LoadedGroup, partOf, type State } from "./state.ts";
-import { downloadAs, requireFinite } from "./upload.ts";
+import { downloadAs } from "./upload.ts";
 
 /** Everything that the steps of one apply share. */
 export interface Run {

@@ -4,14 +4,16 @@ import type { Checkpoint } from "@safedelta/checkpoint";
 import { accumulate } from "@safedelta/core";
 import type { Engine, Matrix } from "@safedelta/engine";
 import {
-  embedTokens,
+  embed,
   forwardLayer,
   type GroupName,
   groupsOfLayer,
   loadLayer,
   type ModelConfig,
-  ropeTables,
+  openWorkspace,
+  packSegments,
   type Segment,
+  type Workspace,
 } from "@safedelta/model";
 import { batchTokens } from "./estimate.ts";
 import { removeQuietly } from "./files.ts";
@@ -57,11 +59,12 @@ export async function* calibrate(input: CalibrationInput): AsyncGenerator<Calibr
     layer = 0;
     await writeEmbeddings(input, batches);
   }
+  using workspace = openWorkspace(engine, config, Math.max(...batches.map((batch) => batch.nRows)));
   for (; layer < config.nLayers; layer++) {
     const hessians = new Map<GroupName, Matrix>();
     try {
       for (const group of groupsOfLayer(config, layer)) hessians.set(group.name, engine.alloc(group.cols, group.cols));
-      await runLayer(input, layer, batches, hessians);
+      await runLayer(input, workspace, layer, batches, hessians);
       yield { layer, hessians };
     } finally {
       for (const hessian of hessians.values()) hessian[Symbol.dispose]();
@@ -97,12 +100,12 @@ function pack(sequences: readonly (readonly number[])[]): Batch[] {
   let firstRow = 0;
   for (let at = 0; at < sequences.length; ) {
     const ids: number[] = [];
-    const segments: Segment[] = [];
+    const lengths: number[] = [];
     while (at < sequences.length && (ids.length === 0 || ids.length + sequences[at].length <= batchTokens)) {
-      segments.push({ start: ids.length, length: sequences[at].length, past: 0 });
+      lengths.push(sequences[at].length);
       ids.push(...sequences[at++]);
     }
-    batches.push({ firstRow, nRows: ids.length, ids, segments });
+    batches.push({ firstRow, nRows: ids.length, ids, segments: packSegments(lengths) });
     firstRow += ids.length;
   }
   return batches;
@@ -112,7 +115,7 @@ async function writeEmbeddings(input: CalibrationInput, batches: readonly Batch[
   const { engine, checkpoint, config, workFolder } = input;
   await writeHidden(workFolder, 0, async (write) => {
     for (const batch of batches) {
-      using x = await embedTokens(engine, checkpoint, config, batch.ids);
+      using x = await embed(engine, checkpoint, config, batch.ids);
       await write(engine.read(x) as Float32Array, batch.firstRow * config.hiddenSize);
     }
   });
@@ -120,6 +123,7 @@ async function writeEmbeddings(input: CalibrationInput, batches: readonly Batch[
 
 async function runLayer(
   input: CalibrationInput,
+  workspace: Workspace,
   layer: number,
   batches: readonly Batch[],
   hessians: ReadonlyMap<GroupName, Matrix>,
@@ -132,12 +136,11 @@ async function runLayer(
       for (const batch of batches) {
         using x = engine.alloc(batch.nRows, config.hiddenSize);
         engine.write(x, await readRows(source, batch, config.hiddenSize));
-        using rope = ropeTables(engine, config, batch.segments);
         const tap = (group: GroupName, activations: Matrix) => {
           const hessian = hessians.get(group);
           if (hessian) accumulate(engine, hessian, activations, sequences.length);
         };
-        forwardLayer(engine, config, weights, x, batch.segments, { rope, tap });
+        forwardLayer(workspace.batch(batch.segments), weights, x, { tap });
         await write(engine.read(x) as Float32Array, batch.firstRow * config.hiddenSize);
         progress.step(`layer ${layer}`);
       }

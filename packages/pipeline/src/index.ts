@@ -1,4 +1,5 @@
 export { type ApplyPlan, apply, type Describe, planApply } from "./apply.ts";
+export { applyAdapter } from "./applyAdapter.ts";
 export type { ApplyFacts, ApplyOptions, LinearFacts, SafeSource } from "./applyOptions.ts";
 export { diffModels, type TensorDiff } from "./diff.ts";
 export { PipelineError, type PipelineErrorKind } from "./errors.ts";

@@ -53,9 +53,9 @@ export async function repairLayerFile(engine: Engine, options: LayerOptions): Pr
     using aligned = uploadF32(engine, stored, file.path);
     using tuned = uploadF32(engine, await need(file, "tuned"), file.path);
     using hessian = await readHessian(engine, file, aligned.cols);
-    const { meanDiagonal } = finishHessian(engine, hessian);
+    finishHessian(engine, hessian);
     using factor = factorOf(engine, options.mode, hessian);
-    const prepared: PreparedGroup = { cols: aligned.cols, meanDiagonal, [partOf[options.mode]]: factor };
+    const prepared: PreparedGroup = { cols: aligned.cols, [partOf[options.mode]]: factor };
     const { weight, kept, numbers } = repair(engine, options.mode, { aligned, tuned }, prepared, options.budget);
     using repaired = weight;
     const { rows, cols } = aligned;

@@ -62,11 +62,11 @@ export async function checkPair(aligned: OpenedModel, tuned: OpenedModel): Promi
   const [a, t] = [aligned.checkpoint.companions, tuned.checkpoint.companions];
   if (a.has("tokenizer.json") && t.has("tokenizer.json")) {
     const [first, second] = [await openModelTokenizer(aligned), await openModelTokenizer(tuned)];
-    if (first.vocabularyFingerprint() !== second.vocabularyFingerprint()) {
+    if (first.fingerprint("vocabulary") !== second.fingerprint("vocabulary")) {
       problems.push(
         "The vocabularies differ: the two models do not read the same tokens, so their weights cannot be compared.",
       );
-    } else if (first.templateFingerprint() !== second.templateFingerprint()) {
+    } else if (first.fingerprint("chatTemplate") !== second.fingerprint("chatTemplate")) {
       warnings.push("The chat templates differ; the output takes the aligned model's.");
     }
   }

@@ -35,12 +35,17 @@ export function deltaOf(engine: Engine, { aligned, tuned }: Pick<PairWeights, "a
   return delta;
 }
 
-/** The curve of one linear in a mode that has one. */
-export function curveOf(engine: Engine, mode: "exact" | "optimal", weights: PairWeights, prepared: LoadedGroup): Curve {
+/** The curve of one linear in a mode that has one; `withNorms` when more than the losses is wanted of it. */
+export function curveOf(
+  engine: Engine,
+  mode: "exact" | "optimal",
+  weights: PairWeights,
+  prepared: LoadedGroup,
+  withNorms = false,
+): Curve {
   using delta = deltaOf(engine, weights);
-  if (mode === "exact" && prepared.ordered) return exactCurve(engine, delta, prepared.ordered);
-  if (mode === "optimal" && prepared.spectrum)
-    return optimalCurve(engine, delta, prepared.spectrum, prepared.meanDiagonal);
+  if (mode === "exact" && prepared.ordered) return exactCurve(engine, delta, prepared.ordered, withNorms);
+  if (mode === "optimal" && prepared.spectrum) return optimalCurve(engine, delta, prepared.spectrum);
   throw new PipelineError(
     "incompatible",
     `The state holds nothing for mode ${mode}; prepare again with --modes ${mode}.`,
@@ -109,6 +114,6 @@ export function repairLinear(
 
 /** The task spectrum of a group from the Hessian of its task inputs (which is damped in place). */
 export function taskSpectrumOf(engine: Engine, prepared: LoadedGroup, hessian: Matrix): TaskSpectrum {
-  const { meanDiagonal } = finishHessian(engine, hessian);
-  return taskSpectrum(engine, prepared, hessian, meanDiagonal);
+  finishHessian(engine, hessian);
+  return taskSpectrum(engine, prepared, hessian);
 }

@@ -1,12 +1,6 @@
 import { mkdir, readdir } from "node:fs/promises";
 import { join } from "node:path";
-import {
-  CheckpointError,
-  openSafetensors,
-  type Tensor,
-  type TensorFile,
-  writeSafetensors,
-} from "@safedelta/checkpoint";
+import { openSafetensors, type Tensor, type TensorFile, writeSafetensors } from "@safedelta/checkpoint";
 import { inverseFactorOf, type Mode, orderedFactorOf, type PreparedGroup, spectrumOf } from "@safedelta/core";
 import type { Engine, EngineInfo } from "@safedelta/engine";
 import type { GroupName } from "@safedelta/model";
@@ -134,8 +128,8 @@ async function loadGroup(
   const file = await openSafetensors(join(layerFolder(state.folder, layer), `${name}.safetensors`));
   try {
     const factor = await readPart(engine, file, group, part);
-    const { cols, meanDiagonal } = group;
-    return { cols, meanDiagonal, [part]: factor, [Symbol.dispose]: () => factor[Symbol.dispose]() };
+    const { cols } = group;
+    return { cols, [part]: factor, [Symbol.dispose]: () => factor[Symbol.dispose]() };
   } finally {
     await file.close();
   }
@@ -155,11 +149,8 @@ async function readPart(engine: Engine, file: TensorFile, group: GroupManifest, 
   const read = async (tensor: string) => {
     const { bytes } = await file.read(tensor);
     if (sha256(bytes) === group.tensors[tensor]) return bytes;
-    throw new CheckpointError(`${tensor} was changed since prepare wrote it (its hash differs). Run prepare again.`, {
-      kind: "incompatible",
-      file: file.path,
-      tensor,
-    });
+    const changed = `${file.path}: ${tensor} was changed since prepare wrote it (its hash differs). Run prepare again.`;
+    throw new PipelineError("incompatible", changed);
   };
   const n = group.cols;
   if (part === "inverse") return inverseFactorOf(readTriangle(engine, await read("inverse_factor"), n));

@@ -101,7 +101,7 @@ async function sweepMode(
   await eachLinear(engine, pair, state, mode, `sweeping ${mode}`, progress, (name, weights, prepared) => {
     const shape = { name, rows: weights.aligned.rows, cols: weights.aligned.cols };
     if (mode === "exact" || mode === "optimal") {
-      curves.push({ ...shape, curve: curveOf(engine, mode, weights, prepared) });
+      curves.push({ ...shape, curve: curveOf(engine, mode, weights, prepared, true) });
       return;
     }
     budgets.forEach((budget, i) => {

@@ -19,7 +19,7 @@ export async function claimFolder(
   finishedFile: string,
   overwrite: boolean,
 ): Promise<Claim> {
-  const names = await readdir(folder).catch(() => []);
+  const names = await readdir(folder).catch((): string[] => []);
   if (names.includes(keyFile)) {
     const found = await readJson<{ fingerprint: string }>(join(folder, keyFile));
     if (found.fingerprint === fingerprint) return names.includes(finishedFile) ? "done" : "resume";

@@ -1,0 +1,112 @@
+import { openEngine } from "@safedelta/engine";
+import {
+  type ApplyFacts,
+  type ApplyOptions,
+  apply,
+  applyAdapter,
+  peakResidentBytes,
+  planApply,
+} from "@safedelta/pipeline";
+import { formatBytes, formatMs, formatNumber, formatPercent, totalsOf } from "@safedelta/report";
+import { budgetFlag, chooseBudget } from "../budget.ts";
+import { defineCommand, required } from "../command.ts";
+import { UsageError } from "../exitCode.ts";
+import { budgetOptions, computeOptions, modeOption, option, outputOptions, safeDataOptions } from "../options.ts";
+import { describeRepair } from "../repairFiles.ts";
+import { dataLine, describeData } from "../words.ts";
+
+/** `safedelta apply --aligned A --tuned T --state STATE --out OUT` */
+export const applyCommand = defineCommand({
+  brief: "Repair a fine-tuned model",
+  help:
+    "Reads both models and a prepared state (or prepares on the way from --safe-data) and writes the repaired model with a model card " +
+    "and safedelta.json. TUNED may be a LoRA adapter folder, which then applies to ALIGNED.",
+  args: [],
+  options: {
+    aligned: option.text({ brief: "the model before fine-tuning", placeholder: "model" }),
+    tuned: option.text({ brief: "the fine-tuned model, or its LoRA adapter", placeholder: "model" }),
+    state: option.text({ brief: "folder that prepare wrote", placeholder: "folder" }),
+    mode: modeOption,
+    ...budgetOptions,
+    ...computeOptions,
+    ...outputOptions,
+    ...safeDataOptions,
+    taskData: option.text({
+      brief: "examples of the fine-tuning task: optimal then stays close to the task's outputs",
+      placeholder: "file",
+    }),
+    rest: option.choice(["aligned", "tuned"], "aligned", "whose embeddings, norms and lm_head the output has"),
+    outFormat: option.choice(["model", "lora"], "model", "write the whole model, or the repaired LoRA adapter"),
+    maxShardSize: option.size({ brief: "largest weight file [5GB]" }),
+  },
+  async run(options, _args, io) {
+    const request: ApplyOptions = {
+      aligned: required(options.aligned, "--aligned"),
+      tuned: required(options.tuned, "--tuned"),
+      source: sourceOf(options),
+      out: required(options.out, "--out"),
+      mode: options.mode,
+      budget: chooseBudget(options, options.mode),
+      taskData:
+        options.taskData === undefined
+          ? undefined
+          : describeData(options.taskData, { ...options, systemPrompts: "none" }),
+      rest: options.rest,
+      maxShardBytes: options.maxShardSize ?? 5e9,
+      offline: options.offline,
+      overwrite: options.overwrite,
+      maxMemoryBytes: options.maxMemory,
+    };
+    if (options.dryRun) {
+      const plan = await planApply(request, io.progress);
+      io.document({ dryRun: true, ...plan });
+      const { flop, memoryBytes, outputBytes, seconds } = plan.estimate;
+      io.print(
+        `would write ${formatBytes(outputBytes)} to ${request.out} with about ${formatBytes(memoryBytes)} of memory, ` +
+          `${(flop / 1e12).toFixed(3)} TFLOP, about ${formatMs(1000 * seconds)}; nothing was written`,
+      );
+      return undefined;
+    }
+    const started = performance.now();
+    const { engine, reason } = await openEngine(options.engine);
+    using opened = engine;
+    io.note(`engine: ${engine.info.name}, ${engine.info.description} (${reason})`);
+    const write = options.outFormat === "lora" ? applyAdapter : apply;
+    const facts = await write(opened, request, describeRepair(request, options.outFormat), io.progress);
+    const timing = { ms: performance.now() - started, peakMemoryBytes: peakResidentBytes() };
+    const totals = totalsOf(facts.layers.flatMap((layer) => layer.linears));
+    io.document({ out: request.out, mode: request.mode, budget: request.budget, totals, ...facts, ...timing });
+    io.print(summary(request, facts, totals, timing));
+    return undefined;
+  },
+});
+
+function sourceOf(
+  options: { state?: string; safeData?: string } & Parameters<typeof describeData>[1],
+): ApplyOptions["source"] {
+  if (options.state !== undefined) {
+    if (options.safeData !== undefined) throw new UsageError("Give --state or --safe-data, not both.");
+    return { state: options.state };
+  }
+  return {
+    safeData: describeData(required(options.safeData, "--state (or --safe-data to prepare on the way)"), options),
+  };
+}
+
+function summary(
+  request: ApplyOptions,
+  facts: ApplyFacts,
+  totals: ReturnType<typeof totalsOf>,
+  timing: { ms: number; peakMemoryBytes: number },
+): string {
+  return [
+    `repaired ${request.tuned} with mode ${request.mode}, ${budgetFlag(request.budget)}`,
+    `  safety loss   ${formatPercent(totals.safetyLossShare)} of the fine-tuning's`,
+    `  change kept   ‖D‖ = ${formatNumber(totals.deltaNorm)} of ‖Δ‖ = ${formatNumber(totals.tunedDeltaNorm)}` +
+      (request.mode === "optimal" ? "" : `, ${formatPercent(totals.keptShare)} of the entries bit for bit`),
+    `  rest          ${request.rest} model's embeddings, norms and lm_head`,
+    `  ${dataLine(facts.safeData)}`,
+    `  took          ${formatMs(timing.ms)}, peak memory ${formatBytes(timing.peakMemoryBytes)}`,
+    `written: ${request.out} (model card README.md, numbers safedelta.json)`,
+  ].join("\n");
+}

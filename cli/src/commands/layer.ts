@@ -1,0 +1,42 @@
+import { openEngine } from "@safedelta/engine";
+import { repairLayerFile } from "@safedelta/pipeline";
+import { formatNumber, formatPercent } from "@safedelta/report";
+import { budgetFlag, chooseBudget } from "../budget.ts";
+import { defineCommand, required } from "../command.ts";
+import { budgetOptions, computeOptions, modeOption, option } from "../options.ts";
+
+const dtypes = { f32: "F32", f16: "F16", bf16: "BF16" } as const;
+
+/** `safedelta layer IN.safetensors --out OUT.safetensors` */
+export const layerCommand = defineCommand({
+  brief: "Apply the method to one linear, from file to file",
+  help:
+    "IN holds aligned and tuned (rows x cols) and either hessian (cols x cols, before dead columns and damping) or the activations " +
+    "x0, x1, … (one tensor an example, tokens x cols). OUT receives weight and kept (U8, 1 where the tuned weight stands bit for bit).",
+  args: ["IN.safetensors"],
+  options: {
+    mode: modeOption,
+    ...budgetOptions,
+    ...computeOptions,
+    out: option.text({ brief: "safetensors file to write", placeholder: "file" }),
+    dtype: option.choice(["aligned", "f32", "f16", "bf16"], "aligned", "storage type of weight"),
+  },
+  async run(options, [input], io) {
+    const budget = chooseBudget(options, options.mode);
+    const { engine } = await openEngine(options.engine);
+    using opened = engine;
+    const facts = await repairLayerFile(opened, {
+      input: required(input, "IN.safetensors"),
+      out: required(options.out, "--out"),
+      mode: options.mode,
+      budget,
+      dtype: options.dtype === "aligned" ? undefined : dtypes[options.dtype],
+    });
+    io.document(facts);
+    io.print(
+      `${facts.mode} ${budgetFlag(budget)} on ${facts.rows} x ${facts.cols}: safety loss ${formatNumber(facts.safetyLoss)} ` +
+        `(${formatPercent(facts.safetyLossShare)} of the full one), utility gap ${formatNumber(facts.utilityGap)}, kept ${formatPercent(facts.keptShare)}`,
+    );
+    return undefined;
+  },
+});

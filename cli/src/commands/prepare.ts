@@ -1,0 +1,62 @@
+import { openEngine } from "@safedelta/engine";
+import { openState, peakResidentBytes, planPrepare, prepare } from "@safedelta/pipeline";
+import { formatBytes, formatMs } from "@safedelta/report";
+import { defineCommand, required } from "../command.ts";
+import type { Io } from "../io.ts";
+import { computeOptions, option, outputOptions, safeDataOptions } from "../options.ts";
+import { dataLine, describeData, parseModes } from "../words.ts";
+
+/** `safedelta prepare MODEL --safe-data FILE --out STATE` */
+export const prepareCommand = defineCommand({
+  brief: "Collect and factor the safe statistics of an aligned model, once",
+  help:
+    "Reads the aligned MODEL (folder, BASE+ADAPTER, file.gguf or Hub id) and safe examples; writes a state folder that serves every " +
+    "model fine-tuned from it. An interrupted run goes on when the same command is given again.",
+  args: ["MODEL"],
+  options: {
+    ...computeOptions,
+    ...outputOptions,
+    ...safeDataOptions,
+    modes: option.text({ brief: "modes that the state shall serve [reference,optimal]", placeholder: "a,b,…" }),
+  },
+  async run(options, [model], io) {
+    const request = {
+      model: required(model, "MODEL"),
+      data: describeData(required(options.safeData, "--safe-data"), options),
+      out: required(options.out, "--out"),
+      modes: parseModes(options.modes ?? "reference,optimal"),
+      offline: options.offline,
+      overwrite: options.overwrite,
+      maxMemoryBytes: options.maxMemory,
+    };
+    const plan = await planPrepare(request);
+    const { estimate } = plan;
+    io.note(
+      `${dataLine(plan.safeData)}\nstate: ${formatBytes(estimate.stateBytes)} on disk, ` +
+        `about ${formatBytes(estimate.memoryBytes)} of memory, about ${formatMs(1000 * estimate.seconds)}`,
+    );
+    if (options.dryRun) return printPlan(io, plan);
+    const started = performance.now();
+    const { engine, reason } = await openEngine(options.engine);
+    using opened = engine;
+    io.note(`engine: ${engine.info.name}, ${engine.info.description} (${reason})`);
+    const state = await prepare(opened, request, io.progress);
+    const { sha256 } = await openState(state.folder);
+    const facts = { state: state.folder, sha256, safeData: state.manifest.safeData, parts: state.manifest.parts };
+    const timing = { ms: performance.now() - started, peakMemoryBytes: peakResidentBytes() };
+    io.document({ ...facts, ...timing });
+    io.print(
+      `prepared ${request.model} in ${formatMs(timing.ms)}, peak memory ${formatBytes(timing.peakMemoryBytes)}: ${state.folder}`,
+    );
+    io.print(
+      `next: bun run safedelta apply --aligned ${request.model} --tuned TUNED --state ${state.folder} --out REPAIRED`,
+    );
+    return undefined;
+  },
+});
+
+function printPlan(io: Io, plan: Awaited<ReturnType<typeof planPrepare>>): undefined {
+  io.document({ dryRun: true, ...plan });
+  io.print(`would compute ${(plan.estimate.flop / 1e12).toFixed(2)} TFLOP; nothing was written`);
+  return undefined;
+}

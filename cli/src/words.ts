@@ -1,0 +1,38 @@
+import type { ApplyOptions, DataFacts, DataOptions } from "@safedelta/pipeline";
+import { UsageError } from "./exitCode.ts";
+
+type Mode = ApplyOptions["mode"];
+
+const modes: readonly Mode[] = ["optimal", "exact", "reference", "paper", "none"];
+
+/** A comma-separated list of modes. @throws UsageError naming the modes there are */
+export function parseModes(text: string): Mode[] {
+  return text.split(",").map((word) => {
+    const mode = modes.find((candidate) => candidate === word.trim());
+    if (mode === undefined) throw new UsageError(`"${word}" is no mode; there are: ${modes.join(", ")}.`);
+    return mode;
+  });
+}
+
+/** The data options out of the flags. */
+export function describeData(
+  file: string,
+  flags: Pick<DataOptions, "samples" | "seed" | "maxTokens" | "systemPrompts">,
+): DataOptions {
+  const { samples, seed, maxTokens, systemPrompts } = flags;
+  return { file, samples, seed, maxTokens, systemPrompts };
+}
+
+/** What was read, in one line. */
+export function dataLine(facts: DataFacts): string {
+  const cut = facts.nCut > 0 ? `, ${facts.nCut} cut at ${facts.maxTokens} tokens` : "";
+  return (
+    `data: ${facts.nExamples} of ${facts.nAvailable} examples of ${facts.file} (seed ${facts.seed}), ` +
+    `${facts.nTokens} tokens${cut}, system prompts: ${facts.systemPrompts}`
+  );
+}
+
+/** A command line that a shell takes back word for word. */
+export function shellLine(words: readonly string[]): string {
+  return words.map((word) => (/^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`)).join(" ");
+}

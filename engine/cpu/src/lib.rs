@@ -1,0 +1,18 @@
+//! Plain kernels for dense algebra and transformer layers on one core. They work on raw memory and know nothing of who calls them:
+//! the `wasm` crate is a thin skin over them, and a C ABI can be another.
+//!
+//! Every function here is deterministic: the same input gives the same bytes.
+
+pub mod block;
+pub mod cholesky;
+pub mod eigh;
+pub mod elementwise;
+mod exp;
+pub mod gemm;
+pub mod half;
+mod micro;
+pub mod model;
+mod pack;
+pub mod scratch;
+mod small;
+pub mod triangular;

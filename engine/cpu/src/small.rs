@@ -1,0 +1,120 @@
+//! The diagonal blocks at which the halving of triangular operations ends.
+
+use crate::block::{Block, Failure, Outcome};
+
+/// Largest block that is not halved any more.
+pub const SMALL: usize = 32;
+/// Rows of B that are worked on side by side.
+const LANES: usize = 16;
+
+type Column = [f32; LANES];
+type Triangle = [[f32; SMALL]; SMALL];
+
+/// Where to halve n > SMALL: a multiple of SMALL, so that the small blocks are full ones.
+pub fn half(n: usize) -> usize {
+    (n / 2).next_multiple_of(SMALL)
+}
+
+/// The upper triangle of r, transposed: element [j][k] is r(k, j), k <= j.
+unsafe fn load_triangle(r: Block) -> Triangle {
+    let mut t = [[0.0; SMALL]; SMALL];
+    for j in 0..r.cols {
+        for k in 0..=j {
+            t[j][k] = *r.address(k, j);
+        }
+    }
+    t
+}
+
+/// Hand the columns of b to `work`, `LANES` rows at a time, and store what it makes of them.
+unsafe fn by_lanes(b: Block, work: impl Fn(&mut [Column])) {
+    let mut columns = [[0.0; LANES]; SMALL];
+    for i in (0..b.rows).step_by(LANES) {
+        let rows = LANES.min(b.rows - i);
+        for (j, column) in columns[..b.cols].iter_mut().enumerate() {
+            for lane in 0..rows {
+                column[lane] = *b.address(i + lane, j);
+            }
+        }
+        work(&mut columns[..b.cols]);
+        for (j, column) in columns[..b.cols].iter().enumerate() {
+            for lane in 0..rows {
+                *b.address(i + lane, j) = column[lane];
+            }
+        }
+    }
+}
+
+/// B := B · R for R upper triangular of at most SMALL columns. From the last column, since each reads those before it.
+pub unsafe fn multiply_small(b: Block, r: Block) {
+    let t = load_triangle(r);
+    by_lanes(b, |x| {
+        for j in (0..x.len()).rev() {
+            let mut sum = [0.0; LANES];
+            for k in 0..=j {
+                for lane in 0..LANES {
+                    sum[lane] += x[k][lane] * t[j][k];
+                }
+            }
+            x[j] = sum;
+        }
+    });
+}
+
+/// B := B · R⁻¹ for R upper triangular of at most SMALL columns: x_j = (b_j − Σ_{k<j} x_k r_kj) / r_jj.
+pub unsafe fn solve_small(b: Block, r: Block) {
+    let t = load_triangle(r);
+    by_lanes(b, |x| {
+        for j in 0..x.len() {
+            let mut rest = x[j];
+            for k in 0..j {
+                for lane in 0..LANES {
+                    rest[lane] -= x[k][lane] * t[j][k];
+                }
+            }
+            for lane in 0..LANES {
+                x[j][lane] = rest[lane] / t[j][j];
+            }
+        }
+    });
+}
+
+/// R := R⁻¹ for at most SMALL columns, column by column: R X = I by back substitution.
+pub unsafe fn invert_small(r: Block) {
+    let t = load_triangle(r);
+    for j in 0..r.cols {
+        let mut x = [0.0; SMALL];
+        x[j] = 1.0 / t[j][j];
+        for i in (0..j).rev() {
+            let sum: f32 = (i + 1..=j).map(|k| t[k][i] * x[k]).sum();
+            x[i] = -sum / t[i][i];
+        }
+        for (i, value) in x[..=j].iter().enumerate() {
+            *r.address(i, j) = *value;
+        }
+    }
+}
+
+/// Upper triangle of h (at most SMALL x SMALL, row-major) := R with H = R Rᵀ; columns from the last.
+pub unsafe fn cholesky_small(h: Block) -> Outcome {
+    for j in (0..h.cols).rev() {
+        let pivot = *h.address(j, j);
+        if !(pivot > 0.0) {
+            return Err(Failure::Pivot(j));
+        }
+        let root = pivot.sqrt();
+        *h.address(j, j) = root;
+        let mut column = [0.0; SMALL];
+        for i in 0..j {
+            column[i] = *h.address(i, j) / root;
+            *h.address(i, j) = column[i];
+        }
+        for i in 0..j {
+            let row = std::slice::from_raw_parts_mut(h.address(i, i), j - i);
+            for (value, other) in row.iter_mut().zip(&column[i..j]) {
+                *value -= column[i] * other;
+            }
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,79 @@
+//! Products, solves and inverses with an upper triangular R, by halving: all but small diagonal blocks is matrix products.
+
+use crate::block::{Block, Failure, Outcome};
+use crate::gemm::{gemm, scale};
+use crate::small::{half, invert_small, multiply_small, solve_small, SMALL};
+
+/// B := B · R, or B · Rᵀ. B is m x n, R n x n; only its upper triangle is read.
+pub unsafe fn trmm(b: Block, r: Block, transposed: bool) -> Outcome {
+    let (b, r) = if transposed { mirrored(b, r) } else { (b, r) };
+    multiply(b, r)
+}
+
+/// B := B · R⁻¹, or B · R⁻ᵀ. B is m x n, R n x n; only its upper triangle is read. Fails on a zero on the diagonal, B untouched.
+pub unsafe fn trsm(b: Block, r: Block, transposed: bool) -> Outcome {
+    require_pivots(r)?;
+    let (b, r) = if transposed { mirrored(b, r) } else { (b, r) };
+    solve(b, r)
+}
+
+/// R := R⁻¹. The strictly lower part is neither read nor written. Fails on a zero on the diagonal, R untouched.
+pub unsafe fn invert(r: Block) -> Outcome {
+    require_pivots(r)?;
+    invert_part(r)
+}
+
+unsafe fn require_pivots(r: Block) -> Outcome {
+    match (0..r.rows).find(|&i| *r.address(i, i) == 0.0) {
+        Some(i) => Err(Failure::Pivot(i)),
+        None => Ok(()),
+    }
+}
+
+/// With J the reversal: X Rᵀ = B is (X J)(J Rᵀ J) = B J, where J Rᵀ J is upper triangular again.
+unsafe fn mirrored(b: Block, r: Block) -> (Block, Block) {
+    (b.flipped_cols(), r.transposed().flipped_rows().flipped_cols())
+}
+
+/// [B₁ B₂] := [B₁ R₁₁, B₁ R₁₂ + B₂ R₂₂].
+unsafe fn multiply(b: Block, r: Block) -> Outcome {
+    if r.rows <= SMALL {
+        multiply_small(b, r);
+        return Ok(());
+    }
+    let first = half(r.rows);
+    let (r11, r12, r22) = r.split(first);
+    let (b1, b2) = b.split_cols(first);
+    multiply(b2, r22)?;
+    gemm(1.0, b1, r12, 1.0, b2)?;
+    multiply(b1, r11)
+}
+
+/// X₁ = B₁ R₁₁⁻¹, X₂ = (B₂ − X₁ R₁₂) R₂₂⁻¹.
+pub(crate) unsafe fn solve(b: Block, r: Block) -> Outcome {
+    if r.rows <= SMALL {
+        solve_small(b, r);
+        return Ok(());
+    }
+    let first = half(r.rows);
+    let (r11, r12, r22) = r.split(first);
+    let (b1, b2) = b.split_cols(first);
+    solve(b1, r11)?;
+    gemm(-1.0, b1, r12, 1.0, b2)?;
+    solve(b2, r22)
+}
+
+/// [[R₁₁, R₁₂], [0, R₂₂]]⁻¹ = [[R₁₁⁻¹, −R₁₁⁻¹ R₁₂ R₂₂⁻¹], [0, R₂₂⁻¹]].
+unsafe fn invert_part(r: Block) -> Outcome {
+    if r.rows <= SMALL {
+        invert_small(r);
+        return Ok(());
+    }
+    let (r11, r12, r22) = r.split(half(r.rows));
+    scale(-1.0, r12);
+    solve(r12, r22)?;
+    let (b, mirror) = mirrored(r12.transposed(), r11);
+    solve(b, mirror)?;
+    invert_part(r11)?;
+    invert_part(r22)
+}

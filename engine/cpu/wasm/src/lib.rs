@@ -1,0 +1,1 @@
+use wasm_bindgen::prelude::*; #[wasm_bindgen] pub fn hello(n: usize) -> usize { n + 1 }

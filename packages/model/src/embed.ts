@@ -1,4 +1,4 @@
-import { type Checkpoint, decodeF32 } from "@safedelta/checkpoint";
+import { type Checkpoint, decodeF32, requireFinite } from "@safedelta/checkpoint";
 import type { Engine, Matrix } from "@safedelta/engine";
 import type { ModelConfig } from "./config.ts";
 import { ModelError } from "./error.ts";
@@ -7,7 +7,7 @@ import { tensorNames } from "./families.ts";
 /**
  * The embeddings of tokens as a new ids.length x hiddenSize matrix, what the first layer takes. Reads only the rows of the
  * distinct ids, so memory does not grow with the vocabulary.
- * @throws ModelError (`incompatible`) on ids outside the vocabulary.
+ * @throws ModelError (`incompatible`) on ids outside the vocabulary, CheckpointError on an unreadable or non-finite table.
  */
 export async function embed(
   engine: Engine,
@@ -40,7 +40,9 @@ export function checkIds(config: ModelConfig, ids: readonly number[]): void {
 async function embeddingRows(checkpoint: Checkpoint, ids: readonly number[]): Promise<Map<number, Float32Array>> {
   const rows = new Map<number, Float32Array>();
   for (const { start, count } of runs([...new Set(ids)].sort((a, b) => a - b))) {
-    const values = decodeF32(await checkpoint.readRows(tensorNames.embedding, start, count));
+    const tensor = await checkpoint.readRows(tensorNames.embedding, start, count);
+    requireFinite(tensor, checkpoint.spec);
+    const values = decodeF32(tensor);
     const size = values.length / count;
     for (let i = 0; i < count; i++) rows.set(start + i, values.subarray(i * size, (i + 1) * size));
   }

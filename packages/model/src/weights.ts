@@ -1,4 +1,4 @@
-import { type Checkpoint, decodeF32 } from "@safedelta/checkpoint";
+import { type Checkpoint, decodeF32, requireFinite } from "@safedelta/checkpoint";
 import type { Engine, Matrix } from "@safedelta/engine";
 import type { ModelConfig } from "./config.ts";
 import { ModelError } from "./error.ts";
@@ -33,7 +33,7 @@ export function layerBytes(config: ModelConfig): number {
 
 /**
  * Load one layer, widened to f32, a tensor at a time.
- * @throws ModelError (`incompatible`) on a wrong shape, CheckpointError on a missing or unreadable tensor.
+ * @throws ModelError (`incompatible`) on a wrong shape, CheckpointError on a missing, unreadable or non-finite tensor.
  */
 export async function loadLayer(
   engine: Engine,
@@ -89,7 +89,9 @@ async function loadGroup(source: Source, { linears, cols }: LayerGroup, biased: 
 }
 
 async function loadInto({ engine, checkpoint }: Source, name: string, matrix: Matrix): Promise<void> {
-  const values = decodeF32(await checkpoint.read(name));
+  const tensor = await checkpoint.read(name);
+  requireFinite(tensor, checkpoint.spec);
+  const values = decodeF32(tensor);
   if (values.length !== matrix.rows * matrix.cols) {
     const size = `${matrix.rows} x ${matrix.cols}`;
     throw new ModelError("incompatible", [

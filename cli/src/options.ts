@@ -113,3 +113,12 @@ export const budgetOptions = {
 
 /** Which method. */
 export const modeOption = option.choice(["optimal", "exact", "reference", "paper", "none"], "optimal", "the method");
+
+/** How answers are drawn. */
+export const generationOptions = {
+  maxNewTokens: option.count(256, { brief: "most tokens of an answer", placeholder: "n" }),
+  temperature: option.number({ brief: "draw instead of taking the likeliest token", placeholder: "t" }),
+  topK: option.number({ brief: "draw among the k likeliest tokens", placeholder: "k" }),
+  topP: option.number({ brief: "draw among the likeliest tokens that make up this probability", placeholder: "p" }),
+  seed: option.count(0, { brief: "seed of the draws" }),
+};

@@ -1,5 +1,5 @@
 import { join } from "node:path";
-import { type CheckpointWriter, createWriter, tensorBytes } from "@safedelta/checkpoint";
+import { type CheckpointWriter, createWriter } from "@safedelta/checkpoint";
 import { checkBudget } from "@safedelta/core";
 import type { Engine } from "@safedelta/engine";
 import { collectFacts } from "./applyFacts.ts";
@@ -88,9 +88,7 @@ export function checkOptions({ mode, budget, taskData }: ApplyOptions): void {
 }
 
 function estimateOf({ aligned }: Pair, { maxMemoryBytes }: ApplyOptions): ApplyEstimate {
-  const sizes = [...aligned.checkpoint.tensors.values()].map(tensorBytes);
-  const outputBytes = sizes.reduce((sum, size) => sum + size, 0);
-  const estimate = estimateApply(aligned.config, outputBytes, Math.max(...sizes));
+  const estimate = estimateApply(aligned.config, aligned.checkpoint.tensors);
   requireMemory(maxMemoryBytes, estimate.memoryBytes, "apply");
   return estimate;
 }

@@ -1,7 +1,12 @@
+import { type TensorInfo, tensorBytes } from "@safedelta/checkpoint";
+import type { Mode } from "@safedelta/core";
 import { groupsOfLayer, layerBytes, type ModelConfig } from "@safedelta/model";
 import { runtimeBytes } from "./memory.ts";
 import type { DataFacts } from "./sequences.ts";
-import { groupBytes, type StatePart } from "./state.ts";
+import { groupBytes, partOf, type StatePart } from "./state.ts";
+
+/** What of the data an estimate needs. */
+type DataSize = Pick<DataFacts, "nTokens" | "maxTokens">;
 
 /** What a prepare needs; memory and time are estimates, sizes on disk are exact. */
 export interface PrepareEstimate {
@@ -34,7 +39,7 @@ const factorFlop: Readonly<Record<StatePart, (n: number) => number>> = {
 };
 
 /** Estimate a prepare from the config alone. */
-export function estimatePrepare(config: ModelConfig, facts: DataFacts, parts: readonly StatePart[]): PrepareEstimate {
+export function estimatePrepare(config: ModelConfig, facts: DataSize, parts: readonly StatePart[]): PrepareEstimate {
   const groups = groupsOfLayer(config, 0);
   const perToken = groups.reduce((sum, g) => sum + g.cols ** 2 + 2 * g.cols * rowsOf(g), 0);
   const perGroup = groups.reduce((sum, g) => sum + parts.reduce((s, part) => s + factorFlop[part](g.cols), 0), 0);
@@ -44,7 +49,7 @@ export function estimatePrepare(config: ModelConfig, facts: DataFacts, parts: re
 }
 
 /** One layer of weights and its Hessians, the factors of the largest group in the making, the work matrices of one batch. */
-function prepareMemory(config: ModelConfig, facts: DataFacts): number {
+function prepareMemory(config: ModelConfig, facts: DataSize): number {
   const groups = groupsOfLayer(config, 0);
   const hessians = groups.reduce((sum, g) => sum + 4 * g.cols ** 2, 0);
   const largest = 4 * Math.max(...groups.map((g) => g.cols)) ** 2;
@@ -54,14 +59,30 @@ function prepareMemory(config: ModelConfig, facts: DataFacts): number {
   return runtimeBytes + layerBytes(config) + hessians + 8 * largest + 2 * activations;
 }
 
-/** Estimate an apply from the config alone. @param itemBytes bytes of one output weight */
-export function estimateApply(config: ModelConfig, outputBytes: number, largestTensorBytes: number): ApplyEstimate {
+/** Estimate an apply from the config and the list of the output's tensors. */
+export function estimateApply(config: ModelConfig, tensors: ReadonlyMap<string, TensorInfo>): ApplyEstimate {
+  const sizes = [...tensors.values()].map(tensorBytes);
+  const outputBytes = sizes.reduce((sum, size) => sum + size, 0);
   const groups = groupsOfLayer(config, 0);
   const flop = config.nLayers * groups.reduce((sum, g) => sum + 4 * rowsOf(g) * g.cols ** 2, 0);
   const linear = Math.max(...groups.flatMap((g) => g.linears.map(({ rows, cols }) => 4 * rows * cols)));
   const factor = 4 * Math.max(...groups.map((g) => g.cols)) ** 2;
-  const memoryBytes = runtimeBytes + 3 * factor + 12 * linear + 2 * largestTensorBytes;
+  const memoryBytes = runtimeBytes + 3 * factor + 12 * linear + 2 * Math.max(...sizes);
   return { flop, memoryBytes, outputBytes, seconds: flop / assumedFlopRate };
+}
+
+/** Both estimates of a model from its config and tensor list, for `nTokens` safe tokens in all. */
+export function estimateModel(
+  config: ModelConfig,
+  tensors: ReadonlyMap<string, TensorInfo>,
+  modes: readonly Mode[],
+  nTokens: number,
+): { readonly prepare: PrepareEstimate; readonly apply: ApplyEstimate } {
+  const parts = [...new Set(modes.map((mode) => partOf[mode]))];
+  return {
+    prepare: estimatePrepare(config, { nTokens, maxTokens: batchTokens }, parts),
+    apply: estimateApply(config, tensors),
+  };
 }
 
 function rowsOf(group: { linears: readonly { rows: number }[] }): number {

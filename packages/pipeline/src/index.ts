@@ -3,7 +3,7 @@ export { applyAdapter } from "./applyAdapter.ts";
 export type { ApplyFacts, ApplyOptions, LinearFacts, SafeSource } from "./applyOptions.ts";
 export { diffModels, type TensorDiff } from "./diff.ts";
 export { PipelineError, type PipelineErrorKind } from "./errors.ts";
-export { type ApplyEstimate, assumedFlopRate, estimatePrepare, type PrepareEstimate } from "./estimate.ts";
+export { type ApplyEstimate, assumedFlopRate, estimateModel, type PrepareEstimate } from "./estimate.ts";
 export { type LayerFacts, type LayerOptions, repairLayerFile } from "./layer.ts";
 export { peakResidentBytes } from "./memory.ts";
 export { type OpenedModel, openModelFiles, openModelTokenizer } from "./models.ts";

@@ -1,0 +1,40 @@
+import { relative } from "node:path";
+import { openEngine } from "@safedelta/engine";
+import { formatMs } from "@safedelta/report";
+import { defineCommand } from "../command.ts";
+import { demoPicture, nextSteps } from "../demo/picture.ts";
+import { runDemo } from "../demo/run.ts";
+import { demoFolder } from "../demo/story.ts";
+import { computeOptions, option } from "../options.ts";
+
+/** `safedelta demo` */
+export const demoCommand = defineCommand({
+  brief: "Run the main job on a tiny model that lies in the repository",
+  help: "Prepares, repairs in three ways, measures five models and sweeps the budgets, in well under a minute.",
+  args: [],
+  options: {
+    out: option.text({ brief: "folder to write [demo-out]", placeholder: "folder" }),
+    engine: computeOptions.engine,
+  },
+  async run(options, _args, io) {
+    const out = options.out ?? "demo-out";
+    const started = performance.now();
+    const { engine } = await openEngine(options.engine);
+    using opened = engine;
+    io.note(`engine: ${engine.info.name}, ${engine.info.description}`);
+    const result = await runDemo(opened, out, io.progress);
+    const ms = performance.now() - started;
+    const models = result.rows.map(({ name, guardedRefusal, newTask, oldTasks }) => ({
+      name,
+      guardedRefusal: guardedRefusal.rate,
+      newTask: newTask.rate,
+      oldTasks: oldTasks.rate,
+    }));
+    io.document({ models, seconds: ms / 1000, intervals: result.rows, sweep: result.points });
+    const here = relative(process.cwd(), demoFolder) || ".";
+    io.print(
+      `${demoPicture(result)}\n\nTook ${formatMs(ms)}.\n${nextSteps(result, result.state, `${here}/aligned`, `${here}/tuned`)}`,
+    );
+    return undefined;
+  },
+});

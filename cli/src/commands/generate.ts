@@ -1,0 +1,31 @@
+import { openTalker } from "../chatModel.ts";
+import { defineCommand, required } from "../command.ts";
+import { computeOptions, generationOptions, option } from "../options.ts";
+
+/** `safedelta generate MODEL --prompt TEXT` */
+export const generateCommand = defineCommand({
+  brief: "Let a model answer one prompt",
+  help: "The chat template is applied unless --raw is given. Greedy unless --temperature is given.",
+  args: ["MODEL"],
+  options: {
+    prompt: option.text({ brief: "what to answer", placeholder: "text" }),
+    system: option.text({ brief: "system prompt", placeholder: "text" }),
+    raw: option.flag("continue the text as it is, without the chat template"),
+    ...generationOptions,
+    engine: computeOptions.engine,
+    offline: computeOptions.offline,
+  },
+  async run(options, [model], io) {
+    const prompt = required(options.prompt, "--prompt");
+    using talker = await openTalker(required(model, "MODEL"), options.engine, options.offline);
+    const system = options.system === undefined ? [] : [{ role: "system", content: options.system }];
+    const started = performance.now();
+    const onText = io.json ? undefined : (text: string) => process.stdout.write(text);
+    const answer = options.raw
+      ? talker.complete(prompt, options, onText)
+      : talker.answer([...system, { role: "user", content: prompt }], options, onText);
+    io.document({ model: talker.name, prompt, answer, ms: performance.now() - started });
+    io.print("");
+    return undefined;
+  },
+});

@@ -1,0 +1,125 @@
+import {
+  classifyPath,
+  openAdapter,
+  openCheckpoint,
+  openSafetensors,
+  type TensorInfo,
+  tensorBytes,
+} from "@safedelta/checkpoint";
+import { checkTensors, type ModelConfig, parseConfig } from "@safedelta/model";
+import { openState } from "@safedelta/pipeline";
+import { formatBytes, formatNumber, table } from "@safedelta/report";
+import { dataLine } from "./words.ts";
+
+/** What was found, for a program and for a person. */
+export interface Inspected {
+  readonly facts: Readonly<Record<string, unknown>>;
+  readonly text: string;
+}
+
+/** Look into anything that the other commands read or write. */
+export async function openInspected(path: string, offline: boolean): Promise<Inspected> {
+  const kind = await classifyPath(path);
+  if (kind === "state") return inspectState(path);
+  if (kind === "adapter") return inspectAdapter(path);
+  if (kind === "safetensors") return inspectFile(path);
+  return inspectModel(path, offline);
+}
+
+async function inspectModel(spec: string, offline: boolean): Promise<Inspected> {
+  const checkpoint = await openCheckpoint(spec, { offline });
+  const config = parseConfig(checkpoint.config);
+  const problems = checkTensors(config, checkpoint.tensors);
+  const tensors = [...checkpoint.tensors.values()];
+  const facts = {
+    kind: checkpoint.kind,
+    spec,
+    ...summary(tensors),
+    config,
+    problems,
+    companions: [...checkpoint.companions.keys()],
+  };
+  await checkpoint.close();
+  const lines = [
+    `${spec}: ${checkpoint.kind}, ${sizeLine(tensors)}`,
+    configLine(config),
+    `files: ${facts.companions.join(", ")}`,
+  ];
+  return { facts, text: [...lines, ...problems.map((problem) => `problem: ${problem}`)].join("\n") };
+}
+
+async function inspectState(folder: string): Promise<Inspected> {
+  const { manifest, sha256 } = await openState(folder);
+  const { layers, ...rest } = manifest;
+  const text = [
+    `${folder}: state of ${manifest.model.spec}, ${layers.length} layers, for ${manifest.parts.join(" and ")}`,
+    dataLine(manifest.safeData),
+    `engine: ${manifest.engine.name}, made by safedelta ${manifest.toolVersion}`,
+    table(
+      ["layer", "group", "inputs", "dead", "mean diagonal", "damping"],
+      layers.flatMap(({ groups }, layer) =>
+        groups.map((g) =>
+          [layer, g.name, g.cols, g.nDead, formatNumber(g.meanDiagonal), formatNumber(g.damping)].map(String),
+        ),
+      ),
+    ),
+  ].join("\n");
+  return { facts: { kind: "state", sha256, ...rest, nLayers: layers.length }, text };
+}
+
+async function inspectAdapter(folder: string): Promise<Inspected> {
+  const adapter = await openAdapter(folder);
+  const pairs = [...adapter.pairs.values()].map(({ weight, rank, scale }) => ({ weight, rank, scale }));
+  const tensors = [...adapter.tensors.values()];
+  const facts = {
+    kind: "adapter",
+    folder,
+    ...summary(tensors),
+    pairs,
+    replaces: [...adapter.otherTensors.keys()],
+    config: adapter.config,
+  };
+  await adapter.close();
+  const ranks = [...new Set(pairs.map(({ rank }) => rank))].join(", ");
+  const base = String(adapter.config.base_model_name_or_path ?? "unknown");
+  return {
+    facts,
+    text: `${folder}: LoRA adapter of "${base}", ${pairs.length} weights, rank ${ranks}, ${sizeLine(tensors)}`,
+  };
+}
+
+async function inspectFile(path: string): Promise<Inspected> {
+  const file = await openSafetensors(path);
+  const tensors = [...file.tensors.values()];
+  await file.close();
+  const rows = tensors.map(({ name, dtype, shape }) => [name, dtype, `[${shape.join(", ")}]`]);
+  return {
+    facts: { kind: "safetensors", path, ...summary(tensors), tensors },
+    text: `${path}: ${sizeLine(tensors)}\n${table(["tensor", "type", "shape"], rows)}`,
+  };
+}
+
+function summary(tensors: readonly TensorInfo[]) {
+  return {
+    nTensors: tensors.length,
+    bytes: tensors.reduce((sum, info) => sum + tensorBytes(info), 0),
+    dtypes: dtypesOf(tensors),
+  };
+}
+
+function sizeLine(tensors: readonly TensorInfo[]): string {
+  const { nTensors, bytes, dtypes } = summary(tensors);
+  return `${nTensors} tensors, ${formatBytes(bytes)}, ${dtypes.join(" and ")}`;
+}
+
+function dtypesOf(tensors: readonly TensorInfo[]): string[] {
+  return [...new Set(tensors.map(({ dtype }) => dtype))];
+}
+
+function configLine(config: ModelConfig): string {
+  const { family, nLayers, hiddenSize, intermediateSize, nHeads, nKvHeads, vocabularySize, tied } = config;
+  return (
+    `${family}: ${nLayers} layers, hidden ${hiddenSize}, feed-forward ${intermediateSize}, ${nHeads} heads (${nKvHeads} key/value), ` +
+    `vocabulary ${vocabularySize}${tied ? ", tied output" : ""}`
+  );
+}

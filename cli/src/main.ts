@@ -1,0 +1,55 @@
+import { toolVersion } from "@safedelta/pipeline";
+import { buildApplication, buildRouteMap, ExitCode, run } from "@stricli/core";
+import type { DefinedCommand } from "./command.ts";
+import { applyCommand } from "./commands/apply.ts";
+import { chatCommand } from "./commands/chat.ts";
+import { demoCommand } from "./commands/demo.ts";
+import { diffCommand } from "./commands/diff.ts";
+import { doctorCommand } from "./commands/doctor.ts";
+import { estimateCommand } from "./commands/estimate.ts";
+import { generateCommand } from "./commands/generate.ts";
+import { inspectCommand } from "./commands/inspect.ts";
+import { layerCommand } from "./commands/layer.ts";
+import { prepareCommand } from "./commands/prepare.ts";
+import { schemaCommand } from "./commands/schema.ts";
+import { sweepCommand } from "./commands/sweep.ts";
+import { verifyCommand } from "./commands/verify.ts";
+import { exitCode } from "./exitCode.ts";
+
+const commands: Readonly<Record<string, DefinedCommand>> = {
+  demo: demoCommand,
+  prepare: prepareCommand,
+  apply: applyCommand,
+  sweep: sweepCommand,
+  layer: layerCommand,
+  inspect: inspectCommand,
+  diff: diffCommand,
+  verify: verifyCommand,
+  generate: generateCommand,
+  chat: chatCommand,
+  estimate: estimateCommand,
+  doctor: doctorCommand,
+};
+
+const all = { ...commands, schema: schemaCommand(commands) };
+const routes = Object.fromEntries(Object.entries(all).map(([name, { route }]) => [name, route]));
+
+const application = buildApplication(
+  buildRouteMap({ routes, docs: { brief: "Give a fine-tuned language model its safety back, without training" } }),
+  {
+    name: "safedelta",
+    versionInfo: { currentVersion: toolVersion },
+    scanner: { caseStyle: "allow-kebab-for-camel" },
+    documentation: { caseStyle: "convert-camel-to-kebab", disableAnsiColor: true },
+  },
+);
+
+process.on("SIGINT", () => {
+  process.stderr.write("\ninterrupted; finished pieces are kept, and the same command goes on\n");
+  process.exit(exitCode.interrupted);
+});
+
+await run(application, process.argv.slice(2), { process });
+const code = Number(process.exitCode ?? 0);
+if (code === ExitCode.InvalidArgument || code === ExitCode.UnknownCommand) process.exitCode = exitCode.usage;
+else if (code < 0) process.exitCode = exitCode.failure;

@@ -72,6 +72,8 @@ export async function openCheckpoint(spec: string, options: OpenOptions = {}): P
       return openModelFolder(resolved.path, spec, "folder", onWarn);
     case "chain":
       return openChain(resolved.base, resolved.adapter, spec, options);
+    case "gguf":
+      return (await import("./gguf/open-gguf.ts")).openGguf(resolved.path, spec);
     case "adapter":
       if (!options.base) throw needsBase(resolved.path);
       return withAdapter(options.base, resolved.path, spec, false);

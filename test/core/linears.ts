@@ -109,3 +109,28 @@ export function distance(a: Plain, b: Plain): number {
 export function largest(a: Plain): number {
   return a.values.reduce((worst, value) => Math.max(worst, Math.abs(value)), 0);
 }
+
+/** A linear of both models in engine memory. */
+export interface Uploaded extends Disposable {
+  readonly aligned: Matrix;
+  readonly tuned: Matrix;
+  readonly hessian: Matrix;
+}
+
+export function uploadLinear(engine: Engine, linear: PlainLinear): Uploaded {
+  const [aligned, tuned, hessian] = [linear.aligned, linear.tuned, linear.hessian].map((m) => upload(engine, m));
+  const dispose = () => {
+    for (const m of [aligned, tuned, hessian]) m[Symbol.dispose]();
+  };
+  return { aligned, tuned, hessian, [Symbol.dispose]: dispose };
+}
+
+/** Run `use` on the linear and prove that it freed what it allocated. */
+export function onLinear(engine: Engine, linear: PlainLinear, use: (uploaded: Uploaded) => void): void {
+  const before = engine.bytesInUse;
+  {
+    using uploaded = uploadLinear(engine, linear);
+    use(uploaded);
+  }
+  if (engine.bytesInUse !== before) throw new Error(`${engine.bytesInUse - before} bytes were not freed`);
+}

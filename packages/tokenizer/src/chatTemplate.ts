@@ -50,7 +50,8 @@ export type RenderChat = (messages: readonly Message[], options: ChatOptions) =>
  * The function that renders through this template, which is parsed at its first use. Follows transformers' apply_chat_template:
  * trim_blocks and lstrip_blocks on; variables messages, add_generation_prompt, tools and documents (none), the special
  * tokens; raise_exception and strftime_now. Rendering throws TokenizerError when the template cannot be parsed or refuses the
- * messages.
+ * messages. Known differences, both the library's: a bare truth value prints as true, not True; `strip` and `trim` take
+ * U+FEFF for a blank, and not U+001C..1F and U+0085.
  */
 export function chatRenderer(source: string, specialTokens: SpecialTokens): RenderChat {
   let template: Template | undefined;

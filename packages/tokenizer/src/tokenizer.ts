@@ -1,8 +1,10 @@
 import { createHash } from "node:crypto";
 import { Tokenizer as Library } from "@huggingface/tokenizers";
+import { missingAddedTokens } from "./addedTokens.ts";
 import { type ChatOptions, chatRenderer, chatTemplateSource, type Message, type RenderChat } from "./chatTemplate.ts";
 import { TokenizerError } from "./errors.ts";
 import { isObject, type JsonObject, parseObject, type TokenizerFiles } from "./files.ts";
+import { correctPreTokenizer } from "./preTokenizer.ts";
 import { readSpecialTokens, type SpecialTokens } from "./specialTokens.ts";
 
 /** Text to token ids and back, and conversations to text; equal to transformers' fast tokenizers. */
@@ -42,7 +44,7 @@ export interface Tokenizer {
 export function openTokenizer(files: TokenizerFiles): Tokenizer {
   const config = parseOptional(files.tokenizerConfig, "tokenizer_config.json");
   const specialTokens = readSpecialTokens(config, parseOptional(files.specialTokensMap, "special_tokens_map.json"));
-  const library = openLibrary(files.tokenizerJson, config);
+  const library = openLibrary(files.tokenizerJson, config, specialTokens);
   const source = chatTemplateSource(files.chatTemplate, config);
   const render = source === undefined ? refuseChat : chatRenderer(source, specialTokens);
   const vocabulary = [...library.get_vocab(true)].sort((a, b) => a[1] - b[1]);
@@ -71,12 +73,20 @@ function parseOptional(bytes: Uint8Array | undefined, file: string): JsonObject 
 }
 
 /** The library reads some settings of tokenizer_config.json that transformers ignores here: it gets only the shared ones. */
-function openLibrary(tokenizerJson: Uint8Array, config: JsonObject): Library {
+function openLibrary(tokenizerJson: Uint8Array, config: JsonObject, special: SpecialTokens): Library {
   const json = parseObject(tokenizerJson, "tokenizer.json");
-  const unknownToken = isObject(json.model) ? json.model.unk_token : undefined;
-  const cleanUp = config.clean_up_tokenization_spaces === true;
+  const settings = {
+    unk_token: isObject(json.model) ? json.model.unk_token : undefined,
+    clean_up_tokenization_spaces: config.clean_up_tokenization_spaces === true,
+  };
+  const added = Array.isArray(json.added_tokens) ? json.added_tokens : [];
+  const corrected = { ...json, added_tokens: added, pre_tokenizer: correctPreTokenizer(json) };
   try {
-    return new Library(json, { unk_token: unknownToken, clean_up_tokenization_spaces: cleanUp });
+    const library = new Library(corrected, settings);
+    const missing = missingAddedTokens(library, config, special);
+    return missing.length === 0
+      ? library
+      : new Library({ ...corrected, added_tokens: [...added, ...missing] }, settings);
   } catch (error) {
     throw new TokenizerError(`tokenizer.json cannot be used: ${(error as Error).message}`);
   }

@@ -112,6 +112,12 @@ describe("parseConfig", () => {
     ["another family", { model_type: "mamba" }, '"mamba" is not supported; llama, mistral'],
     ["no family", { model_type: undefined }, "is not supported"],
     ["a part of each head turned", { partial_rotary_factor: 0.5 }, "partial_rotary_factor"],
+    ["the same in the new place", { rope_parameters: { rope_theta: 1, partial_rotary_factor: 0.5 } }, "partial_rotary"],
+    [
+      "rotary settings by layer",
+      { rope_theta: undefined, rope_parameters: { full_attention: {} } },
+      "rope_theta is missing",
+    ],
     ["a missing size", { hidden_size: undefined, head_dim: undefined }, "hidden_size is missing"],
     ["heads of odd size", { head_dim: 7 }, "even head_dim"],
     ["heads of broken size", { head_dim: null, hidden_size: 33 }, "head_dim is 8.25"],

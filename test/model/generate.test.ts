@@ -129,6 +129,12 @@ describe("generate", () => {
     expect(run([40], 1)).toThrow("Token id 40");
   });
 
+  test("options out of range are refused, all at once", () => {
+    const options = { maxNewTokens: -1, batchSize: 0, temperature: Number.NaN, topK: 1.5, topP: 0 };
+    const names = Object.keys(options);
+    expect(() => generate(opened.model, [[1]], options)).toThrow(new RegExp(names.join("[^]*")));
+  });
+
   test("a model that computes no numbers is refused", async () => {
     using broken = await openOn("reference", fixture("llama"));
     broken.engine.fill(broken.model.finalNorm, Number.NaN);

@@ -64,7 +64,10 @@ describe.skipIf(folder === null)("the tiny pair (skipped where the shared folder
         lines.map(({ prompt }) => prompt),
         options,
       );
-      return answers.map((ids, i) => ({ text: ids.map((id) => words.get(id)).join(" "), reference: lines[i].reference }));
+      return answers.map((ids, i) => ({
+        text: ids.map((id) => words.get(id)).join(" "),
+        reference: lines[i].reference,
+      }));
     };
     const rate = <T>(items: readonly T[], holds: (item: T) => boolean) => items.filter(holds).length / items.length;
     const [guarded, recent, old] = [await answer("guarded"), await answer("new"), await answer("old")];

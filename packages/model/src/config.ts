@@ -49,7 +49,7 @@ const activations: Readonly<Record<string, ModelConfig["activation"]>> = {
 export function parseConfig(json: Record<string, unknown>): ModelConfig {
   const problems: string[] = [];
   const reader = new ConfigReader(json, problems);
-  refuseUnsupported(reader);
+  refuseQuantised(reader);
   const family = families.find((candidate) => candidate.name === reader.get("model_type"));
   if (!family) {
     const known = families.map(({ name }) => name).join(", ");
@@ -89,14 +89,11 @@ function readConfig(reader: ConfigReader, family: Family): ModelConfig {
   };
 }
 
-function refuseUnsupported(reader: ConfigReader): void {
+function refuseQuantised(reader: ConfigReader): void {
   if (reader.get("quantization_config") !== undefined) {
     reader.problems.push(
       "The weights are quantised (quantization_config); give the model in F32, F16 or BF16 instead.",
     );
-  }
-  if (reader.positive("partial_rotary_factor", 1) !== 1) {
-    reader.problems.push("Rotary embedding of a part of each head (partial_rotary_factor) is not supported.");
   }
 }
 

@@ -36,9 +36,11 @@ interface Sequence {
 
 /**
  * Answers to prompts of token ids, without the stop token. Prompts run packed, then all open answers step together.
- * @throws ModelError (`incompatible`) when a prompt is empty, too long for the model, or holds unknown ids.
+ * @throws ModelError (`incompatible`) when an option is out of range or a prompt is empty, too long for the model, or holds
+ * unknown ids; (`notFinite`) when the model computes no numbers.
  */
 export function generate(model: Model, prompts: readonly (readonly number[])[], options: GenerateOptions): number[][] {
+  checkOptions(options);
   checkPrompts(model, prompts, options.maxNewTokens);
   const size = options.batchSize ?? defaultBatchSize;
   const answers: number[][] = [];
@@ -48,6 +50,20 @@ export function generate(model: Model, prompts: readonly (readonly number[])[], 
     answers.push(...sequences.map(({ answer }) => answer));
   }
   return answers;
+}
+
+function checkOptions({ maxNewTokens, batchSize = 1, temperature = 0, topK = 1, topP = 1 }: GenerateOptions): void {
+  const isCount = (value: number, least: number) => Number.isSafeInteger(value) && value >= least;
+  const problems = [
+    isCount(maxNewTokens, 0) ? "" : `maxNewTokens is ${maxNewTokens}; a whole number from 0 is needed.`,
+    isCount(batchSize, 1) ? "" : `batchSize is ${batchSize}; a whole number from 1 is needed.`,
+    temperature >= 0 && temperature < Number.POSITIVE_INFINITY
+      ? ""
+      : `temperature is ${temperature}; it must be 0 or more.`,
+    isCount(topK, 1) ? "" : `topK is ${topK}; a whole number from 1 is needed.`,
+    topP > 0 && topP <= 1 ? "" : `topP is ${topP}; it must be above 0 and at most 1.`,
+  ].filter((problem) => problem !== "");
+  if (problems.length > 0) throw new ModelError("incompatible", problems);
 }
 
 function checkPrompts(model: Model, prompts: readonly (readonly number[])[], maxNewTokens: number): void {

@@ -23,11 +23,18 @@ export interface Rope {
 export function parseRope(config: ConfigReader): Rope {
   const parameters = config.child("rope_parameters");
   const scaling = parameters ?? config.child("rope_scaling");
-  const theta = parameters?.get("rope_theta") === undefined ? config : parameters;
+  for (const place of scaling ? [config, scaling] : [config]) refusePartial(place);
   return {
-    theta: theta.positive("rope_theta", 10000),
+    theta: parameters?.has("rope_theta")
+      ? parameters.positive("rope_theta")
+      : config.positive("rope_theta", parameters ? undefined : 10000),
     scaling: scaling ? parseScaling(scaling) : { kind: "none" },
   };
+}
+
+function refusePartial(place: ConfigReader): void {
+  if (place.positive("partial_rotary_factor", 1) === 1) return;
+  place.problems.push("Rotary embedding of a part of each head (partial_rotary_factor) is not supported.");
 }
 
 function parseScaling(scaling: ConfigReader): RopeScaling {

@@ -93,6 +93,16 @@ export const eigenCases: readonly Case[] = [
   })),
   ...byHand,
   {
+    name: "eigh of XᵀX of low rank: the many eigenvalues at zero are found",
+    run(t) {
+      const x = t.normal(20, 160);
+      const values = decompose(t, multiply(transpose(x), x), t.matrix(multiply(transpose(x), x)));
+      const largest = values[159];
+      expect(values.filter((value) => value > 1e-3 * largest).length).toBe(20);
+      expect(Math.max(...values.subarray(0, 140).map(Math.abs))).toBeLessThan(1e-5 * largest);
+    },
+  },
+  {
     name: "eigh of a matrix with NaN or infinity is an error",
     run(t) {
       for (const bad of [Number.NaN, Number.POSITIVE_INFINITY]) {

@@ -1,0 +1,245 @@
+import { expect, test } from "bun:test";
+import { type Engine, type Matrix, openEngine } from "@safedelta/engine";
+import { cases } from "./cases.ts";
+import { Trial } from "./trial.ts";
+
+/** A mistake planted into an engine, and the topic whose cases must find it. */
+interface Plant {
+  readonly topic: keyof typeof cases;
+  /** Operations that stand in for the right ones of `e`. */
+  wrong(e: Engine): Partial<Engine>;
+}
+
+const last = (m: Matrix) => m.view(m.rows - 1, m.cols - 1, 1, 1);
+const half = (m: Matrix) => m.view(0, 0, m.rows, Math.ceil(m.cols / 2));
+
+/** Add `value` to one element: about the smallest mistake that a kernel can make. */
+function nudge(e: Engine, element: Matrix, value: number): void {
+  const [was] = e.read(element);
+  e.write(element, Float32Array.of(was + value));
+}
+
+const plants: Record<string, Plant> = {
+  "gemm reads C when beta is 0": {
+    topic: "products",
+    wrong: (e) => ({
+      gemm: (alpha, a, ta, b, tb, beta, c) => e.gemm(alpha, a, ta, b, tb, beta === 0 ? 1e-30 : beta, c),
+    }),
+  },
+  "gemm drops the last step of the sum": {
+    topic: "products",
+    wrong: (e) => ({
+      gemm(alpha, a, ta, b, tb, beta, c) {
+        if (ta || tb || a.cols < 600) return e.gemm(alpha, a, ta, b, tb, beta, c);
+        e.gemm(alpha, a.view(0, 0, a.rows, a.cols - 1), ta, b.view(0, 0, b.rows - 1, b.cols), tb, beta, c);
+      },
+    }),
+  },
+  "gemm forgets to transpose square matrices": {
+    topic: "products",
+    wrong: (e) => ({ gemm: (alpha, a, _, b, tb, beta, c) => e.gemm(alpha, a, a.rows !== c.rows, b, tb, beta, c) }),
+  },
+  "syrk replaces instead of accumulating": {
+    topic: "products",
+    wrong: (e) => ({ syrk: (alpha, a, _, c) => e.syrk(alpha, a, 0, c) }),
+  },
+  "mirror does nothing from 64 rows on": {
+    topic: "products",
+    wrong: (e) => ({ mirror: (m) => (m.rows < 64 ? e.mirror(m) : undefined) }),
+  },
+  "Cholesky leaves its input below the diagonal": {
+    topic: "triangular",
+    wrong: (e) => ({
+      choleskyReverse(h) {
+        e.choleskyReverse(h);
+        if (h.rows > 1) nudge(e, h.view(h.rows - 1, 0, 1, 1), 1e-6);
+      },
+    }),
+  },
+  "a failed Cholesky becomes the identity": {
+    topic: "triangular",
+    wrong: (e) => ({
+      choleskyReverse(h) {
+        try {
+          e.choleskyReverse(h);
+        } catch {
+          e.fill(h, 0);
+        }
+      },
+    }),
+  },
+  "trsm is off by a hundredth in one element": {
+    topic: "triangular",
+    wrong: (e) => ({
+      trsm(b, r, transR) {
+        e.trsm(b, r, transR);
+        if (b.rows > 0 && b.cols > 100) nudge(e, last(b), 1e-2);
+      },
+    }),
+  },
+  "trmm ignores the transposition": {
+    topic: "triangular",
+    wrong: (e) => ({ trmm: (b, r) => e.trmm(b, r, false) }),
+  },
+  "invertTriangle clears the lower part": {
+    topic: "triangular",
+    wrong: (e) => ({
+      invertTriangle(r) {
+        e.invertTriangle(r);
+        if (r.rows > 64) e.fill(r.view(r.rows - 1, 0, 1, 1), 0);
+      },
+    }),
+  },
+  "eigenvalues are descending": {
+    topic: "eigen",
+    wrong: (e) => ({
+      eigh(h) {
+        const { values, vectors } = e.eigh(h);
+        return { values: values.reverse(), vectors };
+      },
+    }),
+  },
+  "eigenvectors are rows": {
+    topic: "eigen",
+    wrong: (e) => ({
+      eigh(h) {
+        const { values, vectors } = e.eigh(h);
+        using copy = e.alloc(h.rows, h.rows);
+        using one = e.alloc(h.rows, h.rows);
+        for (let i = 0; i < h.rows; i++) e.fill(one.view(i, i, 1, 1), 1);
+        e.convert(vectors, copy);
+        e.gemm(1, copy, true, one, false, 0, vectors);
+        return { values, vectors };
+      },
+    }),
+  },
+  "columnSquares sums in f32": {
+    topic: "elementwise",
+    wrong: (e) => ({ columnSquares: (m) => Float64Array.from(Float32Array.from(e.columnSquares(m))) }),
+  },
+  "scatter clears the other elements": {
+    topic: "elementwise",
+    wrong: (e) => ({
+      scatter(src, rows, cols, dst) {
+        if (dst.dtype === "f32") e.fill(dst, 0);
+        e.scatter(src, rows, cols, dst);
+      },
+    }),
+  },
+  "bf16 is cut off instead of rounded": {
+    topic: "conversions",
+    wrong: (e) => ({
+      convert(src, dst) {
+        if (src.dtype !== "f32" || dst.dtype !== "bf16") return e.convert(src, dst);
+        const bits = new Uint32Array(e.read(src).buffer);
+        e.write(
+          dst,
+          Uint16Array.from(bits, (b) => b >>> 16),
+        );
+      },
+    }),
+  },
+  "rmsNorm forgets eps": {
+    topic: "model",
+    wrong: (e) => ({ rmsNorm: (x, weight, _, offset, out) => e.rmsNorm(x, weight, 0, offset, out) }),
+  },
+  "rotary turns the other way": {
+    topic: "model",
+    wrong: (e) => ({
+      rotary(x, cos, sin, headDim) {
+        e.scaleCols(sin, new Float32Array(sin.cols).fill(-1));
+        e.rotary(x, cos, sin, headDim);
+      },
+    }),
+  },
+  "silu stands in for GELU": {
+    topic: "model",
+    wrong: (e) => ({ gatedActivation: (_, gate, up) => e.gatedActivation("silu", gate, up) }),
+  },
+  "attention sees one row more": {
+    topic: "attention",
+    wrong: (e) => ({
+      attention(q, k, v, shape, out) {
+        if (q.rows < 2) return e.attention(q, k, v, shape, out);
+        const but = (m: Matrix) => m.view(0, 0, m.rows - 1, m.cols);
+        e.attention(but(q), k, v, shape, but(out));
+        e.attention(q.view(q.rows - 1, 0, 1, q.cols), k, v, shape, out.view(q.rows - 1, 0, 1, q.cols));
+      },
+    }),
+  },
+  "attention forgets the scale": {
+    topic: "attention",
+    wrong: (e) => ({ attention: (q, k, v, shape, out) => e.attention(q, k, v, { ...shape, scale: 1 }, out) }),
+  },
+  "an operation writes beyond its view": {
+    topic: "elementwise",
+    wrong(e) {
+      let newest: Matrix;
+      return {
+        alloc(rows, cols, dtype) {
+          newest = e.alloc(rows, cols, dtype);
+          return newest;
+        },
+        add(alpha, a, c) {
+          e.add(alpha, a, c);
+          e.fill(newest.view(0, 0, 1, 1), 0);
+        },
+      };
+    },
+  },
+  "a new matrix is not cleared": {
+    topic: "memory",
+    wrong: (e) => ({
+      alloc(rows, cols, dtype) {
+        const m = e.alloc(rows, cols, dtype);
+        if (rows === 61) e.fill(half(m), 1);
+        return m;
+      },
+    }),
+  },
+  "shapes are not checked": {
+    topic: "wrong calls",
+    wrong: () => ({ gemm: () => {} }),
+  },
+};
+
+/** `e` with some operations replaced. It claims to be an f32 engine, so that the wider tolerances must find the plant. */
+function planted(e: Engine, wrong: Partial<Engine>): Engine {
+  const changed: Partial<Engine> = { ...wrong, info: { ...e.info, name: "native" } };
+  return new Proxy(e, {
+    get(target, key) {
+      const value = Reflect.get(changed, key) ?? Reflect.get(target, key);
+      return typeof value === "function" ? value.bind(target) : value;
+    },
+  });
+}
+
+/** The name of the first case that fails. */
+async function firstFailure(engine: Engine, topic: Plant["topic"]): Promise<string | undefined> {
+  for (const { name, run } of cases[topic]) {
+    try {
+      const trial = new Trial(engine);
+      await run(trial, async () => engine);
+      trial.finish();
+    } catch {
+      return name;
+    }
+  }
+  return undefined;
+}
+
+for (const [name, { topic, wrong }] of Object.entries(plants)) {
+  test(`the cases find a plant: ${name}`, async () => {
+    const { engine } = await openEngine("reference");
+    using _ = engine;
+    expect(await firstFailure(planted(engine, wrong(engine)), topic)).toBeString();
+  });
+}
+
+test("without a plant the same cases pass", async () => {
+  const { engine } = await openEngine("reference");
+  using _ = engine;
+  for (const topic of ["elementwise", "eigen", "model", "attention"] as const) {
+    expect(await firstFailure(planted(engine, {}), topic)).toBeUndefined();
+  }
+});

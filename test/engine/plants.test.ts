@@ -3,9 +3,9 @@ import { type Engine, type Matrix, openEngine } from "@safedelta/engine";
 import { cases } from "./cases.ts";
 import { Trial } from "./trial.ts";
 
-/** A mistake planted into an engine, and the topic whose cases must find it. */
+/** A mistake planted into an engine, and how the names of the cases begin that must find it. */
 interface Plant {
-  readonly topic: keyof typeof cases;
+  readonly cases: string;
   /** Operations that stand in for the right ones of `e`. */
   wrong(e: Engine): Partial<Engine>;
 }
@@ -21,13 +21,13 @@ function nudge(e: Engine, element: Matrix, value: number): void {
 
 const plants: Record<string, Plant> = {
   "gemm reads C when beta is 0": {
-    topic: "products",
+    cases: "gemm square",
     wrong: (e) => ({
       gemm: (alpha, a, ta, b, tb, beta, c) => e.gemm(alpha, a, ta, b, tb, beta === 0 ? 1e-30 : beta, c),
     }),
   },
   "gemm drops the last step of the sum": {
-    topic: "products",
+    cases: "gemm rectangle",
     wrong: (e) => ({
       gemm(alpha, a, ta, b, tb, beta, c) {
         if (ta || tb || a.cols < 600) return e.gemm(alpha, a, ta, b, tb, beta, c);
@@ -36,19 +36,19 @@ const plants: Record<string, Plant> = {
     }),
   },
   "gemm forgets to transpose square matrices": {
-    topic: "products",
+    cases: "gemm square",
     wrong: (e) => ({ gemm: (alpha, a, _, b, tb, beta, c) => e.gemm(alpha, a, a.rows !== c.rows, b, tb, beta, c) }),
   },
   "syrk replaces instead of accumulating": {
-    topic: "products",
+    cases: "syrk",
     wrong: (e) => ({ syrk: (alpha, a, _, c) => e.syrk(alpha, a, 0, c) }),
   },
   "mirror does nothing from 64 rows on": {
-    topic: "products",
+    cases: "mirror",
     wrong: (e) => ({ mirror: (m) => (m.rows < 64 ? e.mirror(m) : undefined) }),
   },
   "Cholesky leaves its input below the diagonal": {
-    topic: "triangular",
+    cases: "reverse Cholesky",
     wrong: (e) => ({
       choleskyReverse(h) {
         e.choleskyReverse(h);
@@ -57,7 +57,7 @@ const plants: Record<string, Plant> = {
     }),
   },
   "a failed Cholesky becomes the identity": {
-    topic: "triangular",
+    cases: "a bad pivot",
     wrong: (e) => ({
       choleskyReverse(h) {
         try {
@@ -69,7 +69,7 @@ const plants: Record<string, Plant> = {
     }),
   },
   "trsm is off by a hundredth in one element": {
-    topic: "triangular",
+    cases: "trsm",
     wrong: (e) => ({
       trsm(b, r, transR) {
         e.trsm(b, r, transR);
@@ -78,11 +78,11 @@ const plants: Record<string, Plant> = {
     }),
   },
   "trmm ignores the transposition": {
-    topic: "triangular",
+    cases: "trmm: B := B Rᵀ",
     wrong: (e) => ({ trmm: (b, r) => e.trmm(b, r, false) }),
   },
   "invertTriangle clears the lower part": {
-    topic: "triangular",
+    cases: "R R⁻¹",
     wrong: (e) => ({
       invertTriangle(r) {
         e.invertTriangle(r);
@@ -91,7 +91,7 @@ const plants: Record<string, Plant> = {
     }),
   },
   "eigenvalues are descending": {
-    topic: "eigen",
+    cases: "eigh",
     wrong: (e) => ({
       eigh(h) {
         const { values, vectors } = e.eigh(h);
@@ -100,7 +100,7 @@ const plants: Record<string, Plant> = {
     }),
   },
   "eigenvectors are rows": {
-    topic: "eigen",
+    cases: "eigh",
     wrong: (e) => ({
       eigh(h) {
         const { values, vectors } = e.eigh(h);
@@ -114,11 +114,11 @@ const plants: Record<string, Plant> = {
     }),
   },
   "columnSquares sums in f32": {
-    topic: "elementwise",
+    cases: "columnSquares",
     wrong: (e) => ({ columnSquares: (m) => Float64Array.from(Float32Array.from(e.columnSquares(m))) }),
   },
   "scatter clears the other elements": {
-    topic: "elementwise",
+    cases: "scatter leaves",
     wrong: (e) => ({
       scatter(src, rows, cols, dst) {
         if (dst.dtype === "f32") e.fill(dst, 0);
@@ -127,7 +127,7 @@ const plants: Record<string, Plant> = {
     }),
   },
   "bf16 is cut off instead of rounded": {
-    topic: "conversions",
+    cases: "f32 to bf16",
     wrong: (e) => ({
       convert(src, dst) {
         if (src.dtype !== "f32" || dst.dtype !== "bf16") return e.convert(src, dst);
@@ -140,11 +140,11 @@ const plants: Record<string, Plant> = {
     }),
   },
   "rmsNorm forgets eps": {
-    topic: "model",
+    cases: "rmsNorm",
     wrong: (e) => ({ rmsNorm: (x, weight, _, offset, out) => e.rmsNorm(x, weight, 0, offset, out) }),
   },
   "rotary turns the other way": {
-    topic: "model",
+    cases: "rotary",
     wrong: (e) => ({
       rotary(x, cos, sin, headDim) {
         e.scaleCols(sin, new Float32Array(sin.cols).fill(-1));
@@ -153,11 +153,11 @@ const plants: Record<string, Plant> = {
     }),
   },
   "silu stands in for GELU": {
-    topic: "model",
+    cases: "geluTanh",
     wrong: (e) => ({ gatedActivation: (_, gate, up) => e.gatedActivation("silu", gate, up) }),
   },
   "attention sees one row more": {
-    topic: "attention",
+    cases: "attention",
     wrong: (e) => ({
       attention(q, k, v, shape, out) {
         if (q.rows < 2) return e.attention(q, k, v, shape, out);
@@ -168,11 +168,11 @@ const plants: Record<string, Plant> = {
     }),
   },
   "attention forgets the scale": {
-    topic: "attention",
+    cases: "attention",
     wrong: (e) => ({ attention: (q, k, v, shape, out) => e.attention(q, k, v, { ...shape, scale: 1 }, out) }),
   },
   "an operation writes beyond its view": {
-    topic: "elementwise",
+    cases: "add",
     wrong(e) {
       let newest: Matrix;
       return {
@@ -188,7 +188,7 @@ const plants: Record<string, Plant> = {
     },
   },
   "a new matrix is not cleared": {
-    topic: "memory",
+    cases: "a new matrix",
     wrong: (e) => ({
       alloc(rows, cols, dtype) {
         const m = e.alloc(rows, cols, dtype);
@@ -198,7 +198,7 @@ const plants: Record<string, Plant> = {
     }),
   },
   "shapes are not checked": {
-    topic: "wrong calls",
+    cases: "gemm refuses",
     wrong: () => ({ gemm: () => {} }),
   },
 };
@@ -214,32 +214,25 @@ function planted(e: Engine, wrong: Partial<Engine>): Engine {
   });
 }
 
-/** The name of the first case that fails. */
-async function firstFailure(engine: Engine, topic: Plant["topic"]): Promise<string | undefined> {
-  for (const { name, run } of cases[topic]) {
+/** Whether one of the cases fails. */
+async function found(engine: Engine, begin: string): Promise<boolean> {
+  const chosen = Object.values(cases).flatMap((list) => list.filter(({ name }) => name.startsWith(begin)));
+  for (const { run } of chosen) {
     try {
       const trial = new Trial(engine);
       await run(trial, async () => engine);
       trial.finish();
     } catch {
-      return name;
+      return true;
     }
   }
-  return undefined;
+  return false;
 }
 
-for (const [name, { topic, wrong }] of Object.entries(plants)) {
+for (const [name, { cases, wrong }] of Object.entries(plants)) {
   test(`the cases find a plant: ${name}`, async () => {
     const { engine } = await openEngine("reference");
     using _ = engine;
-    expect(await firstFailure(planted(engine, wrong(engine)), topic)).toBeString();
+    expect(await found(planted(engine, wrong(engine)), cases)).toBe(true);
   });
 }
-
-test("without a plant the same cases pass", async () => {
-  const { engine } = await openEngine("reference");
-  using _ = engine;
-  for (const topic of ["elementwise", "eigen", "model", "attention"] as const) {
-    expect(await firstFailure(planted(engine, {}), topic)).toBeUndefined();
-  }
-});

@@ -1,0 +1,133 @@
+import { describe, expect, test } from "bun:test";
+import { modelCard, type RepairReport } from "@safedelta/report";
+import fc from "fast-check";
+import { parse } from "yaml";
+import { sampleReport } from "./sampleReport.ts";
+
+/** The YAML between the first two lines of three dashes. */
+function headerOf(card: string): string {
+  const lines = card.split("\n");
+  expect(lines[0]).toBe("---");
+  return lines.slice(1, lines.indexOf("---", 1)).join("\n");
+}
+
+/** The cells of the layer table's rows. */
+function layerRows(card: string): string[][] {
+  const lines = card.split("\n").filter((line) => line.startsWith("|"));
+  return lines.slice(2).map((line) => line.slice(2, -2).split(" | "));
+}
+
+describe("front matter", () => {
+  test("says what the Hub wants to know", () => {
+    expect(parse(headerOf(modelCard(sampleReport(1))))).toEqual({
+      base_model: ["./tuned", "org/chat"],
+      base_model_relation: "merge",
+      library_name: "transformers",
+      pipeline_tag: "text-generation",
+      tags: ["safe-delta", "safety"],
+      license: "apache-2.0",
+    });
+    expect(parse(headerOf(modelCard(sampleReport(1, { licence: undefined }))))).not.toHaveProperty("license");
+  });
+
+  test("any name survives as a string, in YAML 1.1 and 1.2 and in Bun's own parser", () => {
+    const awkward = fc.constantFrom(
+      "no",
+      "null",
+      "1e3",
+      "~",
+      "a: b",
+      "- x",
+      "# y",
+      "---\nz: 1",
+      '"',
+      "\\",
+      "\u0085",
+      "\u2028",
+      "\u007f",
+      "\ufeff",
+    );
+    const name = fc.oneof(awkward, fc.string({ unit: "grapheme" }), fc.string({ unit: "binary" }));
+    fc.assert(
+      fc.property(name, name, (spec, licence) => {
+        const header = headerOf(modelCard(sampleReport(1, { tuned: { spec, hash: "b2" }, licence })));
+        for (const line of header.split("\n")) expect(line).not.toMatch(/[\p{Cc}\p{Cs}\p{Zl}\p{Zp}\ufeff]/u);
+        for (const read of [(t: string) => parse(t, { version: "1.1" }), (t: string) => parse(t), Bun.YAML.parse]) {
+          expect(read(header)).toMatchObject({ base_model: [spec, "org/chat"], license: licence });
+        }
+      }),
+      { seed: 6 },
+    );
+  });
+});
+
+describe("model card", () => {
+  test("a row for each layer and their sum", () => {
+    const rows = layerRows(modelCard(sampleReport(2)));
+    // Norms √(9 + 16) of √(25 + 144); losses 0.06 of 3.
+    const numbers = ["0.0 %", "100.0 %", "2.00 %", "5", "38.5 %"];
+    expect(rows).toEqual([
+      ["0", ...numbers],
+      ["1", ...numbers],
+      ["all", "0.0 %", "100.0 %", "2.00 %", "7.07", "38.5 %"],
+    ]);
+  });
+
+  test("40 layers are listed, more are shown in bands that leave none out", () => {
+    expect(layerRows(modelCard(sampleReport(40)))).toHaveLength(41);
+    const names = layerRows(modelCard(sampleReport(81))).map(([name]) => name);
+    expect(names.slice(0, 2)).toEqual(["0–2", "3–5"]);
+    expect(names.slice(-2)).toEqual(["78–80", "all"]);
+    expect(names).toHaveLength(28);
+    expect(layerRows(modelCard(sampleReport(41))).at(-2)?.[0]).toBe("40");
+  });
+
+  test("recipe, hashes, engine and origin of the other tensors", () => {
+    const card = modelCard(sampleReport(1));
+    const report = sampleReport(1);
+    for (const text of ["`a1`", "`b2`", "`c3`", "`d4`", "26,600 tokens", "wasm 0.1.0", report.command, "2505.12038"]) {
+      expect(card).toContain(text);
+    }
+    expect(card).toContain("Budget `--loss 0.03`");
+    expect(card).toContain("unchanged from the aligned model");
+    expect(modelCard(sampleReport(1, { rest: "tuned" }))).toContain("unchanged from the fine-tuned model");
+  });
+
+  test("claims no behaviour unless it was evaluated", () => {
+    expect(modelCard(sampleReport(1))).toContain("Not measured: behaviour.");
+    const row = { task: "guarded", metric: "refusal", model: "repaired", rate: 0.975, low: 0.93, high: 0.991, n: 200 };
+    const card = modelCard(sampleReport(1, { evaluation: [row] }));
+    expect(card).not.toContain("Not measured: behaviour.");
+    expect(card).toContain("| guarded | refusal | repaired | 97.5 % \\[93.0, 99.1\\] | 200 |");
+  });
+
+  test("names cannot break out of their place", () => {
+    const spec = "a`b``c\n# not a heading <b>";
+    const evaluation = [{ task: "a|b\n<i>", metric: "m", model: "x", rate: 0, low: 0, high: 0, n: 1 }];
+    const command = "echo '```'\n# more";
+    const card = modelCard(sampleReport(1, { tuned: { spec, hash: "h" }, evaluation, command }));
+    expect(card).toContain("# Safe Delta repair of ``` a`b``c # not a heading <b> ```\n");
+    expect(card).toContain("| a\\|b \\<i\\> | m |");
+    expect(card).toContain("````sh\necho '```'\n# more\n````");
+  });
+
+  test("every mode and budget is explained, and nothing is left blank", () => {
+    const modes: RepairReport["mode"][] = ["optimal", "exact", "reference", "paper", "none"];
+    const kinds: RepairReport["budget"]["kind"][] = ["loss", "global-loss", "strength", "keep", "scale"];
+    for (const mode of modes) {
+      for (const kind of kinds) {
+        const card = modelCard(sampleReport(1, { mode, budget: { kind, value: 0.5 } }));
+        expect(card).toContain(`Mode \`${mode}\`: `);
+        expect(card).toContain(`Budget \`--${kind} 0.5\`: `);
+        expect(card).not.toMatch(/undefined|NaN|\[object/);
+      }
+    }
+  });
+
+  test("task data and a missing state are said", () => {
+    const taskData = { source: "task.jsonl", hash: "t6", nExamples: 64, nTokens: 900, seed: 3 };
+    const card = modelCard(sampleReport(1, { taskData, state: undefined }));
+    expect(card).toContain("- task data: `task.jsonl`, `t6`; 64 examples, 900 tokens, seed 3");
+    expect(card).not.toContain("prepared state");
+  });
+});

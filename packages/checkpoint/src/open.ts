@@ -1,9 +1,12 @@
 import { adaptCheckpoint } from "./adapted.ts";
 import { openAdapter } from "./adapter.ts";
 import type { Checkpoint } from "./checkpoint.ts";
+import { classifyPath } from "./classify.ts";
 import { CheckpointError } from "./errors.ts";
+import type { OnDownload } from "./hub/download.ts";
+import { locateHubModel } from "./hub/locate.ts";
 import { openModelFolder } from "./model-folder.ts";
-import { resolveSpec } from "./resolve.ts";
+import { type Resolved, resolveSpec } from "./resolve.ts";
 
 /** How to open a model. */
 export interface OpenOptions {
@@ -13,6 +16,15 @@ export interface OpenOptions {
   readonly base?: Checkpoint;
   /** Hears of oddities that do not stop the work. */
   readonly onWarn?: (message: string) => void;
+  /** Hears of the progress of a download from the Hub. */
+  readonly onDownload?: OnDownload;
+}
+
+/** A Hub id becomes the folder of its files. */
+async function localise(resolved: Resolved, options: OpenOptions): Promise<Exclude<Resolved, { kind: "hub" }>> {
+  if (resolved.kind !== "hub") return resolved;
+  const path = await locateHubModel(resolved.id, options.offline ?? false, options.onDownload ?? (() => {}));
+  return { kind: (await classifyPath(path)) === "adapter" ? "adapter" : "folder", path };
 }
 
 async function withAdapter(base: Checkpoint, folder: string, spec: string, ownsBase: boolean): Promise<Checkpoint> {
@@ -25,8 +37,8 @@ async function withAdapter(base: Checkpoint, folder: string, spec: string, ownsB
   }
 }
 
-async function adapterFolder(spec: string): Promise<string> {
-  const resolved = await resolveSpec(spec);
+async function adapterFolder(spec: string, options: OpenOptions): Promise<string> {
+  const resolved = await localise(await resolveSpec(spec), options);
   if (resolved.kind === "adapter") return resolved.path;
   throw new CheckpointError(
     "not-found",
@@ -43,7 +55,7 @@ async function openChain(
   spec: string,
   options: OpenOptions,
 ): Promise<Checkpoint> {
-  const folder = await adapterFolder(adapterSpec);
+  const folder = await adapterFolder(adapterSpec, options);
   const base = await openCheckpoint(baseSpec, options);
   try {
     return await withAdapter(base, folder, spec, true);
@@ -53,9 +65,9 @@ async function openChain(
   }
 }
 
-function needsBase(folder: string): CheckpointError {
-  return new CheckpointError("incompatible", `${folder}: is an adapter without its base; write BASE+${folder}`, {
-    file: folder,
+function needsBase(spec: string): CheckpointError {
+  return new CheckpointError("incompatible", `${spec}: is an adapter without its base; write BASE+${spec}`, {
+    file: spec,
   });
 }
 
@@ -65,19 +77,22 @@ function needsBase(folder: string): CheckpointError {
  * @throws CheckpointError saying what is wrong with which file, and what to do
  */
 export async function openCheckpoint(spec: string, options: OpenOptions = {}): Promise<Checkpoint> {
-  const onWarn = options.onWarn ?? (() => {});
   const resolved = await resolveSpec(spec);
-  switch (resolved.kind) {
+  const local = await localise(resolved, options);
+  switch (local.kind) {
     case "folder":
-      return openModelFolder(resolved.path, spec, "folder", onWarn);
+      return openModelFolder(
+        local.path,
+        spec,
+        resolved.kind === "hub" ? "hub" : "folder",
+        options.onWarn ?? (() => {}),
+      );
     case "chain":
-      return openChain(resolved.base, resolved.adapter, spec, options);
+      return openChain(local.base, local.adapter, spec, options);
     case "gguf":
-      return (await import("./gguf/open-gguf.ts")).openGguf(resolved.path, spec);
+      return (await import("./gguf/open-gguf.ts")).openGguf(local.path, spec);
     case "adapter":
-      if (!options.base) throw needsBase(resolved.path);
-      return withAdapter(options.base, resolved.path, spec, false);
-    default:
-      throw new CheckpointError("unsupported", `${spec}: this kind of model is not read yet`);
+      if (!options.base) throw needsBase(spec);
+      return withAdapter(options.base, local.path, spec, false);
   }
 }

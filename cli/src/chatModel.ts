@@ -23,11 +23,10 @@ export interface Talker extends Disposable {
 
 /** Load a whole model into an engine. @throws as `openModelFiles` */
 export async function openTalker(spec: string, choice: EngineChoice, offline: boolean): Promise<Talker> {
-  const files = await openModelFiles(spec, offline);
+  await using files = await openModelFiles(spec, offline);
   const tokenizer = await openModelTokenizer(files);
   const { engine } = await openEngine(choice);
   const model = await openModel(engine, files.checkpoint);
-  await files.checkpoint.close();
   const speak = (ids: readonly number[], options: AnswerOptions, onText?: (text: string) => void) =>
     stream(model, tokenizer, ids, options, onText);
   return {

@@ -47,7 +47,7 @@ export function firstOf({ guardedRefusal, newTask, oldTasks }: DemoSets, n: numb
 
 /** Let a model answer all prompts and judge them. */
 export async function measure(engine: Engine, folder: string, name: string, sets: DemoSets): Promise<DemoRates> {
-  const files = await openModelFiles(folder, true);
+  await using files = await openModelFiles(folder, true);
   using model = await openModel(engine, files.checkpoint);
   const chat = localChat(name, model, await openModelTokenizer(files), { batchSize: 100 });
   const rates = {
@@ -55,7 +55,6 @@ export async function measure(engine: Engine, folder: string, name: string, sets
     newTask: await rate(chat, sets.newTask, exact),
     oldTasks: await rate(chat, sets.oldTasks, exact),
   };
-  await files.checkpoint.close();
   return rates;
 }
 

@@ -10,13 +10,14 @@ import { type ApplyEstimate, estimateApply } from "./estimate.ts";
 import { removeQuietly, requireDisk, sha256, stableJson } from "./files.ts";
 import { requireMemory } from "./memory.ts";
 import { openModelTokenizer } from "./models.ts";
-import { checkState, closePair, openPair, type Pair } from "./pair.ts";
+import { checkState, openPair, type Pair } from "./pair.ts";
 import { type PreparePlan, planPrepare, prepare } from "./prepare.ts";
 import type { Progress } from "./progress.ts";
 import { resolveBudgets } from "./repairLinear.ts";
 import { readSequences, type Sequences } from "./sequences.ts";
 import { openState, type State } from "./state.ts";
 import { toolVersion } from "./version.ts";
+import { requireFreeOutput } from "./workFolder.ts";
 
 /** Makes the further files of the output folder (model card, safedelta.json) out of the facts. */
 export type Describe = (facts: ApplyFacts) => ReadonlyMap<string, Uint8Array>;
@@ -31,9 +32,9 @@ export interface ApplyPlan {
 /** Plan only: every check that needs no computing. @throws as `apply` before its work */
 export async function planApply(options: ApplyOptions, progress: Progress): Promise<ApplyPlan> {
   checkOptions(options);
-  const pair = await openPair(options.aligned, options.tuned, options.offline, progress);
+  await requireFreeOutput(options);
+  await using pair = await openPair(options.aligned, options.tuned, options.offline, progress);
   const estimate = estimateOf(pair, options);
-  await closePair(pair);
   if (!("state" in options.source))
     return { estimate, prepare: await planPrepare(prepareOptions(options, options.source)) };
   checkState(await openState(options.source.state), pair.aligned);
@@ -52,13 +53,16 @@ export async function apply(
   progress: Progress,
 ): Promise<ApplyFacts> {
   checkOptions(options);
-  const pair = await openPair(options.aligned, options.tuned, options.offline, progress);
+  await using pair = await openPair(options.aligned, options.tuned, options.offline, progress);
+  await requireFreeOutput(options);
   const estimate = estimateOf(pair, options);
   await requireDisk(options.out, estimate.outputBytes, "apply");
   const state = await stateOf(engine, options, progress);
   checkState(state, pair.aligned);
   const task = options.taskData && (await readSequences(options.taskData, await openModelTokenizer(pair.aligned)));
+  await using opened = new AsyncDisposableStack();
   const writer = await openWriter(engine, options, pair, state, task);
+  opened.defer(() => writer.abort());
   const budgets = await resolveBudgets(engine, pair, state, options, progress);
   const run = { engine, options, pair, state, writer, budgets, progress };
   if (task) await repairWithTask(run, task, join(workFolder(options), "task"));
@@ -67,7 +71,6 @@ export async function apply(
   const facts = collectFacts(run, task?.facts);
   await writer.finish(new Map([...(await companionFiles(pair)), ...describe(facts)]));
   await removeQuietly(workFolder(options));
-  await closePair(pair);
   return facts;
 }
 

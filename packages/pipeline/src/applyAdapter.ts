@@ -1,4 +1,4 @@
-import { readdir, rename } from "node:fs/promises";
+import { rename } from "node:fs/promises";
 import { type Adapter, writeAdapter } from "@safedelta/checkpoint";
 import { adapterCurve, type Adapter as LowRank, type OptimalCurve, repairAdapter, solvePool } from "@safedelta/core";
 import type { Engine } from "@safedelta/engine";
@@ -7,12 +7,12 @@ import type { ApplyFacts, ApplyOptions, LinearFacts } from "./applyOptions.ts";
 import { PipelineError } from "./errors.ts";
 import { removeQuietly } from "./files.ts";
 import { hashModel } from "./models.ts";
-import { checkState, closePair, linearsOf, openPair, type Pair } from "./pair.ts";
+import { checkState, linearsOf, openPair, type Pair } from "./pair.ts";
 import type { Progress } from "./progress.ts";
 import type { BudgetOf } from "./repairLinear.ts";
 import type { State } from "./state.ts";
 import { toolVersion } from "./version.ts";
-import { writeDurably } from "./workFolder.ts";
+import { requireFreeOutput, writeDurably } from "./workFolder.ts";
 
 /**
  * Repair a LoRA adapter of the aligned model and write it as an adapter: A′ = A M, same rank, keys, types and config. The
@@ -26,9 +26,9 @@ export async function applyAdapter(
   progress: Progress,
 ): Promise<ApplyFacts> {
   checkOptions(options);
-  const pair = await openPair(options.aligned, options.tuned, options.offline, progress);
+  await using pair = await openPair(options.aligned, options.tuned, options.offline, progress);
   const adapter = repairable(pair, options);
-  await requireFreeFolder(options);
+  await requireFreeOutput(options);
   const state = await stateOf(engine, options, progress);
   checkState(state, pair.aligned);
   await checkAligned(pair, state);
@@ -42,7 +42,6 @@ export async function applyAdapter(
   await removeQuietly(options.out);
   await rename(part, options.out);
   await removeQuietly(workFolder(options));
-  await closePair(pair);
   return facts;
 }
 
@@ -57,15 +56,6 @@ function repairable({ tuned }: Pair, { tuned: spec, mode, taskData, rest }: Appl
     throw refuse(`the adapter also replaces ${others[0]}; add --rest tuned to keep that.`);
   if (adapter.config.use_dora === true) throw refuse("a DoRA adapter is not low-rank; leave --out-format away.");
   return adapter;
-}
-
-async function requireFreeFolder({ out, overwrite }: ApplyOptions): Promise<void> {
-  const names = await readdir(out).catch((): string[] => []);
-  if (names.length === 0) return;
-  const ours = names.includes("safedelta.json");
-  if (overwrite && ours) return;
-  const next = ours ? "Choose another --out, or add --overwrite." : "Choose another --out.";
-  throw new PipelineError("usage", `${out}: is not empty. ${next}`);
 }
 
 /** @throws PipelineError `incompatible` when an aligned weight is not the one the state was made from */

@@ -7,7 +7,9 @@ import { toolVersion } from "./version.ts";
 
 /** Tell everything about a repair from the journal of its writer, so that a resumed run tells the same. */
 export function collectFacts({ engine, options, pair, state, writer }: Run, taskData?: DataFacts): ApplyFacts {
-  const notes = new Map([...writer.done].map(([name, note]) => [name, note as Note]));
+  // In name order, since a resumed run finished its tensors in another one.
+  const done = [...writer.done].sort(([a], [b]) => (a < b ? -1 : 1));
+  const notes = new Map(done.map(([name, note]) => [name, note as Note]));
   const linears = [...linearsOf(pair.aligned.config)];
   const hashOf = (model: OpenedModel, key: keyof Note) =>
     modelSha256(model.configSha256, Object.fromEntries([...notes].map(([name, note]) => [name, String(note[key])])));

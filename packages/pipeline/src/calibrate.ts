@@ -59,7 +59,7 @@ export async function* calibrate(input: CalibrationInput): AsyncGenerator<Calibr
     layer = 0;
     await writeEmbeddings(input, batches);
   }
-  using workspace = openWorkspace(engine, config, Math.max(...batches.map((batch) => batch.nRows)));
+  using workspace = openWorkspace(engine, config, Math.max(batchTokens, ...batches.map((batch) => batch.nRows)));
   for (; layer < config.nLayers; layer++) {
     const hessians = new Map<GroupName, Matrix>();
     try {

@@ -21,8 +21,11 @@ export async function diffModels(
   offline: boolean,
   progress: Progress,
 ): Promise<TensorDiff[]> {
+  await using opened = new AsyncDisposableStack();
   const a = await openCheckpoint(first, { offline });
+  opened.defer(() => a.close());
   const b = await openCheckpoint(second, { offline, base: a });
+  opened.defer(() => b.close());
   const names = [...new Set([...a.tensors.keys(), ...b.tensors.keys()])];
   progress.stage("comparing", names.length);
   const diffs: TensorDiff[] = [];
@@ -30,8 +33,6 @@ export async function diffModels(
     diffs.push(await diffTensor(a, b, name));
     progress.step(name);
   }
-  await b.close();
-  await a.close();
   return diffs;
 }
 

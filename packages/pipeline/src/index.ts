@@ -9,7 +9,7 @@ export { peakResidentBytes } from "./memory.ts";
 export { type OpenedModel, openModelFiles, openModelTokenizer } from "./models.ts";
 export { type PrepareOptions, type PreparePlan, planPrepare, prepare } from "./prepare.ts";
 export { type Progress, silent } from "./progress.ts";
-export type { DataFacts, DataOptions } from "./sequences.ts";
+export { type DataFacts, type DataOptions, readSequences, type Sequences } from "./sequences.ts";
 export { openState, partOf, type State, type StateManifest, type StatePart } from "./state.ts";
 export { type SweepLinear, type SweepOptions, type SweepPoint, sweep } from "./sweep.ts";
 export { type Verification, verifyOutput } from "./verify.ts";

@@ -4,8 +4,8 @@ import { openTokenizer, type Tokenizer } from "@safedelta/tokenizer";
 import { PipelineError, problemsError } from "./errors.ts";
 import { sha256, stableJson } from "./files.ts";
 
-/** An opened model: its files, what they describe, and its tokenizer. */
-export interface OpenedModel {
+/** An opened model: its files and what they describe. Disposing it closes the files. */
+export interface OpenedModel extends AsyncDisposable {
   readonly checkpoint: Checkpoint;
   readonly config: ModelConfig;
   /** sha256 of config.json's content. */
@@ -18,11 +18,15 @@ export interface OpenedModel {
  * @throws CheckpointError, ModelError; PipelineError `incompatible` listing every missing or misshapen tensor
  */
 export async function openModelFiles(spec: string, offline: boolean, base?: Checkpoint): Promise<OpenedModel> {
+  await using opened = new AsyncDisposableStack();
   const checkpoint = await openCheckpoint(spec, { offline, base });
+  opened.defer(() => checkpoint.close());
   const config = parseConfig(checkpoint.config);
   const problems = checkTensors(config, checkpoint.tensors);
   if (problems.length > 0) throw problemsError("incompatible", `${spec} cannot be used:`, problems);
-  return { checkpoint, config, configSha256: sha256(stableJson(checkpoint.config)) };
+  const held = opened.move();
+  const configSha256 = sha256(stableJson(checkpoint.config));
+  return { checkpoint, config, configSha256, [Symbol.asyncDispose]: () => held.disposeAsync() };
 }
 
 /** The tokenizer that a model brings. @throws TokenizerError; PipelineError `incompatible` when there is no tokenizer.json */

@@ -8,8 +8,8 @@ import type { Progress } from "./progress.ts";
 import type { State } from "./state.ts";
 import { uploadF32 } from "./upload.ts";
 
-/** An aligned model and the one that was fine-tuned from it. */
-export interface Pair {
+/** An aligned model and the one that was fine-tuned from it. Disposing it closes both. */
+export interface Pair extends AsyncDisposable {
   readonly aligned: OpenedModel;
   readonly tuned: OpenedModel;
 }
@@ -20,19 +20,15 @@ export interface Pair {
  * @throws PipelineError `incompatible` listing every difference that forbids a repair
  */
 export async function openPair(aligned: string, tuned: string, offline: boolean, progress: Progress): Promise<Pair> {
-  const first = await openModelFiles(aligned, offline);
-  const second = await openModelFiles(tuned, offline, first.checkpoint);
+  await using opened = new AsyncDisposableStack();
+  const first = opened.use(await openModelFiles(aligned, offline));
+  const second = opened.use(await openModelFiles(tuned, offline, first.checkpoint));
   const { problems, warnings } = await checkPair(first, second);
   if (problems.length > 0)
     throw problemsError("incompatible", `${tuned} was not fine-tuned from ${aligned}:`, problems);
   for (const warning of warnings) progress.warn(warning);
-  return { aligned: first, tuned: second };
-}
-
-/** Close both models' files. */
-export async function closePair({ aligned, tuned }: Pair): Promise<void> {
-  await tuned.checkpoint.close();
-  await aligned.checkpoint.close();
+  const held = opened.move();
+  return { aligned: first, tuned: second, [Symbol.asyncDispose]: () => held.disposeAsync() };
 }
 
 /** Every linear of a model with its layer and group, in forward order. */

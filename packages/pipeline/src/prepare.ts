@@ -48,19 +48,21 @@ export interface PreparePlan {
 
 /** Everything known before the work; nothing is written. */
 async function gather(options: PrepareOptions) {
-  const model = await openModelFiles(options.model, options.offline);
+  await using opened = new AsyncDisposableStack();
+  const model = opened.use(await openModelFiles(options.model, options.offline));
   const sequences = await readSequences(options.data, await openModelTokenizer(model));
   if (sequences.facts.nExamples === 0) throw new PipelineError("usage", `${options.data.file}: holds no example.`);
   const parts = [...new Set(options.modes.map((mode) => partOf[mode]))].sort();
   const estimate = estimatePrepare(model.config, sequences.facts, parts);
   requireMemory(options.maxMemoryBytes, estimate.memoryBytes, "prepare");
-  return { model, sequences, parts, estimate };
+  const held = opened.move();
+  return { model, sequences, parts, estimate, [Symbol.asyncDispose]: () => held.disposeAsync() };
 }
 
 /** Plan only: check everything that can be checked without computing. @throws as `prepare` before its work */
 export async function planPrepare(options: PrepareOptions): Promise<PreparePlan> {
-  const { sequences, parts, estimate, model } = await gather(options);
-  await model.checkpoint.close();
+  await using gathered = await gather(options);
+  const { sequences, parts, estimate } = gathered;
   return { safeData: sequences.facts, parts, estimate };
 }
 
@@ -70,7 +72,8 @@ export async function planPrepare(options: PrepareOptions): Promise<PreparePlan>
  * @throws PipelineError `resources` before the work when memory or disk are short, `usage` when --out holds something else
  */
 export async function prepare(engine: Engine, options: PrepareOptions, progress: Progress): Promise<State> {
-  const { model, sequences, parts, estimate } = await gather(options);
+  await using gathered = await gather(options);
+  const { model, sequences, parts, estimate } = gathered;
   const { checkpoint, config, configSha256 } = model;
   progress.stage("hashing the model", 1);
   const hash = await hashModel(model);
@@ -98,7 +101,6 @@ export async function prepare(engine: Engine, options: PrepareOptions, progress:
     const linears = Object.fromEntries(linearNames(config, layer).map((name) => [name, hash.tensors[name]]));
     await writeDurably(join(folder, "layer.json"), stableJson({ groups, linears } satisfies LayerManifest));
   }
-  await checkpoint.close();
   return finish(options, {
     format: 1,
     toolVersion,

@@ -10,7 +10,7 @@ import {
 } from "@safedelta/core";
 import type { Engine } from "@safedelta/engine";
 import { PipelineError } from "./errors.ts";
-import { checkState, closePair, openPair, type Pair } from "./pair.ts";
+import { checkState, openPair, type Pair } from "./pair.ts";
 import type { Progress } from "./progress.ts";
 import { curveOf, eachLinear } from "./repairLinear.ts";
 import { openState, partOf, type State } from "./state.ts";
@@ -56,7 +56,7 @@ const allModes: readonly Mode[] = ["reference", "none", "paper", "exact", "optim
  * @throws PipelineError `usage` when no budget fits a mode asked for
  */
 export async function sweep(engine: Engine, options: SweepOptions, progress: Progress): Promise<SweepPoint[]> {
-  const pair = await openPair(options.aligned, options.tuned, options.offline, progress);
+  await using pair = await openPair(options.aligned, options.tuned, options.offline, progress);
   const state = await openState(options.state);
   checkState(state, pair.aligned);
   const points: SweepPoint[] = [];
@@ -66,7 +66,6 @@ export async function sweep(engine: Engine, options: SweepOptions, progress: Pro
     const rows = await sweepMode(engine, pair, state, mode, budgets, progress);
     points.push(...budgets.map((budget, i) => total(mode, budget, rows[i])));
   }
-  await closePair(pair);
   return points;
 }
 

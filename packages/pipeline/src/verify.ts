@@ -41,7 +41,9 @@ export async function verifyOutput(folder: string, offline: boolean, progress: P
     );
   }
   const recorded = await readJson<Recorded>(path);
+  await using opened = new AsyncDisposableStack();
   const output = await openCheckpoint(folder, { offline });
+  opened.defer(() => output.close());
   const problems: string[] = [];
   const names = Object.keys(recorded.tensors);
   progress.stage("hashing the output", names.length);
@@ -52,9 +54,8 @@ export async function verifyOutput(folder: string, offline: boolean, progress: P
       problems.push(`${name} was changed after it was written.`);
     progress.step(name);
   }
-  const inputs = await openInputs(recorded, offline);
+  const inputs = await openInputs(recorded, offline, opened);
   const nNorms = inputs ? await checkInputs(recorded, inputs, output, problems, progress) : 0;
-  await output.close();
   return { nTensors: names.length, inputsChecked: inputs !== undefined, nNorms, problems };
 }
 
@@ -63,10 +64,14 @@ type Inputs = {
   tuned: Awaited<ReturnType<typeof openModelFiles>>;
 };
 
-async function openInputs({ aligned, tuned }: Recorded, offline: boolean): Promise<Inputs | undefined> {
+async function openInputs(
+  { aligned, tuned }: Recorded,
+  offline: boolean,
+  opened: AsyncDisposableStack,
+): Promise<Inputs | undefined> {
   try {
-    const first = await openModelFiles(aligned.spec, offline);
-    return { aligned: first, tuned: await openModelFiles(tuned.spec, offline, first.checkpoint) };
+    const first = opened.use(await openModelFiles(aligned.spec, offline));
+    return { aligned: first, tuned: opened.use(await openModelFiles(tuned.spec, offline, first.checkpoint)) };
   } catch {
     return undefined;
   }

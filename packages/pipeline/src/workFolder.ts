@@ -1,5 +1,5 @@
 import { mkdir, open, readdir, rename } from "node:fs/promises";
-import { join } from "node:path";
+import { join, resolve } from "node:path";
 import { PipelineError } from "./errors.ts";
 import { readJson, removeQuietly, stableJson } from "./files.ts";
 
@@ -36,6 +36,29 @@ export async function claimFolder(
 function occupied(folder: string, what: string, mayOverwrite = true): PipelineError {
   const next = mayOverwrite ? "Choose another --out, or add --overwrite." : "Choose another --out.";
   return new PipelineError("usage", `${folder}: ${what}. ${next}`);
+}
+
+/** Where a repaired model goes, and what must not be overwritten by it. */
+interface Output {
+  readonly out: string;
+  readonly aligned: string;
+  readonly tuned: string;
+  readonly overwrite: boolean;
+}
+
+/**
+ * Check before any work that an output folder may be written. Unfinished work in it is judged later, by its writer.
+ * @throws PipelineError `usage` when it holds an input, something of someone else, or a result and `overwrite` is false
+ */
+export async function requireFreeOutput({ out, aligned, tuned, overwrite }: Output): Promise<void> {
+  const inputs = [aligned, tuned].flatMap((spec) => spec.split("+")).map((path) => resolve(path));
+  if (inputs.includes(resolve(out)))
+    throw new PipelineError("usage", `${out}: is an input of this repair. Choose another --out.`);
+  const names = (await readdir(out).catch((): string[] => [])).filter((name) => !name.startsWith("."));
+  if (names.length === 0) return;
+  if (!names.includes("safedelta.json"))
+    throw occupied(out, "is not empty and holds no repaired model, so it is never replaced", false);
+  if (!overwrite) throw occupied(out, "holds a repaired model");
 }
 
 /** Write a small file so that it is either whole or absent, whatever happens. */

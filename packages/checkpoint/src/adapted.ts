@@ -83,11 +83,16 @@ async function readReplacement(adapter: Adapter, target: TensorInfo, stored: Ten
   return { ...target, bytes };
 }
 
-async function readMerged(base: Checkpoint, adapter: Adapter, name: string): Promise<Tensor> {
+/** The tensor before its low-rank change: the adapter's replacement when it brings one, else the base's. */
+async function readUnder(base: Checkpoint, adapter: Adapter, name: string): Promise<Tensor> {
   const other = adapter.otherTensors.get(name);
-  if (other) return readReplacement(adapter, requireTensor(base.tensors, name, base.spec), other);
+  return other ? readReplacement(adapter, requireTensor(base.tensors, name, base.spec), other) : base.read(name);
+}
+
+async function readMerged(base: Checkpoint, adapter: Adapter, name: string): Promise<Tensor> {
+  const under = await readUnder(base, adapter, name);
   const pair = adapter.pairs.get(name);
-  return pair ? mergeRows(await base.read(name), 0, adapter, pair) : base.read(name);
+  return pair ? mergeRows(under, 0, adapter, pair) : under;
 }
 
 /** Rows of a merged tensor; column norms of a transposed DoRA weight need all of it. */

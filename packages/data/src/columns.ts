@@ -37,7 +37,7 @@ export function resolveColumns(
   line: number,
 ): Columns {
   const fail = (problem: string) =>
-    new DataError(file, line, `${problem} Columns found: ${found.join(", ") || "none"}.`);
+    new DataError(file, line, `${problem} Columns found: ${found.map(shorten).join(", ") || "none"}.`);
   const mapped = readMapping(mapping, found, fail);
   const shape = mapped.turns === undefined && mapped.prompt === undefined ? recognise(found) : {};
   const columns = { ...optional(found), ...shape, ...mapped };
@@ -83,6 +83,11 @@ function recognise(found: readonly string[]): Columns {
 function optional(found: readonly string[]): Columns {
   const present = (["system", "reference", "id"] as const).filter((name) => found.includes(name));
   return Object.fromEntries(present.map((name) => [name, name]));
+}
+
+/** A CSV file without a header has whole texts for column names. */
+function shorten(name: string): string {
+  return name.length > 40 ? `${name.slice(0, 40)}…` : name;
 }
 
 function knownNames(): string[] {

@@ -3,7 +3,7 @@ export class DataError extends Error {
   override readonly name = "DataError";
   /**
    * @param file the file the data came from
-   * @param line 1-based: line of JSONL and CSV, item of a JSON array, row of parquet; undefined for the file as a whole
+   * @param line 1-based: line of JSONL, last line of a CSV record, item of a JSON array, row of parquet; undefined for the file as a whole
    */
   constructor(
     readonly file: string,

@@ -13,7 +13,7 @@ export interface Example {
   readonly id?: string;
   /** The file it came from. */
   readonly source: string;
-  /** 1-based place in it: line of JSONL and CSV, item of a JSON array, row of parquet. */
+  /** 1-based place in it: line of JSONL, last line of a CSV record, item of a JSON array, row of parquet. */
   readonly line?: number;
 }
 

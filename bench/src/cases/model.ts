@@ -1,0 +1,45 @@
+import { type Case, Inputs } from "../case.ts";
+
+/** Operations between the products. Their answers are proved by the conformance cases; here only that they are finite. */
+function simple(name: string, make: (inputs: Inputs) => { run(): void; out: ReturnType<Inputs["zeros"]> }): Case {
+  return {
+    name,
+    prepare(engine) {
+      const inputs = new Inputs(engine);
+      const { run, out } = make(inputs);
+      return {
+        run,
+        check: () => ({ error: engine.read(out).every(Number.isFinite) ? 0 : Number.NaN, allowed: 0 }),
+        [Symbol.dispose]: () => inputs[Symbol.dispose](),
+      };
+    },
+  };
+}
+
+/** SmolLM2: 9 query heads, 3 key heads of 64. */
+const shape = { nHeads: 9, nKvHeads: 3, headDim: 64, scale: 1 / 8 };
+
+function attention(nTokens: number, nPast: number): Case {
+  return simple(`attention SmolLM2, ${nTokens} tokens after ${nPast}`, (inputs) => {
+    const [q, out] = [inputs.matrix(nTokens, 576), inputs.zeros(nTokens, 576)];
+    const [k, v] = [inputs.matrix(nPast + nTokens, 192), inputs.matrix(nPast + nTokens, 192)];
+    return { run: () => inputs.engine.attention(q, k, v, shape, out), out };
+  });
+}
+
+export const modelCases: readonly Case[] = [
+  attention(512, 0),
+  attention(1, 511),
+  simple("rmsNorm 512 x 576", (inputs) => {
+    const [x, weight, out] = [inputs.matrix(512, 576), inputs.matrix(1, 576), inputs.zeros(512, 576)];
+    return { run: () => inputs.engine.rmsNorm(x, weight, 1e-5, 0, out), out };
+  }),
+  simple("gatedActivation silu 512 x 1536", (inputs) => {
+    const [gate, up] = [inputs.matrix(512, 1536), inputs.matrix(512, 1536)];
+    return { run: () => inputs.engine.gatedActivation("silu", gate, up), out: gate };
+  }),
+  simple("convert bf16 to f32 1536 x 576", (inputs) => {
+    const [x, out] = [inputs.hold(inputs.engine.alloc(1536, 576, "bf16")), inputs.zeros(1536, 576)];
+    return { run: () => inputs.engine.convert(x, out), out };
+  }),
+];

@@ -1,0 +1,48 @@
+/**
+ * Benchmarks of the engine: `bun run bench [--engine wasm] [--filter TEXT] [--once] [--json] [--peers] [--rounds N]`.
+ * --once   one run of each after the warm-up, to see that all of it works
+ * --json   one JSON document on stdout
+ * --peers  in turns with OpenBLAS and LAPACK of numpy and scipy on one thread (SAFEDELTA_PYTHON, else python3)
+ */
+import { cpus } from "node:os";
+import { parseArgs } from "node:util";
+import { type EngineChoice, openEngine } from "@safedelta/engine";
+import { borderCases } from "./cases/border.ts";
+import { modelCases } from "./cases/model.ts";
+import { productCases } from "./cases/products.ts";
+import { triangularCases } from "./cases/triangular.ts";
+import { measureCase, type Result } from "./measure.ts";
+import { Peer } from "./peer.ts";
+import { head, line } from "./report.ts";
+
+const { values: options } = parseArgs({
+  options: {
+    engine: { type: "string", default: "auto" },
+    filter: { type: "string", default: "" },
+    once: { type: "boolean", default: false },
+    json: { type: "boolean", default: false },
+    peers: { type: "boolean", default: false },
+    rounds: { type: "string", default: "5" },
+  },
+});
+
+const cases = [...productCases, ...triangularCases, ...modelCases, ...borderCases].filter(({ name }) =>
+  name.includes(options.filter),
+);
+const { engine } = await openEngine(options.engine as EngineChoice);
+const peer = options.peers ? new Peer(process.env.SAFEDELTA_PYTHON ?? "python3") : undefined;
+const peerText = await peer?.hello();
+const results: Result[] = [];
+if (!options.json) console.log(head(engine.info, peerText));
+for (const one of cases) {
+  if (options.peers && !one.peer) continue;
+  const result = await measureCase(engine, one, { once: options.once, rounds: Number(options.rounds) }, peer);
+  results.push(result);
+  if (!options.json) console.log(line(result));
+}
+if (options.json) {
+  const machine = { cpu: cpus()[0]?.model, bun: Bun.version };
+  console.log(JSON.stringify({ engine: engine.info, machine, peer: peerText, results }, null, 2));
+}
+peer?.[Symbol.dispose]();
+engine[Symbol.dispose]();

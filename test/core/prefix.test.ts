@@ -16,6 +16,7 @@ import {
   safetyLossOf,
   type Uploaded,
   upload,
+  withNegativeZeros,
 } from "./linears.ts";
 import { inverse, officialAdjust } from "./oracle.ts";
 
@@ -168,7 +169,7 @@ onEachEngine((engineNow, { tolerance }) => {
     test("scale 0 and loss 0 give the aligned weights bit for bit", () => {
       fc.assert(
         fc.property(linearShapes, fc.boolean(), (shape, isScale) => {
-          const linear = withNegativeZero(randomLinear(shape));
+          const linear = withNegativeZeros(randomLinear(shape));
           const budget: Budget = isScale ? { kind: "scale", value: 0 } : { kind: "loss", share: 0 };
           onRepair(
             linear,
@@ -200,6 +201,8 @@ onEachEngine((engineNow, { tolerance }) => {
               expect(Number.isFinite(numbers.scale)).toBe(true);
               const repeated = again({ kind: "scale", value: numbers.scale ?? Number.NaN });
               expect(repeated.mask).toEqual(mask);
+              const less = again({ kind: "scale", value: (numbers.scale ?? Number.NaN) * (1 - 1e-6) });
+              if (!isEmptySlice) expect(less.numbers.keptShare).toBeLessThan(numbers.keptShare);
               expect(Number.isFinite(numbers.budget)).toBe(true);
             },
           );
@@ -346,11 +349,6 @@ function bandedFactor(n: number, random: Random): Plain {
     if (i + 40 < n) values[i * n + random.int(i + 40, n)] = 0.2 * size;
   }
   return plainOf(n, n, Float32Array.from(values));
-}
-
-function withNegativeZero(linear: PlainLinear): PlainLinear {
-  const aligned = { ...linear.aligned, values: linear.aligned.values.map((value, at) => (at % 3 === 0 ? -0 : value)) };
-  return { ...linear, aligned, delta: combine(1, linear.tuned, -1, aligned) };
 }
 
 function sameBits(a: Plain, b: Plain): boolean {

@@ -35,7 +35,7 @@ export function nKeptFor({ losses }: ExactCurve, budget: Budget): number {
   const n = losses.length - 1;
   if (budget.kind === "keep") return Math.round(budget.share * n);
   if (budget.kind !== "loss") throw poolFirst();
-  if (budget.share === 0 || budget.share === 1) return budget.share * n;
+  if (budget.share === 0) return 0; // also where nothing changed and every column would fit
   const beyond = losses.findIndex((loss) => loss > budget.share * losses[n]);
   return beyond < 0 ? n : beyond - 1;
 }

@@ -9,7 +9,7 @@ import { type Model, openModel } from "@safedelta/model";
 export const families = ["llama", "mistral", "qwen2", "qwen3", "gemma", "phi3"] as const;
 
 /** Engines that every forward pass is tested with. */
-export const engineNames = ["reference"] as const;
+export const engineNames = ["reference", "wasm"] as const;
 
 export function fixture(...parts: string[]): string {
   return join(import.meta.dir, "fixtures", ...parts);

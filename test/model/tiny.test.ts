@@ -39,7 +39,7 @@ describe.skipIf(folder === null)("the tiny pair (skipped where the shared folder
   };
 
   test.each(["aligned", "tuned"] as const)("%s: logits and answers are those of transformers", async (name) => {
-    using opened = await openOn("reference", join(folder ?? "", name));
+    using opened = await openOn("wasm", join(folder ?? "", name));
     const expected = await readExpected(fixture(`tiny-${name}.safetensors`));
     for (const { ids, logits: theirs } of expected.prompts) {
       expect(largestDifference(logits(opened.model, ids, "all"), theirs)).toBeLessThan(tolerance);
@@ -53,7 +53,7 @@ describe.skipIf(folder === null)("the tiny pair (skipped where the shared folder
   });
 
   test.each(["aligned", "tuned"] as const)("%s: the README's rates on all prompts", async (name) => {
-    using opened = await openOn("reference", join(folder ?? "", name));
+    using opened = await openOn("wasm", join(folder ?? "", name));
     const vocabulary = await readVocabulary(folder ?? "");
     const words = new Map([...vocabulary].map(([word, id]) => [id, word]));
     const answer = async (file: string) => {

@@ -4,10 +4,11 @@ usage:
     pip install transformers==4.57.1 torch safetensors
     python make_expected.py fixtures [SHARED]
 
-fixtures/<case>/ receives a pico model of random weights (config.json, model.safetensors) and expected.safetensors: for each
-prompt i `ids.i` and `logits.i` (positions x vocabulary, float32, eager attention). Every switch of a family is on somewhere.
-With SHARED, the folder that holds models/tiny: fixtures/tiny-{aligned,tuned}.safetensors receive the logits of three prompts,
-and `answers.<file>`: the greedy answers (at most 10 tokens, -1 after the end) to the first 40 prompts of each eval file.
+fixtures/<case>/ receives a pico model of random weights (config.json, model.safetensors) and expected.safetensors: for
+each prompt i `ids.i` and `logits.i` (positions x vocabulary, float32, eager attention). Every switch of a family is on
+somewhere. With SHARED, the folder that holds models/tiny: fixtures/tiny-{aligned,tuned}.safetensors receive the logits of
+three prompts, and `answers.<file>`: the greedy answers (at most 10 tokens, -1 after the end) to the first 40 prompts of
+each eval file.
 The versions are written into the metadata of each file. Transformers 4.46.3 gives the same logits to f32 rounding, except for
 Qwen3, which it lacks.
 """

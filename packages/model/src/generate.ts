@@ -57,9 +57,7 @@ function checkOptions({ maxNewTokens, batchSize = 1, temperature = 0, topK = 1, 
   const problems = [
     isCount(maxNewTokens, 0) ? "" : `maxNewTokens is ${maxNewTokens}; a whole number from 0 is needed.`,
     isCount(batchSize, 1) ? "" : `batchSize is ${batchSize}; a whole number from 1 is needed.`,
-    temperature >= 0 && temperature < Number.POSITIVE_INFINITY
-      ? ""
-      : `temperature is ${temperature}; it must be 0 or more.`,
+    Number.isFinite(temperature) && temperature >= 0 ? "" : `temperature is ${temperature}; it must be 0 or more.`,
     isCount(topK, 1) ? "" : `topK is ${topK}; a whole number from 1 is needed.`,
     topP > 0 && topP <= 1 ? "" : `topP is ${topP}; it must be above 0 and at most 1.`,
   ].filter((problem) => problem !== "");

@@ -73,7 +73,10 @@ function scaled(frequency: number, scaling: RopeScaling): number {
   return llama3(frequency, stretched, scaling);
 }
 
-/** Llama 3.1: long waves are stretched, short ones kept, those between interpolated. torch divides a number by a tensor as 1/x · number. */
+/**
+ * Llama 3.1: long waves are stretched, short ones kept, those between interpolated. As in torch, a number over a tensor x is
+ * computed as 1/x · number.
+ */
 function llama3(frequency: number, stretched: number, scaling: RopeScaling & { kind: "llama3" }): number {
   const { factor, lowFreqFactor, highFreqFactor, originalMaxPositions } = scaling;
   const wavelength = f32(f32(1 / frequency) * f32(2 * Math.PI));

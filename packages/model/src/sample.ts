@@ -9,7 +9,10 @@ export interface Sampling {
   readonly topP?: number;
 }
 
-/** The next token given its logits; `random` yields numbers in [0, 1). @throws ModelError (`notFinite`) on NaN or all −∞. */
+/**
+ * The next token given its logits; `random` yields numbers in [0, 1).
+ * @throws ModelError (`notFinite`) when a logit is NaN or +∞, or all are −∞.
+ */
 export function nextToken(logits: Float32Array, sampling: Sampling, random: () => number): number {
   const best = likeliest(logits);
   const { temperature = 0, topK = logits.length, topP = 1 } = sampling;

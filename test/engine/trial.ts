@@ -87,7 +87,7 @@ export class Trial {
    * C = A B, ‖A‖ ‖B‖), the error of a random walk is √depth units of it, and reading rounds once more.
    */
   near(actual: Plain, expected: Plain, scale: number, depth: number): void {
-    const allowed = (2 * f32Unit + 4 * (1 + Math.sqrt(depth)) * this.unit) * scale;
+    const allowed = (2 * f32Unit + (1 + Math.sqrt(depth)) * this.unit) * scale;
     expect([actual.rows, actual.cols]).toEqual([expected.rows, expected.cols]);
     expect(norm(combine(1, actual, -1, expected))).toBeLessThanOrEqual(allowed);
   }

@@ -16,3 +16,5 @@ mod pack;
 pub mod scratch;
 mod small;
 pub mod triangular;
+#[cfg(target_arch = "wasm32")]
+mod wasm;

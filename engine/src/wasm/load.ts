@@ -1,0 +1,37 @@
+import { EngineUnavailableError } from "../engine.ts";
+
+/** The exports of the Rust crate `engine/cpu` (see its `wasm.rs`). Addresses and sizes are unsigned 32-bit numbers. */
+export type Kernels = typeof import("../../wasm/kernels.js");
+
+/** What `kernelsVersion` of `engine/cpu/src/wasm.rs` must say: raised together whenever an export changes. */
+const expectedVersion = 1;
+
+/**
+ * Instantiate the committed build. All engines of one process share one instance and so one linear memory.
+ * @param binary the bytes of `kernels_bg.wasm`; read from beside this package unless given (a browser fetches them itself).
+ * @throws EngineUnavailableError when the file is missing, from another version, or this runtime lacks WebAssembly SIMD.
+ */
+export async function loadKernels(binary?: BufferSource): Promise<{ kernels: Kernels; memory: WebAssembly.Memory }> {
+  try {
+    const kernels = await import("../../wasm/kernels.js");
+    const { memory } = kernels.initSync({ module: binary ?? (await readBinary()) });
+    requireVersion(kernels.kernels_version());
+    return { kernels, memory };
+  } catch (error) {
+    if (error instanceof EngineUnavailableError) throw error;
+    throw new EngineUnavailableError("open", `the WASM build did not load: ${error}. Restore engine/wasm from git.`);
+  }
+}
+
+async function readBinary(): Promise<BufferSource> {
+  const { readFile } = await import("node:fs/promises");
+  return readFile(new URL("../../wasm/kernels_bg.wasm", import.meta.url));
+}
+
+function requireVersion(version: number): void {
+  if (version === expectedVersion) return;
+  throw new EngineUnavailableError(
+    "open",
+    `the WASM build has version ${version}, expected ${expectedVersion}: run \`bun run build:wasm\``,
+  );
+}

@@ -130,11 +130,12 @@ async function runLayer(
 ): Promise<void> {
   const { engine, checkpoint, config, workFolder, sequences, progress } = input;
   using weights = await loadLayer(engine, checkpoint, config, layer);
+  using hidden = engine.alloc(workspace.capacity, config.hiddenSize);
   const source = await open(hiddenFile(workFolder, layer), "r");
   try {
     await writeHidden(workFolder, layer + 1, async (write) => {
       for (const batch of batches) {
-        using x = engine.alloc(batch.nRows, config.hiddenSize);
+        const x = hidden.view(0, 0, batch.nRows, config.hiddenSize);
         engine.write(x, await readRows(source, batch, config.hiddenSize));
         const tap = (group: GroupName, activations: Matrix) => {
           const hessian = hessians.get(group);

@@ -227,6 +227,7 @@ describe("faults", () => {
         expect(await folderBytes(folder.path)).toEqual(whole);
       }
     },
+    60_000,
   );
 
   test("a failed write can be repeated with the same writer", async () => {

@@ -1,39 +1,56 @@
 import type { LoraFactors } from "./adapter.ts";
 
-/** Columns done at a time, so that this part of A and the sums stay in the cache. */
-const blockCols = 1024;
-
-/** sums[0 … n) = Σ_k b[k] · A[k, first … first + n), four ranks a pass. */
-function combineRows(sums: Float64Array, n: number, b: Float32Array, bStart: number, f: Factors, first: number): void {
-  const { a, r, cols } = f;
-  sums.fill(0, 0, n);
-  let k = 0;
-  for (; k + 4 <= r; k += 4) {
-    const [b0, b1, b2, b3] = [b[bStart + k], b[bStart + k + 1], b[bStart + k + 2], b[bStart + k + 3]];
-    const a0 = k * cols + first;
-    const [a1, a2, a3] = [a0 + cols, a0 + 2 * cols, a0 + 3 * cols];
-    for (let j = 0; j < n; j++) sums[j] += b0 * a[a0 + j] + b1 * a[a1 + j] + b2 * a[a2 + j] + b3 * a[a3 + j];
-  }
-  for (; k < r; k++) {
-    const bk = b[bStart + k];
-    const ak = k * cols + first;
-    for (let j = 0; j < n; j++) sums[j] += bk * a[ak + j];
-  }
-}
-
 /** B [rows, r] and A [r, cols] with their factor. */
 export type Factors = Pick<LoraFactors, "a" | "b" | "r" | "rows" | "cols" | "scale">;
+
+/** Columns done at a time, so that this part of A (f64) and the sums stay in the cache. */
+const blockCols = 1024;
+
+/** Ranks added in one pass over the sums. */
+const ranksAtOnce = 4;
+
+/** sums += Σ b_k · a_k over four ranks. Plain parameters and its own function: five times as fast as the loop in place. */
+function addRanks(
+  sums: Float64Array,
+  a0: Float64Array,
+  a1: Float64Array,
+  a2: Float64Array,
+  a3: Float64Array,
+  b0: number,
+  b1: number,
+  b2: number,
+  b3: number,
+): void {
+  for (let j = 0; j < sums.length; j++) sums[j] += b0 * a0[j] + b1 * a1[j] + b2 * a2[j] + b3 * a3[j];
+}
+
+/** w += scale · sums. */
+function addScaled(w: Float32Array, scale: number, sums: Float64Array): void {
+  for (let j = 0; j < sums.length; j++) w[j] += scale * sums[j];
+}
+
+/** Columns [first, end) of A as f64, one array a rank, with ranks of zeros up to a whole pass. */
+function packColumns({ a, r, cols }: Factors, first: number, end: number): Float64Array[] {
+  const nRanks = Math.ceil(r / ranksAtOnce) * ranksAtOnce;
+  return Array.from({ length: nRanks }, (_, k) =>
+    k < r ? new Float64Array(a.subarray(k * cols + first, k * cols + end)) : new Float64Array(end - first),
+  );
+}
 
 /** W [rows, cols] += scale · B·A, summed in f64 and rounded once to f32. */
 export function addLowRank(w: Float32Array, factors: Factors): void {
   const { b, r, rows, cols, scale } = factors;
-  const sums = new Float64Array(blockCols);
   for (let first = 0; first < cols; first += blockCols) {
-    const n = Math.min(blockCols, cols - first);
+    const end = Math.min(first + blockCols, cols);
+    const a = packColumns(factors, first, end);
+    const bRow = new Float64Array(a.length);
+    const sums = new Float64Array(end - first);
     for (let i = 0; i < rows; i++) {
-      combineRows(sums, n, b, i * r, factors, first);
-      const row = i * cols + first;
-      for (let j = 0; j < n; j++) w[row + j] += scale * sums[j];
+      bRow.set(b.subarray(i * r, (i + 1) * r));
+      sums.fill(0);
+      for (let k = 0; k < a.length; k += ranksAtOnce)
+        addRanks(sums, a[k], a[k + 1], a[k + 2], a[k + 3], bRow[k], bRow[k + 1], bRow[k + 2], bRow[k + 3]);
+      addScaled(w.subarray(i * cols + first, i * cols + end), scale, sums);
     }
   }
 }

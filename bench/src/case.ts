@@ -12,7 +12,7 @@ export interface Case {
   prepare(engine: Engine): Prepared;
 }
 
-/** An operation of `peers/openblas.py`. */
+/** An operation of `peers/openblas.py` and its sizes. */
 export interface PeerTask {
   readonly op: "gemm" | "syrk" | "cholesky" | "inverse" | "trmm" | "trsm" | "eigh";
   readonly m: number;
@@ -86,10 +86,10 @@ export class Inputs implements Disposable {
 
   /** A well-conditioned symmetric positive definite matrix. */
   definite(n: number): Matrix {
-    const x = this.matrix(n, n);
+    using x = this.matrix(Math.min(n, 512), n);
     const h = this.zeros(n, n);
     for (let i = 0; i < n; i++) this.engine.fill(h.view(i, i, 1, 1), 1);
-    this.engine.syrk(1 / n, x, 1, h);
+    this.engine.syrk(1 / x.rows, x, 1, h);
     this.engine.mirror(h);
     return h;
   }

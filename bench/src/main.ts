@@ -26,7 +26,7 @@ const { values: options } = parseArgs({
   },
 });
 
-const cases = [...productCases, ...triangularCases, ...modelCases, ...borderCases].filter(({ name }) =>
+const cases = [...borderCases, ...modelCases, ...productCases, ...triangularCases].filter(({ name }) =>
   name.includes(options.filter),
 );
 const { engine } = await openEngine(options.engine as EngineChoice);

@@ -47,7 +47,14 @@ build() {
   RUSTFLAGS=$(rust_flags) cargo build --release --locked --package safedelta-kernels \
     -Zbuild-std=std,panic_abort --target wasm32-unknown-unknown
   "$1/release/xtask" "$1/wasm32-unknown-unknown/release/safedelta_kernels.wasm" "$2"
+  hash_sources >"$2/sources.sha256"
   require_clean "$2"
+}
+
+# What the build was made from, so that a test notices a stale one without a Rust toolchain.
+hash_sources() {
+  { printf '%s\n' Cargo.lock Cargo.toml build-wasm.sh; find src xtask -name '*.rs' -o -name '*.toml'; } |
+    LC_ALL=C sort | xargs sha256sum
 }
 
 require_clean() {

@@ -30,15 +30,20 @@ function failingDisk(at: number, code: string): { disk: Disk; calls: () => numbe
       step();
       return nodeDisk.open(path, flags);
     },
-    write: async (handle, bytes, position) => {
-      if (calls === at) await nodeDisk.write(handle, bytes.subarray(0, bytes.length >> 1), position);
+    write: async (fd, bytes, position) => {
+      if (calls === at) await nodeDisk.write(fd, bytes.subarray(0, bytes.length >> 1), position);
       step();
-      return nodeDisk.write(handle, bytes, position);
+      return nodeDisk.write(fd, bytes, position);
     },
-    sync: async (handle) => {
+    truncate: async (fd, sizeBytes) => {
       step();
-      return nodeDisk.sync(handle);
+      return nodeDisk.truncate(fd, sizeBytes);
     },
+    sync: async (fd) => {
+      step();
+      return nodeDisk.sync(fd);
+    },
+    close: nodeDisk.close,
     rename: async (from, to) => {
       step();
       return nodeDisk.rename(from, to);
@@ -235,7 +240,8 @@ describe("faults", () => {
     const [first, ...rest] = jobTensors;
     const probe = failingDisk(-1, "ENOSPC");
     await (await createWriter(join(folder.path, "probe"), jobPlan, probe.disk)).abort();
-    const journalWrite = probe.calls() + 3;
+    /** Opening the shard, writing and syncing it, cutting the journal; then its line. */
+    const journalWrite = probe.calls() + 4;
     const out = join(folder.path, "out");
     const writer = await createWriter(out, jobPlan, failingDisk(journalWrite, "ENOSPC").disk);
     expect((await failure(() => writer.write(first.name, first.bytes, { long: "x".repeat(500) }))).kind).toBe(

@@ -1,39 +1,50 @@
-import { type FileHandle, open, rename } from "node:fs/promises";
+import { rename } from "node:fs/promises";
+import { closeDescriptor, openDescriptor, syncDescriptor, truncateDescriptor, writeDescriptor } from "./descriptor.ts";
 
 /** The writing calls of this package. A test hands in one that fails; everything else uses `nodeDisk`. */
 export interface Disk {
-  /** Opens for writing (and reading); creates the file when it is missing. */
-  open(path: string, flags: "w+" | "r+" | "a"): Promise<FileHandle>;
-  /** Writes all bytes, at a position or (null) at the end. */
-  write(handle: FileHandle, bytes: Uint8Array, position: number | null): Promise<void>;
+  /** Opens for writing: "w+" makes an empty file, "r+" keeps what is there. Returns a file descriptor. */
+  open(path: string, flags: "w+" | "r+"): Promise<number>;
+  /** Writes all bytes at a position. */
+  write(fd: number, bytes: Uint8Array, position: number): Promise<void>;
+  /** Cuts the file, or fills it with zeros, to a size. */
+  truncate(fd: number, sizeBytes: number): Promise<void>;
   /** Returns when the bytes are on the medium. */
-  sync(handle: FileHandle): Promise<void>;
+  sync(fd: number): Promise<void>;
+  close(fd: number): Promise<void>;
   rename(from: string, to: string): Promise<void>;
 }
 
-async function writeFully(handle: FileHandle, bytes: Uint8Array, position: number | null): Promise<void> {
+async function writeFully(fd: number, bytes: Uint8Array, position: number): Promise<void> {
   let done = 0;
   while (done < bytes.byteLength) {
-    const at = position === null ? null : position + done;
-    const { bytesWritten } = await handle.write(bytes, done, Math.min(bytes.byteLength - done, 2 ** 30), at);
+    const { bytesWritten } = await writeDescriptor(
+      fd,
+      bytes,
+      done,
+      Math.min(bytes.byteLength - done, 2 ** 30),
+      position + done,
+    );
     done += bytesWritten;
   }
 }
 
 /** The real disk. */
 export const nodeDisk: Disk = {
-  open: (path, flags) => open(path, flags),
+  open: openDescriptor,
   write: writeFully,
-  sync: (handle) => handle.sync(),
+  truncate: truncateDescriptor,
+  sync: syncDescriptor,
+  close: closeDescriptor,
   rename,
 };
 
 /** Makes renames and new names in a folder durable. */
 export async function syncFolder(path: string): Promise<void> {
-  const handle = await open(path, "r");
+  const fd = await openDescriptor(path, "r");
   try {
-    await handle.sync();
+    await syncDescriptor(fd);
   } finally {
-    await handle.close();
+    await closeDescriptor(fd);
   }
 }

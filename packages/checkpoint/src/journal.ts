@@ -1,4 +1,3 @@
-import type { FileHandle } from "node:fs/promises";
 import { readFile } from "node:fs/promises";
 import type { Disk } from "./disk.ts";
 import { errorCode, guardIo } from "./errors.ts";
@@ -72,7 +71,7 @@ export async function readJournal(path: string): Promise<JournalRecord | undefin
 export class Journal {
   private constructor(
     private readonly disk: Disk,
-    private readonly handle: FileHandle,
+    private readonly fd: number,
     private goodBytes: number,
   ) {}
 
@@ -100,13 +99,13 @@ export class Journal {
   /** Adds a line; returns when it is on the medium. */
   async append(line: object): Promise<void> {
     const bytes = new TextEncoder().encode(`${JSON.stringify(line)}\n`);
-    await this.handle.truncate(this.goodBytes);
-    await this.disk.write(this.handle, bytes, this.goodBytes);
-    await this.disk.sync(this.handle);
+    await this.disk.truncate(this.fd, this.goodBytes);
+    await this.disk.write(this.fd, bytes, this.goodBytes);
+    await this.disk.sync(this.fd);
     this.goodBytes += bytes.length;
   }
 
   close(): Promise<void> {
-    return this.handle.close();
+    return this.disk.close(this.fd);
   }
 }

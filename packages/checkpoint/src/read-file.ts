@@ -1,4 +1,4 @@
-import { type FileHandle, open } from "node:fs/promises";
+import { closeDescriptor, openDescriptor, readDescriptor, statDescriptor } from "./descriptor.ts";
 import { CheckpointError, guardIo } from "./errors.ts";
 
 /** Most bytes asked of one read call; Linux serves at most 2 GiB less a page. */
@@ -13,12 +13,12 @@ export interface RandomAccessFile {
   close(): Promise<void>;
 }
 
-async function readFully(handle: FileHandle, path: string, start: number, end: number) {
+async function readFully(fd: number, path: string, start: number, end: number) {
   const bytes = new Uint8Array(end - start);
   let done = 0;
   while (done < bytes.length) {
     const wanted = Math.min(bytes.length - done, readLimitBytes);
-    const { bytesRead } = await handle.read(bytes, done, wanted, start + done);
+    const { bytesRead } = await readDescriptor(fd, bytes, done, wanted, start + done);
     if (bytesRead === 0)
       throw new CheckpointError(
         "format",
@@ -35,17 +35,21 @@ async function readFully(handle: FileHandle, path: string, start: number, end: n
 /** Opens a file for reading. Throws `CheckpointError` ("not-found" or "io"). */
 export async function openFile(path: string): Promise<RandomAccessFile> {
   return guardIo("open the file", path, async () => {
-    const handle = await open(path, "r");
-    const stats = await handle.stat();
+    const fd = await openDescriptor(path, "r");
+    const stats = await statDescriptor(fd);
     if (!stats.isFile()) {
-      await handle.close();
+      await closeDescriptor(fd);
       throw new CheckpointError("io", `${path}: is not a regular file`, { file: path });
     }
+    let open = true;
     return {
       path,
       sizeBytes: stats.size,
-      read: (start, end) => guardIo("read the file", path, () => readFully(handle, path, start, end)),
-      close: () => handle.close(),
+      read: (start, end) => guardIo("read the file", path, () => readFully(fd, path, start, end)),
+      close: async () => {
+        if (open) await closeDescriptor(fd);
+        open = false;
+      },
     };
   });
 }

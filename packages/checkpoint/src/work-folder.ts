@@ -136,13 +136,13 @@ export async function findWork(
 }
 
 async function createShard(path: string, { header }: ShardPlan, disk: Disk): Promise<void> {
-  const handle = await disk.open(path, "w+");
+  const fd = await disk.open(path, "w+");
   try {
-    await disk.write(handle, header.bytes, 0);
-    await handle.truncate(header.fileBytes);
-    await disk.sync(handle);
+    await disk.write(fd, header.bytes, 0);
+    await disk.truncate(fd, header.fileBytes);
+    await disk.sync(fd);
   } finally {
-    await handle.close();
+    await disk.close(fd);
   }
 }
 

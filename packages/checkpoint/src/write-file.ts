@@ -4,16 +4,16 @@ import { type Disk, nodeDisk, syncFolder } from "./disk.ts";
 import { guardIo } from "./errors.ts";
 
 async function writeParts(path: string, parts: Iterable<Uint8Array>, disk: Disk): Promise<void> {
-  const handle = await disk.open(path, "w+");
+  const fd = await disk.open(path, "w+");
   try {
     let position = 0;
     for (const part of parts) {
-      await disk.write(handle, part, position);
+      await disk.write(fd, part, position);
       position += part.byteLength;
     }
-    await disk.sync(handle);
+    await disk.sync(fd);
   } finally {
-    await handle.close();
+    await disk.close(fd);
   }
 }
 

@@ -1,4 +1,3 @@
-import type { FileHandle } from "node:fs/promises";
 import { join } from "node:path";
 import { checkExtraNames, finalOrder, moveFiles, removeFormer, writeExtra } from "./commit.ts";
 import { type Disk, nodeDisk } from "./disk.ts";
@@ -66,7 +65,8 @@ function planIdentity(fingerprint: string, shards: readonly ShardPlan[]): string
 class ResumableWriter implements CheckpointWriter {
   /** Journal lines and data are written one after the other, whatever the caller does. */
   private last: Promise<unknown> = Promise.resolve();
-  private readonly handles = new Map<string, FileHandle>();
+  /** Shard file -> descriptor. */
+  private readonly open = new Map<string, number>();
   private readonly places: ReadonlyMap<string, Place>;
   private closed = false;
 
@@ -87,9 +87,9 @@ class ResumableWriter implements CheckpointWriter {
       if (this.done.has(name))
         throw new CheckpointError("format", `tensor ${name} is written already`, { tensor: name });
       checkTensorSize(info, bytes);
-      const handle = await this.handleOf(file);
-      await this.disk.write(handle, bytes, offset);
-      await this.disk.sync(handle);
+      const fd = await this.descriptorOf(file);
+      await this.disk.write(fd, bytes, offset);
+      await this.disk.sync(fd);
       await this.journal.append({ tensor: name, sha256: hashTensorBytes(bytes), note });
       this.done.set(name, note);
     });
@@ -116,23 +116,23 @@ class ResumableWriter implements CheckpointWriter {
     return result;
   }
 
-  private async handleOf(file: string): Promise<FileHandle> {
-    const open = this.handles.get(file);
-    if (open) return open;
-    const handle = await this.disk.open(join(this.paths.work, file), "r+");
-    this.handles.set(file, handle);
-    return handle;
+  private async descriptorOf(file: string): Promise<number> {
+    const known = this.open.get(file);
+    if (known !== undefined) return known;
+    const fd = await this.disk.open(join(this.paths.work, file), "r+");
+    this.open.set(file, fd);
+    return fd;
   }
 
   private requireAllDone(): void {
-    const open = [...this.places.keys()].filter((name) => !this.done.has(name));
-    if (open.length === 0) return;
+    const waiting = [...this.places.keys()].filter((name) => !this.done.has(name));
+    if (waiting.length === 0) return;
     throw new CheckpointError(
       "missing",
-      `${this.paths.out}: ${open.length} tensors are not written yet, first ${open[0]}`,
+      `${this.paths.out}: ${waiting.length} tensors are not written yet, first ${waiting[0]}`,
       {
         file: this.paths.out,
-        tensor: open[0],
+        tensor: waiting[0],
       },
     );
   }
@@ -149,7 +149,7 @@ class ResumableWriter implements CheckpointWriter {
     if (this.closed) return;
     this.closed = true;
     await this.journal.close();
-    for (const handle of this.handles.values()) await handle.close();
+    for (const fd of this.open.values()) await this.disk.close(fd);
   }
 }
 

@@ -1,9 +1,10 @@
 import { createReadStream } from "node:fs";
-import { mkdir, open, rename, rm, stat, symlink, writeFile } from "node:fs/promises";
+import { mkdir, rename, rm, stat, symlink, writeFile } from "node:fs/promises";
 import { dirname, join, relative } from "node:path";
 import { downloadFile, HubApiError, type ListFileEntry, listFiles, modelInfo } from "@huggingface/hub";
 import { adapterConfigName, adapterWeightsName } from "../adapter.ts";
 import { isCompanionName } from "../companions.ts";
+import { nodeDisk } from "../disk.ts";
 import { asCheckpointError, CheckpointError, errorCode } from "../errors.ts";
 import { noWeights } from "../model-folder.ts";
 import type { HubId } from "../resolve.ts";
@@ -58,19 +59,19 @@ async function fetchInto(partial: string, { path, size }: ListFileEntry, source:
   const blob = await downloadFile({ repo: id.repo, path, revision: commit, ...credentials(settings) });
   if (!blob)
     throw new CheckpointError("missing", `${id.repo}: the Hub lists ${path} but does not have it`, { file: path });
-  const handle = await open(partial, "a");
+  const fd = await nodeDisk.open(partial, (await exists(partial)) ? "r+" : "w+");
   try {
-    let done = (await handle.stat()).size;
+    let done = (await stat(partial)).size;
     if (done >= size) return;
     const chunks = blob.slice(done, size).stream() as unknown as AsyncIterable<Uint8Array>;
     for await (const chunk of chunks) {
-      await handle.writeFile(chunk);
+      await nodeDisk.write(fd, chunk, done);
       done += chunk.byteLength;
       onDownload(path, done, size);
     }
-    await handle.sync();
+    await nodeDisk.sync(fd);
   } finally {
-    await handle.close();
+    await nodeDisk.close(fd);
   }
 }
 

@@ -235,6 +235,28 @@ describe("faults", () => {
     60_000,
   );
 
+  test("over a former model: at every call it is whole, or nothing loads, and never a mixture", async () => {
+    const whole = await uninterrupted();
+    const former = { ...jobPlan, fingerprint: "former", maxShardBytes: 1e9 };
+    const plan = { ...jobPlan, overwrite: true };
+    for (let at = 0; ; at++) {
+      await using folder = await tempFolder();
+      await runJob(folder.path, nodeDisk, former);
+      await writeFile(join(folder.path, "tokenizer.json"), "former");
+      const before = await folderBytes(folder.path);
+      const { disk, calls } = failingDisk(at, "EIO");
+      const ended = await runJob(folder.path, disk, plan).then(
+        () => true,
+        () => false,
+      );
+      const { ...after } = await folderBytes(folder.path);
+      if (ended && calls() <= at) return expect(after).toEqual(whole);
+      if (await looksFinished(folder.path)) expect(after).toMatchObject(before);
+      await runJob(folder.path, nodeDisk, plan);
+      expect(await folderBytes(folder.path)).toEqual(whole);
+    }
+  }, 60_000);
+
   test("a failed write can be repeated with the same writer", async () => {
     await using folder = await tempFolder();
     const [first, ...rest] = jobTensors;

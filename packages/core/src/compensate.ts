@@ -8,8 +8,8 @@ const subBlockCols = 4;
 
 /**
  * Spread the errors of the kept entries over the later columns, as the official code does (OBS updates in natural order), in
- * closed form: E Ũ_SS = −Δ_S, then W −= E Ũ, where Ũ is U without propagation inside sub-blocks. The kept entries themselves are
- * left near the tuned weights; `placeTuned` makes them exact.
+ * closed form: E Ũ_SS = −Δ_S, then W_T −= E Ũ_ST for all other columns T, where Ũ is U without propagation inside sub-blocks. The
+ * kept entries themselves are left as they are: `placeTuned` sets them.
  * @param delta tuned − current weights of the block of columns, rows x width
  * @param start first column of the block (a multiple of 4)
  * @param blocks kept entries, columns counted from `start`
@@ -31,8 +31,20 @@ export function compensateLater(
     using triangle = columnsOf(engine, spread, cols); // Ũ_SS
     using error = columnsOf(engine, delta.view(row, 0, nRows, delta.cols), cols); // Δ_S, then −E
     engine.trsm(error, triangle, false);
-    engine.gemm(1, error, false, spread, false, 1, weight.view(row, start, nRows, nLater));
+    const others = otherColumns(cols, nLater);
+    using spreadOthers = columnsOf(engine, spread, others); // Ũ_ST
+    const current = weight.view(row, start, nRows, nLater);
+    using moved = columnsOf(engine, current, others);
+    engine.gemm(1, error, false, spreadOthers, false, 1, moved);
+    engine.scatter(moved, null, others, current);
   }
+}
+
+/** The columns 0 … n − 1 that are not in `cols`. */
+function otherColumns(cols: Int32Array, n: number): Int32Array {
+  const isKept = new Uint8Array(n);
+  for (const col of cols) isKept[col] = 1;
+  return Int32Array.from(isKept.keys()).filter((col) => isKept[col] === 0);
 }
 
 /** Zero what U would propagate from column cols[i] (row i) to the rest of its sub-block. */

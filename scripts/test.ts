@@ -1,3 +1,5 @@
+export {};
+
 /** Run the test suite and close with one plain line; further arguments go to `bun test`. */
 const run = Bun.spawn([process.execPath, "test", "--timeout", "120000", ...process.argv.slice(2)], {
   stdio: ["ignore", "inherit", "pipe"],

@@ -2,8 +2,9 @@
  * The contract of every engine (WASM, native, CUDA, the f64 reference).
  *
  * The level is BLAS and a few model operations; nothing here knows about files, text or safety. Matrices are row-major and
- * live in engine memory between operations. Every operation checks shapes before it computes and throws `EngineError`.
- * Same input, same engine: the same bytes. Notation: op(A) is A or Aᵀ; R is upper triangular.
+ * live in engine memory between operations. Every operation checks shapes before it computes and throws `EngineError`; so it
+ * does for a disposed matrix and for one of another engine. Sizes may be 0. Element-wise operations may write exactly in place,
+ * but not onto a shifted overlap. Same input, same engine: the same bytes. Notation: op(A) is A or Aᵀ; R is upper triangular.
  */
 
 /** Storage type of a matrix. Arithmetic is f32 with f32 accumulation (f64 in the reference engine). */
@@ -81,16 +82,17 @@ export interface Engine extends Disposable {
   mirror(m: Matrix): void;
   /**
    * Reverse Cholesky in place: the upper triangle of SPD H becomes the upper triangular R with H = R Rᵀ (positive diagonal);
-   * the strictly lower part becomes zero. Throws `NotPositiveDefiniteError` with the pivot index (counted from the last).
+   * the strictly lower part becomes zero. Elimination goes from the last row up; throws `NotPositiveDefiniteError` with the first
+   * bad pivot it meets, as the row in h.
    */
   choleskyReverse(h: Matrix): void;
   /** In place R := R⁻¹ for upper triangular R (strictly lower part is neither read nor written). Throws on a zero diagonal. */
   invertTriangle(r: Matrix): void;
-  /** B := B · op(R), R upper triangular n x n, B m x n. */
+  /** B := B · op(R), R upper triangular n x n (what lies below its diagonal is not read), B m x n. */
   trmm(b: Matrix, r: Matrix, transR: boolean): void;
-  /** B := B · op(R)⁻¹, R upper triangular n x n with non-zero diagonal, B m x n. */
+  /** B := B · op(R)⁻¹, R as in trmm, B m x n. Throws on a zero diagonal. */
   trsm(b: Matrix, r: Matrix, transR: boolean): void;
-  /** Eigendecomposition of the symmetric h (upper triangle read; h is left as it is). */
+  /** Eigendecomposition of the symmetric h (upper triangle read; h is left as it is). Throws on NaN or infinity. */
   eigh(h: Matrix): Eigen;
 
   // ---- element-wise and index operations, f32 ------------------------------------------------------------------------------
@@ -102,7 +104,7 @@ export interface Engine extends Disposable {
   columnSquares(m: Matrix): Float64Array;
   /** dst[i][j] := src[rows[i]][cols[j]]; null means every row (column) in order. Any dtype, the same on both sides. */
   gather(src: Matrix, rows: Int32Array | null, cols: Int32Array | null, dst: Matrix): void;
-  /** dst[rows[i]][cols[j]] := src[i][j]; null as in gather. Indices must be distinct. Other elements of dst stay. */
+  /** dst[rows[i]][cols[j]] := src[i][j]; null as in gather. Throws on a repeated index. Other elements of dst stay. */
   scatter(src: Matrix, rows: Int32Array | null, cols: Int32Array | null, dst: Matrix): void;
 
   // ---- model, f32; one row is one token ---------------------------------------------------------------------------------

@@ -108,6 +108,11 @@ export function innerProduct(a: Plain, b: Plain): number {
   return a.values.reduce((sum, value, i) => sum + value * b.values[i], 0);
 }
 
+/** What reading a weight of this linear back as f32 may move. */
+export function readRounding({ aligned, tuned }: PlainLinear): number {
+  return 2 ** -23 * Math.max(largest(aligned), largest(tuned));
+}
+
 /** Largest absolute difference. */
 export function distance(a: Plain, b: Plain): number {
   return a.values.reduce((worst, value, i) => Math.max(worst, Math.abs(value - b.values[i])), 0);

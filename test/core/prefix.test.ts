@@ -13,6 +13,7 @@ import {
   onLinear,
   type PlainLinear,
   randomLinear,
+  readRounding,
   safetyLossOf,
   type Uploaded,
   upload,
@@ -67,8 +68,9 @@ onEachEngine((engineNow, { tolerance }) => {
               fc.pre(expected.margin > safeMargin);
               expect(mask).toEqual(expected.mask);
               expectKept(weight, mask, linear);
-              expect(distance(weight, expected.weight)).toBeLessThanOrEqual(tolerance * largest(linear.delta));
-              expect(numbers.blocks?.[0].limit ?? 0).toBeCloseTo(expected.blocks[0].limit, 6);
+              const limit = tolerance * largest(linear.delta) + readRounding(linear);
+              expect(distance(weight, expected.weight)).toBeLessThanOrEqual(limit);
+              expect((numbers.blocks?.[0].limit ?? 0) / expected.blocks[0].limit).toBeCloseTo(1, 5);
             },
           );
         }),
@@ -129,7 +131,7 @@ onEachEngine((engineNow, { tolerance }) => {
               expectKept(weight, mask, linear);
               const expected = paperWeight(linear, mask);
               expect(distance(weight, expected)).toBeLessThanOrEqual(
-                10 * tolerance * largest(combine(1, expected, -1, linear.aligned)),
+                10 * tolerance * largest(combine(1, expected, -1, linear.aligned)) + readRounding(linear),
               );
               expectPaperPrefix(linear, mask, numbers.budget, nMost);
             },
@@ -202,7 +204,7 @@ onEachEngine((engineNow, { tolerance }) => {
               const repeated = again({ kind: "scale", value: numbers.scale ?? Number.NaN });
               expect(repeated.mask).toEqual(mask);
               const less = again({ kind: "scale", value: (numbers.scale ?? Number.NaN) * (1 - 1e-6) });
-              if (!isEmptySlice) expect(less.numbers.keptShare).toBeLessThan(numbers.keptShare);
+              if (numbers.scale) expect(less.numbers.keptShare).toBeLessThan(numbers.keptShare);
               expect(Number.isFinite(numbers.budget)).toBe(true);
             },
           );

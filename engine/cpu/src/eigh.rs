@@ -1,25 +1,46 @@
-//! Eigendecomposition of a symmetric matrix, by faer: Householder reduction, divide and conquer, back-transformation.
+//! Eigendecomposition of a symmetric matrix by faer: Householder reduction, divide and conquer, back-transformation.
 
-use crate::block::{Failure, Outcome};
-use faer::Mat;
+use crate::block::{Block, Failure, Outcome};
+use crate::scratch::Scratch;
+use faer::diag::DiagMut;
+use faer::dyn_stack::MemStack;
+use faer::linalg::evd::{self, ComputeEigenvectors};
+use faer::{MatMut, MatRef, Par};
 
-
-/// H = Q diag(values) Qᵀ: values ascending in f64, Q as columns of `vectors` (n x n). Reads the upper triangle of h and leaves it as it
-/// is. Computed in f64: damped Hessians have a condition of up to 10⁵, where f32 would leave the small eigenvalues few digits.
-pub unsafe fn eigh(h: *const f32, n: usize, stride: usize, values: *mut f64, vectors: *mut f32, vectors_stride: usize) -> Outcome {
-    // faer reads the lower triangle, which is the transposed upper one.
-    let a = Mat::<f64>::from_fn(n, n, |i, j| *h.add(i.min(j) * stride + i.max(j)) as f64);
-    if (0..n).any(|j| (0..=j).any(|i| !a[(j, i)].is_finite())) {
-        return Err(Failure::NotFinite);
+/// H = Q diag(values) Qᵀ: n values ascending, Q as columns of `vectors`. Reads the upper triangle of the row-major h and leaves it.
+/// In f64, since the small eigenvalues of a damped Hessian (condition up to 10⁵) would keep few digits in f32.
+pub unsafe fn eigh(h: Block, values: *mut f64, vectors: Block) -> Outcome {
+    let n = h.rows;
+    if n == 0 {
+        return Ok(());
     }
-    let Ok(evd) = a.self_adjoint_eigen(faer::Side::Lower) else {
-        return Err(Failure::NoConvergence);
-    };
-    let (u, s) = (evd.U(), evd.S());
-    for j in 0..n {
-        *values.add(j) = s[j];
-        for i in 0..n {
-            *vectors.add(i * vectors_stride + j) = u[(i, j)] as f32;
+    let (a, q) = (Scratch::<f64>::new(n * n)?, Scratch::<f64>::new(n * n)?);
+    widen_upper(h, a.at())?;
+    // The upper triangle row by row is the lower one column by column, which faer reads.
+    let a = MatRef::from_raw_parts(a.at(), n, n, 1, n as isize);
+    let u = MatMut::from_raw_parts_mut(q.at(), n, n, 1, n as isize);
+    let s = DiagMut::from_slice_mut(std::slice::from_raw_parts_mut(values, n));
+    let need = evd::self_adjoint_evd_scratch::<f64>(n, ComputeEigenvectors::Yes, Par::Seq, Default::default());
+    let work = Scratch::<u8>::new(need.unaligned_bytes_required())?;
+    let stack = MemStack::new(std::slice::from_raw_parts_mut(work.at().cast(), need.unaligned_bytes_required()));
+    evd::self_adjoint_evd(a, s, Some(u), Par::Seq, stack, Default::default()).map_err(|_| Failure::NoConvergence)?;
+    for i in 0..n {
+        for j in 0..n {
+            *vectors.address(i, j) = *q.at().add(j * n + i) as f32;
+        }
+    }
+    Ok(())
+}
+
+/// to := the upper triangle of h in f64, row by row; what lies below stays.
+unsafe fn widen_upper(h: Block, to: *mut f64) -> Outcome {
+    for i in 0..h.rows {
+        for j in i..h.cols {
+            let value = *h.address(i, j);
+            if !value.is_finite() {
+                return Err(Failure::NotFinite);
+            }
+            *to.add(i * h.cols + j) = value as f64;
         }
     }
     Ok(())

@@ -5,6 +5,7 @@ use crate::block::{Block, Outcome};
 use crate::micro::{tile, MR, NR};
 use crate::pack::pack;
 use crate::scratch::Scratch;
+use crate::skinny;
 
 /// Depth of a panel: MR + NR panels of it (12 KB) lie in the first cache level.
 const KC: usize = 256;
@@ -24,6 +25,10 @@ enum Wanted {
 /// C := alpha · A B + beta · C. C overlaps neither A nor B; beta = 0 ignores what C held, NaN included.
 pub unsafe fn gemm(alpha: f32, a: Block, b: Block, beta: f32, c: Block) -> Outcome {
     let (a, b, c) = upright(a, b, c);
+    if skinny::suits(a, b, c) {
+        skinny::multiply(alpha, a, b, beta, c);
+        return Ok(());
+    }
     product(Wanted::All, alpha, a, b, beta, c)
 }
 

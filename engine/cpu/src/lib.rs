@@ -3,6 +3,7 @@
 //!
 //! Every function here is deterministic: the same input gives the same bytes.
 
+pub mod attention;
 pub mod block;
 pub mod cholesky;
 pub mod eigh;
@@ -14,6 +15,7 @@ mod micro;
 pub mod model;
 mod pack;
 pub mod scratch;
+mod skinny;
 mod small;
 pub mod triangular;
 #[cfg(target_arch = "wasm32")]

@@ -1,6 +1,6 @@
 //! Operations of a transformer layer; one row is one token.
 
-use crate::exp::{exp, tanh};
+use crate::exp::exp;
 
 /// Partial sums kept side by side, so that the compiler can use its widest registers.
 const LANES: usize = 16;
@@ -69,67 +69,7 @@ pub unsafe fn rotary(
     }
 }
 
-/// Causal attention of one sequence. q and out: n x n_heads·head_dim; k and v: total x n_kv_heads·head_dim. Query row i sees key
-/// rows 0 … total − n + i; n_heads/n_kv_heads query heads share a key head. scratch: at least total numbers.
-#[allow(clippy::too_many_arguments)]
-pub unsafe fn attention(
-    q: *const f32,
-    q_stride: usize,
-    n: usize,
-    k: *const f32,
-    k_stride: usize,
-    v: *const f32,
-    v_stride: usize,
-    total: usize,
-    n_heads: usize,
-    n_kv_heads: usize,
-    head_dim: usize,
-    scale: f32,
-    out: *mut f32,
-    out_stride: usize,
-    scratch: *mut f32,
-) {
-    for head in 0..n_heads {
-        let kv = head / (n_heads / n_kv_heads) * head_dim;
-        for i in 0..n {
-            let seen = total - n + i + 1;
-            let scores = core::slice::from_raw_parts_mut(scratch, seen);
-            let query = core::slice::from_raw_parts(q.add(i * q_stride + head * head_dim), head_dim);
-            for (t, score) in scores.iter_mut().enumerate() {
-                *score = scale * dot(query, core::slice::from_raw_parts(k.add(t * k_stride + kv), head_dim));
-            }
-            softmax(scores);
-            let into = core::slice::from_raw_parts_mut(out.add(i * out_stride + head * head_dim), head_dim);
-            weighted_rows(scores, v.add(kv), v_stride, into);
-        }
-    }
-}
-
-/// x := e^{x − max x} / Σ e^{x − max x}.
-fn softmax(x: &mut [f32]) {
-    let largest = x.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-    for value in x.iter_mut() {
-        *value = exp(*value - largest);
-    }
-    let sum: f32 = x.iter().sum();
-    let inverse = 1.0 / sum;
-    for value in x.iter_mut() {
-        *value *= inverse;
-    }
-}
-
-/// out := Σ_t weights[t] · row t of v.
-unsafe fn weighted_rows(weights: &[f32], v: *const f32, v_stride: usize, out: &mut [f32]) {
-    out.fill(0.0);
-    for (t, weight) in weights.iter().enumerate() {
-        let row = core::slice::from_raw_parts(v.add(t * v_stride), out.len());
-        for (o, x) in out.iter_mut().zip(row) {
-            *o += weight * x;
-        }
-    }
-}
-
-/// gate := activation(gate) · up. kind 0: silu, x/(1 + e⁻ˣ); 1: gelu, x/2 · (1 + tanh(√(2/π)(x + 0.044715 x³))).
+/// gate := activation(gate) · up. kind 0: silu, x/(1 + e⁻ˣ); 1: gelu, x/2 · (1 + tanh u) with u = √(2/π)(x + 0.044715 x³).
 pub unsafe fn gated(
     kind: u32,
     gate: *mut f32,
@@ -140,17 +80,23 @@ pub unsafe fn gated(
     cols: usize,
 ) {
     for i in 0..rows {
-        for j in 0..cols {
-            let g = gate.add(i * gate_stride + j);
-            let x = *g;
-            let active = if kind == 0 { x / (1.0 + exp(-x)) } else { gelu_tanh(x) };
-            *g = active * *up.add(i * up_stride + j);
+        let gate = core::slice::from_raw_parts_mut(gate.add(i * gate_stride), cols);
+        let up = core::slice::from_raw_parts(up.add(i * up_stride), cols);
+        if kind == 0 {
+            gated_row(gate, up, |x| x);
+        } else {
+            // 1 + tanh u = 2/(1 + e⁻²ᵘ)
+            gated_row(gate, up, |x| 2.0 * SQRT_2_OVER_PI * (x + 0.044_715 * x * x * x));
         }
     }
 }
 
-#[inline]
-fn gelu_tanh(x: f32) -> f32 {
-    const SQRT_2_OVER_PI: f32 = 0.797_884_56;
-    0.5 * x * (1.0 + tanh(SQRT_2_OVER_PI * (x + 0.044_715 * x * x * x)))
+const SQRT_2_OVER_PI: f32 = 0.797_884_56;
+
+/// gate := gate/(1 + e^{−argument(gate)}) · up.
+#[inline(always)]
+fn gated_row(gate: &mut [f32], up: &[f32], argument: impl Fn(f32) -> f32) {
+    for (x, y) in gate.iter_mut().zip(up) {
+        *x = *x / (1.0 + exp(-argument(*x))) * y;
+    }
 }

@@ -6,28 +6,28 @@ use std::alloc::{alloc, alloc_zeroed, dealloc, Layout};
 /// Every buffer begins on a cache line.
 const ALIGNMENT: usize = 64;
 
-/// Uninitialised working memory for `f32` numbers, freed when dropped.
-pub struct Scratch {
-    at: *mut f32,
+/// Uninitialised working memory for numbers of type T, freed when dropped.
+pub struct Scratch<T = f32> {
+    at: *mut T,
     layout: Layout,
 }
 
-impl Scratch {
+impl<T> Scratch<T> {
     pub fn new(len: usize) -> Result<Self, Failure> {
-        let layout = layout_of(len.max(1).checked_mul(4)).ok_or(Failure::OutOfMemory)?;
-        let at = unsafe { alloc(layout) }.cast::<f32>();
+        let layout = layout_of(len.max(1).checked_mul(size_of::<T>())).ok_or(Failure::OutOfMemory)?;
+        let at = unsafe { alloc(layout) }.cast::<T>();
         if at.is_null() {
             return Err(Failure::OutOfMemory);
         }
         Ok(Self { at, layout })
     }
 
-    pub fn at(&self) -> *mut f32 {
+    pub fn at(&self) -> *mut T {
         self.at
     }
 }
 
-impl Drop for Scratch {
+impl<T> Drop for Scratch<T> {
     fn drop(&mut self) {
         unsafe { dealloc(self.at.cast(), self.layout) }
     }

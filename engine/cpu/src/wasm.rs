@@ -2,8 +2,9 @@
 //!
 //! A matrix is (address, rows, cols, stride). Status: 0 is success, −1 … −3 the failures below, p + 1 a bad pivot at row p.
 
+use crate::attention::{self, Heads};
 use crate::block::{Block, Failure, Outcome};
-use crate::scratch::{self, Scratch};
+use crate::scratch;
 use crate::{cholesky, eigh, elementwise, gemm, half, model, triangular};
 use wasm_bindgen::prelude::wasm_bindgen;
 
@@ -112,8 +113,9 @@ pub fn trsm(b: *mut f32, rows: usize, n: usize, stride: usize, r: *mut f32, r_st
 }
 
 #[wasm_bindgen]
-pub fn eigh(h: *const f32, n: usize, stride: usize, values: *mut f64, vectors: *mut f32, vectors_stride: usize) -> i32 {
-    status(unsafe { eigh::eigh(h, n, stride, values, vectors, vectors_stride) })
+pub fn eigh(h: *mut f32, n: usize, stride: usize, values: *mut f64, vectors: *mut f32, vectors_stride: usize) -> i32 {
+    let (h, vectors) = (Block::row_major(h, n, n, stride), Block::row_major(vectors, n, n, vectors_stride));
+    status(unsafe { eigh::eigh(h, values, vectors) })
 }
 
 #[wasm_bindgen]
@@ -180,22 +182,18 @@ pub fn rotary(
 
 #[wasm_bindgen]
 pub fn attention(
-    q: *const f32, q_stride: usize, n: usize,
-    k: *const f32, k_stride: usize,
-    v: *const f32, v_stride: usize, total: usize,
+    q: *mut f32, q_stride: usize, n: usize,
+    k: *mut f32, k_stride: usize,
+    v: *mut f32, v_stride: usize, total: usize,
     n_heads: usize, n_kv_heads: usize, head_dim: usize, scale: f32,
     out: *mut f32, out_stride: usize,
 ) -> i32 {
-    let scratch = match Scratch::new(total) {
-        Ok(scratch) => scratch,
-        Err(failure) => return status(Err(failure)),
-    };
-    unsafe {
-        model::attention(
-            q, q_stride, n, k, k_stride, v, v_stride, total, n_heads, n_kv_heads, head_dim, scale, out, out_stride, scratch.at(),
-        );
-    }
-    0
+    let kv_cols = n_kv_heads * head_dim;
+    let q = Block::row_major(q, n, n_heads * head_dim, q_stride);
+    let (k, v) = (Block::row_major(k, total, kv_cols, k_stride), Block::row_major(v, total, kv_cols, v_stride));
+    let out = Block::row_major(out, n, n_heads * head_dim, out_stride);
+    let heads = Heads { n_heads, n_kv_heads, head_dim };
+    status(unsafe { attention::attention(q, k, v, heads, scale, out) })
 }
 
 #[wasm_bindgen]

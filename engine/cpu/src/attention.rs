@@ -1,0 +1,92 @@
+//! Causal attention, a block of queries at a time, so that scores and mixtures are matrix products.
+
+use crate::block::{Block, Outcome};
+use crate::exp::exp;
+use crate::gemm::gemm;
+use crate::scratch::Scratch;
+
+/// Queries of one block: enough for full tiles, few enough that their scores stay in cache.
+const QUERIES: usize = 64;
+
+/// Partial sums and maxima kept side by side, so that loops over scores are vectorised.
+const LANES: usize = 16;
+
+/// `n_heads` query heads share `n_kv_heads` key and value heads of `head_dim` numbers.
+#[derive(Clone, Copy)]
+pub struct Heads {
+    pub n_heads: usize,
+    pub n_kv_heads: usize,
+    pub head_dim: usize,
+}
+
+/// out := softmax(scale · q kᵀ) v for each head of one sequence. q and out: n x n_heads·head_dim; k and v: total x
+/// n_kv_heads·head_dim. Query row i sees key rows 0 … total − n + i.
+pub unsafe fn attention(q: Block, k: Block, v: Block, heads: Heads, scale: f32, out: Block) -> Outcome {
+    let past = k.rows - q.rows;
+    let scores = Scratch::new(QUERIES.min(q.rows) * k.rows)?;
+    for head in 0..heads.n_heads {
+        let columns = |m: Block, head: usize| m.part(0, head * heads.head_dim, m.rows, heads.head_dim);
+        let shared = head / (heads.n_heads / heads.n_kv_heads);
+        let (q, out) = (columns(q, head), columns(out, head));
+        let (k, v) = (columns(k, shared), columns(v, shared));
+        for i in (0..q.rows).step_by(QUERIES) {
+            let n = QUERIES.min(q.rows - i);
+            let seen = past + i + n;
+            let s = Block::row_major(scores.at(), n, seen, seen);
+            let rows = |m: Block, first: usize, n: usize| m.part(first, 0, n, m.cols);
+            gemm(scale, rows(q, i, n), rows(k, 0, seen).transposed(), 0.0, s)?;
+            causal_softmax(s);
+            let (shared_s, own_s) = s.split_cols(past + i);
+            gemm(1.0, shared_s, rows(v, 0, past + i), 0.0, rows(out, i, n))?;
+            add_lower_product(own_s, rows(v, past + i, n), rows(out, i, n));
+        }
+    }
+    Ok(())
+}
+
+/// Row i := softmax of its first cols − rows + i + 1 numbers; the query must not see the others.
+unsafe fn causal_softmax(s: Block) {
+    for i in 0..s.rows {
+        softmax(std::slice::from_raw_parts_mut(s.address(i, 0), s.cols - s.rows + i + 1));
+    }
+}
+
+/// out += L v with L the lower triangle of the square s. Rows of v above the diagonal are not read: they may hold anything.
+unsafe fn add_lower_product(s: Block, v: Block, out: Block) {
+    for i in 0..s.rows {
+        let into = std::slice::from_raw_parts_mut(out.address(i, 0), out.cols);
+        for t in 0..=i {
+            let weight = *s.address(i, t);
+            let row = std::slice::from_raw_parts(v.address(t, 0), v.cols);
+            for (sum, value) in into.iter_mut().zip(row) {
+                *sum += weight * value;
+            }
+        }
+    }
+}
+
+/// x := e^{x − max x} / Σ e^{x − max x}.
+fn softmax(x: &mut [f32]) {
+    let largest = fold(x, f32::NEG_INFINITY, |a, b| if b > a { b } else { a });
+    for value in x.iter_mut() {
+        *value = exp(*value - largest);
+    }
+    let inverse = 1.0 / fold(x, 0.0, |a, b| a + b);
+    for value in x.iter_mut() {
+        *value *= inverse;
+    }
+}
+
+/// `combine` over all of x, begun with `start` in each of `LANES` partial results.
+#[inline(always)]
+fn fold(x: &[f32], start: f32, combine: impl Fn(f32, f32) -> f32) -> f32 {
+    let mut partial = [start; LANES];
+    let chunks = x.chunks_exact(LANES);
+    let tail = chunks.remainder().iter().fold(start, |a, &b| combine(a, b));
+    for chunk in chunks {
+        for lane in 0..LANES {
+            partial[lane] = combine(partial[lane], chunk[lane]);
+        }
+    }
+    partial.iter().fold(tail, |a, &b| combine(a, b))
+}

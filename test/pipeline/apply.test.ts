@@ -90,7 +90,7 @@ describe("apply", () => {
         await runApply(applyOptions(pair, state, out, change));
         expect(await folderHashes(out)).toEqual(expected);
       }
-      expect(await Bun.file(`${out}.work`).exists()).toBe(false);
+      expect(await Bun.file(`${out}.safedelta-work`).exists()).toBe(false);
     });
   }
 

@@ -31,12 +31,17 @@ const modesOf: Record<Budget["kind"], readonly Mode[]> = {
   scale: ["reference", "none", "paper"],
 };
 
+/** Whether a mode has a dial of this kind. */
+export function hasDial(mode: Mode, kind: Budget["kind"]): boolean {
+  return modesOf[kind].includes(mode);
+}
+
 /**
  * Check that `budget` is a dial of `mode` and in its range.
  * @throws CoreError `budget`, naming the dials that the mode has.
  */
 export function checkBudget(mode: Mode, budget: Budget): void {
-  if (!modesOf[budget.kind].includes(mode)) throw new CoreError("budget", wrongDial(mode, budget.kind));
+  if (!hasDial(mode, budget.kind)) throw new CoreError("budget", wrongDial(mode, budget.kind));
   const [value, limit] = "share" in budget ? [budget.share, 1] : [budget.value, Number.POSITIVE_INFINITY];
   if (!(value >= 0 && value <= limit)) {
     throw new CoreError("budget", `The budget "${budget.kind}" must lie in 0 … ${limit}, but is ${value}.`);

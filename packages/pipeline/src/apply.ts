@@ -1,11 +1,11 @@
 import { join } from "node:path";
-import { type CheckpointWriter, createWriter } from "@safedelta/checkpoint";
+import { CheckpointError, type CheckpointWriter, createWriter, workName } from "@safedelta/checkpoint";
 import { checkBudget } from "@safedelta/core";
 import type { Engine } from "@safedelta/engine";
 import { collectFacts } from "./applyFacts.ts";
 import type { ApplyFacts, ApplyOptions } from "./applyOptions.ts";
-import { copyRest, repairLayers, repairWithTask } from "./applyRun.ts";
-import { PipelineError } from "./errors.ts";
+import { checkFinished, copyRest, repairLayers, repairWithTask } from "./applyRun.ts";
+import { at, PipelineError } from "./errors.ts";
 import { type ApplyEstimate, estimateApply } from "./estimate.ts";
 import { removeQuietly, requireDisk, sha256, stableJson } from "./files.ts";
 import { requireMemory } from "./memory.ts";
@@ -16,7 +16,7 @@ import type { Progress } from "./progress.ts";
 import { resolveBudgets } from "./repairLinear.ts";
 import { readSequences, type Sequences } from "./sequences.ts";
 import { openState, type State } from "./state.ts";
-import { toolVersion } from "./version.ts";
+import { stampOf, toolVersion } from "./version.ts";
 import { requireFreeOutput } from "./workFolder.ts";
 
 /** Makes the further files of the output folder (model card, safedelta.json) out of the facts. */
@@ -34,17 +34,13 @@ export async function planApply(options: ApplyOptions, progress: Progress): Prom
   checkOptions(options);
   await requireFreeOutput(options);
   await using pair = await openPair(options.aligned, options.tuned, options.offline, progress);
-  const estimate = estimateOf(pair, options);
-  if (!("state" in options.source))
-    return { estimate, prepare: await planPrepare(prepareOptions(options, options.source)) };
-  checkState(await openState(options.source.state), pair.aligned);
-  return { estimate };
+  return planWork(options, pair, repairEstimate(pair, await readTask(options, pair)));
 }
 
 /**
  * Repair a fine-tuned model and write it beside its description. One linear of both models is in memory at a time. An
  * interrupted run goes on where it stopped and ends with the same bytes.
- * @throws PipelineError, CheckpointError, CoreError; nothing that looks finished remains after an error
+ * @throws PipelineError, CheckpointError; nothing that looks finished remains after an error
  */
 export async function apply(
   engine: Engine,
@@ -53,19 +49,20 @@ export async function apply(
   progress: Progress,
 ): Promise<ApplyFacts> {
   checkOptions(options);
-  await using pair = await openPair(options.aligned, options.tuned, options.offline, progress);
   await requireFreeOutput(options);
-  const estimate = estimateOf(pair, options);
-  await requireDisk(options.out, estimate.outputBytes, "apply");
+  await using pair = await openPair(options.aligned, options.tuned, options.offline, progress);
+  const task = await readTask(options, pair);
+  await planWork(options, pair, repairEstimate(pair, task));
   const state = await stateOf(engine, options, progress);
   checkState(state, pair.aligned);
-  const task = options.taskData && (await readSequences(options.taskData, await openModelTokenizer(pair.aligned)));
   await using opened = new AsyncDisposableStack();
-  const writer = await openWriter(engine, options, pair, state, task);
+  const fingerprint = fingerprintOf(engine, options, state, task);
+  const writer = await openWriter(options, pair, fingerprint);
   opened.defer(() => writer.abort());
   const budgets = await resolveBudgets(engine, pair, state, options, progress);
   const run = { engine, options, pair, state, writer, budgets, progress };
-  if (task) await repairWithTask(run, task, join(workFolder(options), "task"));
+  await checkFinished(run);
+  if (task) await repairWithTask(run, task, join(workFolder(options), `task-${fingerprint.slice(0, 16)}`));
   else await repairLayers(run);
   await copyRest(run);
   const facts = collectFacts(run, task?.facts);
@@ -74,13 +71,13 @@ export async function apply(
   return facts;
 }
 
-/** Beside the output, so that the output folder holds nothing unfinished. */
+/** Beside the output, so that the output folder holds nothing unfinished but the writer's work. */
 export function workFolder({ out }: ApplyOptions): string {
-  return `${out.replace(/\/+$/, "")}.work`;
+  return `${out.replace(/\/+$/, "")}${workName}`;
 }
 
 export function checkOptions({ mode, budget, taskData }: ApplyOptions): void {
-  checkBudget(mode, budget);
+  at(`--mode ${mode}`, () => checkBudget(mode, budget));
   if (!taskData) return;
   if (mode !== "optimal") throw new PipelineError("usage", `--task-data works with --mode optimal, not with ${mode}.`);
   if (budget.kind !== "globalLoss") return;
@@ -90,10 +87,24 @@ export function checkOptions({ mode, budget, taskData }: ApplyOptions): void {
   );
 }
 
-function estimateOf({ aligned }: Pair, { maxMemoryBytes }: ApplyOptions): ApplyEstimate {
-  const estimate = estimateApply(aligned.config, aligned.checkpoint.tensors);
+async function readTask({ taskData }: ApplyOptions, { aligned }: Pair): Promise<Sequences | undefined> {
+  return taskData && readSequences(taskData, await openModelTokenizer(aligned));
+}
+
+function repairEstimate({ aligned }: Pair, task?: Sequences): ApplyEstimate {
+  return estimateApply(aligned.config, aligned.checkpoint.tensors, task?.facts);
+}
+
+/** Check memory, disk and state (or the safe data) before the work. */
+export async function planWork(options: ApplyOptions, { aligned }: Pair, estimate: ApplyEstimate): Promise<ApplyPlan> {
+  const { source, out, maxMemoryBytes } = options;
   requireMemory(maxMemoryBytes, estimate.memoryBytes, "apply");
-  return estimate;
+  if ("state" in source) checkState(await openState(source.state), aligned);
+  const prepare = "state" in source ? undefined : await planPrepare(prepareOptions(options, source));
+  const stateBytes = prepare ? prepare.estimate.stateBytes + prepare.estimate.workBytes : 0;
+  const totalBytes = estimate.outputBytes + estimate.workBytes + stateBytes;
+  await requireDisk(out, totalBytes, "apply", [join(out, workName), workFolder(options)]);
+  return { estimate, prepare };
 }
 
 function prepareOptions(options: ApplyOptions, source: { safeData: Parameters<typeof readSequences>[0] }) {
@@ -107,30 +118,27 @@ export async function stateOf(engine: Engine, options: ApplyOptions, progress: P
   return "state" in source ? openState(source.state) : prepare(engine, prepareOptions(options, source), progress);
 }
 
+/** Names everything that decides the output's bytes but the weights, whose hashes the journal keeps. */
+function fingerprintOf(engine: Engine, options: ApplyOptions, state: State, task?: Sequences): string {
+  const { aligned, tuned, mode, budget, rest } = options;
+  const { file: _, ...taskFacts } = task?.facts ?? { file: "" };
+  const inputs = { aligned, tuned, state: state.sha256, task: taskFacts };
+  return sha256(stableJson({ toolVersion, engine: stampOf(engine.info), ...inputs, mode, budget, rest }));
+}
+
+/** @throws PipelineError `usage` when unfinished work of another run is in the way */
 async function openWriter(
-  engine: Engine,
-  { aligned, tuned, out, mode, budget, rest, maxShardBytes, overwrite }: ApplyOptions,
-  pair: Pair,
-  state: State,
-  task?: Sequences,
+  { out, maxShardBytes, overwrite }: ApplyOptions,
+  { aligned }: Pair,
+  fingerprint: string,
 ): Promise<CheckpointWriter> {
-  const job = {
-    toolVersion,
-    engine: engine.info,
-    aligned,
-    tuned,
-    state: state.sha256,
-    mode,
-    budget,
-    rest,
-    task: task?.facts.sha256,
-  };
-  return createWriter(out, {
-    tensors: [...pair.aligned.checkpoint.tensors.values()],
-    maxShardBytes,
-    fingerprint: sha256(stableJson(job)),
-    overwrite,
-  });
+  try {
+    const tensors = [...aligned.checkpoint.tensors.values()];
+    return await createWriter(out, { tensors, maxShardBytes, fingerprint, overwrite });
+  } catch (error) {
+    if (!(error instanceof CheckpointError) || error.kind !== "incompatible") throw error;
+    throw new PipelineError("usage", error.message, error);
+  }
 }
 
 /** The aligned model's config, tokenizer, template and generation settings, verbatim. */

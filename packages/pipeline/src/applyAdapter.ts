@@ -1,18 +1,28 @@
 import { rename } from "node:fs/promises";
-import { type Adapter, writeAdapter } from "@safedelta/checkpoint";
+import { join } from "node:path";
+import { type Adapter, classifyPath, openAdapter, workName, writeAdapter } from "@safedelta/checkpoint";
 import { adapterCurve, type Adapter as LowRank, type OptimalCurve, repairAdapter, solvePool } from "@safedelta/core";
 import type { Engine } from "@safedelta/engine";
-import { checkOptions, type Describe, stateOf, workFolder } from "./apply.ts";
+import { type ApplyPlan, checkOptions, type Describe, planWork, stateOf, workFolder } from "./apply.ts";
 import type { ApplyFacts, ApplyOptions, LinearFacts } from "./applyOptions.ts";
-import { PipelineError } from "./errors.ts";
-import { removeQuietly } from "./files.ts";
+import { at, PipelineError } from "./errors.ts";
+import { estimateAdapter } from "./estimate.ts";
+import { guardFile, removeQuietly, sha256 } from "./files.ts";
 import { hashModel } from "./models.ts";
 import { checkState, linearsOf, openPair, type Pair } from "./pair.ts";
 import type { Progress } from "./progress.ts";
 import type { BudgetOf } from "./repairLinear.ts";
 import type { State } from "./state.ts";
-import { toolVersion } from "./version.ts";
+import { stampOf, toolVersion } from "./version.ts";
 import { requireFreeOutput, writeDurably } from "./workFolder.ts";
+
+/** Plan only: every check that needs no computing. @throws as `applyAdapter` before its work */
+export async function planApplyAdapter(options: ApplyOptions, progress: Progress): Promise<ApplyPlan> {
+  checkOptions(options);
+  await requireFreeAdapter(options);
+  await using pair = await openPair(options.aligned, options.tuned, options.offline, progress);
+  return planWork(options, pair, estimateAdapter(pair.aligned.config, repairable(pair, options).tensors));
+}
 
 /**
  * Repair a LoRA adapter of the aligned model and write it as an adapter: A′ = A M, same rank, keys, types and config. The
@@ -26,23 +36,55 @@ export async function applyAdapter(
   progress: Progress,
 ): Promise<ApplyFacts> {
   checkOptions(options);
+  await requireFreeAdapter(options);
   await using pair = await openPair(options.aligned, options.tuned, options.offline, progress);
   const adapter = repairable(pair, options);
-  await requireFreeOutput(options);
+  await planWork(options, pair, estimateAdapter(pair.aligned.config, adapter.tensors));
   const state = await stateOf(engine, options, progress);
   checkState(state, pair.aligned);
   await checkAligned(pair, state);
   const budgets = await poolBudgets(engine, pair, adapter, state, options, progress);
   const { newA, linears } = await repairPairs(engine, pair, adapter, state, budgets, progress);
-  const facts = await factsOf(engine, pair, state, options, linears);
-  const part = `${workFolder(options)}/adapter`;
+  const part = join(options.out, workName, "adapter");
   await removeQuietly(part);
   await writeAdapter(part, adapter, newA);
-  for (const [name, bytes] of describe(facts)) await writeDurably(`${part}/${name}`, new TextDecoder().decode(bytes));
-  await removeQuietly(options.out);
-  await rename(part, options.out);
+  const facts = await factsOf(engine, pair, state, options, linears, await hashAdapter(part));
+  const extra = describe(facts);
+  for (const [name, bytes] of extra) await writeDurably(join(part, name), new TextDecoder().decode(bytes));
+  await publish(part, options.out, [adapterWeights, ...extra.keys(), adapterConfig]);
+  await removeQuietly(join(options.out, workName));
   await removeQuietly(workFolder(options));
   return facts;
+}
+
+const adapterWeights = "adapter_model.safetensors";
+const adapterConfig = "adapter_config.json";
+
+/** @throws PipelineError `usage` as `requireFreeOutput`, and when a whole model stands there, which would hide the adapter */
+async function requireFreeAdapter(options: ApplyOptions): Promise<void> {
+  await requireFreeOutput(options);
+  const kind = await classifyPath(options.out);
+  if (kind === "model")
+    throw new PipelineError("usage", `${options.out}: a whole model is there; an adapter needs another --out.`);
+}
+
+/** Move the files to their final place, the configuration last: without it nothing loads the adapter. */
+async function publish(part: string, out: string, names: readonly string[]): Promise<void> {
+  await guardFile(out, async () => {
+    await removeQuietly(join(out, adapterConfig));
+    for (const name of names) await rename(join(part, name), join(out, name));
+  });
+}
+
+async function hashAdapter(folder: string): Promise<Record<string, string>> {
+  const adapter = await openAdapter(folder);
+  try {
+    const hashes: Record<string, string> = {};
+    for (const key of adapter.tensors.keys()) hashes[key] = sha256((await adapter.read(key)).bytes);
+    return hashes;
+  } finally {
+    await adapter.close();
+  }
 }
 
 function repairable({ tuned }: Pair, { tuned: spec, mode, taskData, rest }: ApplyOptions): Adapter {
@@ -128,7 +170,8 @@ async function repairPairs(
     using prepared = await state.load(engine, layer, group.name, "spectrum");
     using factors = await uploadPair(engine, adapter, linear.name);
     if (!prepared.spectrum) throw new PipelineError("incompatible", `${state.folder}: holds nothing for mode optimal.`);
-    const { a, numbers } = repairAdapter(engine, factors, prepared.spectrum, budgets(linear.name));
+    const { spectrum } = prepared;
+    const { a, numbers } = at(linear.name, () => repairAdapter(engine, factors, spectrum, budgets(linear.name)));
     using repaired = a;
     newA.set(linear.name, engine.read(repaired) as Float32Array);
     linears.push({ ...linear, ...numbers, layer });
@@ -143,12 +186,13 @@ async function factsOf(
   state: State,
   options: ApplyOptions,
   linears: readonly (LinearFacts & { layer: number })[],
+  tensors: Readonly<Record<string, string>>,
 ): Promise<ApplyFacts> {
   return {
     toolVersion,
-    engine: engine.info,
-    aligned: { spec: options.aligned, hash: (await hashModel(aligned)).sha256 },
-    tuned: { spec: options.tuned, hash: (await hashModel(tuned)).sha256 },
+    engine: stampOf(engine.info),
+    aligned: { spec: options.aligned, name: aligned.name, hash: (await hashModel(aligned)).sha256 },
+    tuned: { spec: options.tuned, name: tuned.name, hash: (await hashModel(tuned)).sha256 },
     stateHash: state.sha256,
     safeData: state.manifest.safeData,
     dtype: String([...(tuned.checkpoint.adapter?.tensors.values() ?? [])][0]?.dtype),
@@ -156,6 +200,6 @@ async function factsOf(
       layer,
       linears: linears.filter((linear) => linear.layer === layer).map(({ layer: _layer, ...facts }) => facts),
     })),
-    tensors: {},
+    tensors,
   };
 }

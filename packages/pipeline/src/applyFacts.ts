@@ -3,7 +3,7 @@ import type { Note, Run } from "./applyRun.ts";
 import { modelSha256, type OpenedModel } from "./models.ts";
 import { linearsOf } from "./pair.ts";
 import type { DataFacts } from "./sequences.ts";
-import { toolVersion } from "./version.ts";
+import { stampOf, toolVersion } from "./version.ts";
 
 /** Tell everything about a repair from the journal of its writer, so that a resumed run tells the same. */
 export function collectFacts({ engine, options, pair, state, writer }: Run, taskData?: DataFacts): ApplyFacts {
@@ -15,9 +15,9 @@ export function collectFacts({ engine, options, pair, state, writer }: Run, task
     modelSha256(model.configSha256, Object.fromEntries([...notes].map(([name, note]) => [name, String(note[key])])));
   return {
     toolVersion,
-    engine: engine.info,
-    aligned: { spec: options.aligned, hash: hashOf(pair.aligned, "alignedSha256") },
-    tuned: { spec: options.tuned, hash: hashOf(pair.tuned, "tunedSha256") },
+    engine: stampOf(engine.info),
+    aligned: { spec: options.aligned, name: pair.aligned.name, hash: hashOf(pair.aligned, "alignedSha256") },
+    tuned: { spec: options.tuned, name: pair.tuned.name, hash: hashOf(pair.tuned, "tunedSha256") },
     stateHash: state.sha256,
     safeData: state.manifest.safeData,
     taskData,

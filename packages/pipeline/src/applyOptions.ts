@@ -1,7 +1,7 @@
 import type { RepairNumbers } from "@safedelta/core";
-import type { EngineInfo } from "@safedelta/engine";
 import type { Method } from "./repairLinear.ts";
 import type { DataFacts, DataOptions } from "./sequences.ts";
+import type { EngineStamp } from "./version.ts";
 
 /** Where the safe statistics come from: a prepared state, or safe examples to prepare from on the way. */
 export type SafeSource = { readonly state: string } | { readonly safeData: DataOptions };
@@ -29,13 +29,19 @@ export interface LinearFacts extends RepairNumbers {
   readonly cols: number;
 }
 
+/** One of the two models: as the user spelled it, as it may be called in public, and the hash of its content (`hashModel`). */
+export interface ModelFacts {
+  readonly spec: string;
+  readonly name: string;
+  readonly hash: string;
+}
+
 /** Everything there is to say about a finished repair, without times or places. */
 export interface ApplyFacts {
   readonly toolVersion: string;
-  readonly engine: EngineInfo;
-  /** Hashes of the contents of both models (`hashModel`). */
-  readonly aligned: { readonly spec: string; readonly hash: string };
-  readonly tuned: { readonly spec: string; readonly hash: string };
+  readonly engine: EngineStamp;
+  readonly aligned: ModelFacts;
+  readonly tuned: ModelFacts;
   readonly stateHash: string;
   readonly safeData: DataFacts;
   readonly taskData?: DataFacts;

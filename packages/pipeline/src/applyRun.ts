@@ -11,8 +11,8 @@ import type { Engine, Matrix } from "@safedelta/engine";
 import { groupsOfLayer, type LayerGroup } from "@safedelta/model";
 import type { ApplyOptions } from "./applyOptions.ts";
 import { calibrate, nBatches } from "./calibrate.ts";
-import { PipelineError } from "./errors.ts";
-import { sha256 } from "./files.ts";
+import { at, PipelineError } from "./errors.ts";
+import { removeQuietly, sha256 } from "./files.ts";
 import { linearsOf, type Pair, readPair } from "./pair.ts";
 import type { Progress } from "./progress.ts";
 import { type BudgetOf, repairLinear, taskSpectrumOf } from "./repairLinear.ts";
@@ -41,6 +41,22 @@ export interface Note {
   readonly numbers?: RepairNumbers;
 }
 
+/** @throws PipelineError `incompatible` when an input changed since an interrupted run used it */
+export async function checkFinished({ pair, writer, options, progress }: Run): Promise<void> {
+  progress.stage("checking the finished pieces", writer.done.size);
+  for (const [name, note] of writer.done) {
+    const [a, t] = await readBoth(pair, name);
+    const { alignedSha256, tunedSha256 } = note as Note;
+    if (sha256(a.bytes) !== alignedSha256 || sha256(t.bytes) !== tunedSha256) {
+      throw new PipelineError(
+        "incompatible",
+        `${name} changed in ${options.aligned} or ${options.tuned} since the interrupted run. Start anew with --overwrite.`,
+      );
+    }
+    progress.step(name);
+  }
+}
+
 /** Repair every linear from the prepared state. */
 export async function repairLayers(run: Run): Promise<void> {
   const { config } = run.pair.aligned;
@@ -55,10 +71,13 @@ export async function repairLayers(run: Run): Promise<void> {
 
 /** The task Hessians come layer by layer from the tuned model, and each layer is repaired while they are there. */
 export async function repairWithTask(run: Run, task: Sequences, workFolder: string): Promise<void> {
-  const { engine, pair, progress } = run;
+  const { engine, pair, progress, writer } = run;
   const { checkpoint, config } = pair.tuned;
+  if (writer.done.size === 0) await removeQuietly(workFolder);
+  const open = [...linearsOf(config)].find(({ linear }) => !writer.done.has(linear.name));
+  const neededLayer = open?.layer ?? config.nLayers;
   progress.stage("repairing with task data", config.nLayers * nBatches(task.ids));
-  const input = { engine, checkpoint, config, sequences: task.ids, workFolder, progress };
+  const input = { engine, checkpoint, config, sequences: task.ids, workFolder, neededLayer, progress };
   for await (const { layer, hessians } of calibrate(input)) {
     for (const group of groupsOfLayer(config, layer)) await repairGroup(run, layer, group, hessians.get(group.name));
   }
@@ -66,12 +85,12 @@ export async function repairWithTask(run: Run, task: Sequences, workFolder: stri
 
 async function repairGroup(run: Run, layer: number, group: LayerGroup, taskHessian?: Matrix): Promise<void> {
   const { engine, options, state, writer } = run;
-  const names = group.linears.map(({ name }) => name);
-  for (const name of names.filter((done) => writer.done.has(done))) await checkDone(run, name);
-  const open = names.filter((name) => !writer.done.has(name));
+  const open = group.linears.map(({ name }) => name).filter((name) => !writer.done.has(name));
   if (open.length === 0) return;
   using prepared = await state.load(engine, layer, group.name, partOf[options.mode]);
-  using task = taskHessian ? taskSpectrumOf(engine, prepared, taskHessian) : undefined;
+  using task = taskHessian
+    ? at(`task data, layer ${layer} ${group.name}`, () => taskSpectrumOf(engine, prepared, taskHessian))
+    : undefined;
   for (const name of open) await repairOne(run, layer, name, prepared, task);
 }
 
@@ -84,7 +103,9 @@ async function repairOne(
 ): Promise<void> {
   const { engine, options, pair, state, writer, budgets } = run;
   using weights = await readPair(engine, pair, state, layer, name);
-  const { weight, numbers } = repairLinear(engine, options.mode, weights, prepared, budgets(name), task);
+  const { weight, numbers } = at(name, () =>
+    repairLinear(engine, options.mode, weights, prepared, budgets(name), task),
+  );
   using repaired = weight;
   const bytes = downloadAs(engine, repaired, infoOf(pair, name).dtype);
   const { alignedSha256, tunedSha256 } = weights;
@@ -106,17 +127,6 @@ function infoOf({ aligned }: Pair, name: string): TensorInfo {
   return info;
 }
 
-/** @throws PipelineError `incompatible` when an input changed since an interrupted run used it */
-async function checkDone({ pair, writer, options }: Run, name: string): Promise<void> {
-  const note = writer.done.get(name) as Note;
-  const [a, t] = await readBoth(pair, name);
-  if (sha256(a.bytes) === note.alignedSha256 && sha256(t.bytes) === note.tunedSha256) return;
-  throw new PipelineError(
-    "incompatible",
-    `${name} changed in ${options.aligned} or ${options.tuned} since the interrupted run. Start anew with --overwrite.`,
-  );
-}
-
 function readBoth({ aligned, tuned }: Pair, name: string): Promise<[Tensor, Tensor]> {
   return Promise.all([aligned.checkpoint.read(name), tuned.checkpoint.read(name)]);
 }
@@ -128,8 +138,7 @@ export async function copyRest(run: Run): Promise<void> {
   const names = [...pair.aligned.checkpoint.tensors.keys()].filter((name) => !linears.has(name));
   progress.stage("copying the rest", names.length);
   for (const name of names) {
-    if (writer.done.has(name)) await checkDone(run, name);
-    else await copyOne(run, name);
+    if (!writer.done.has(name)) await copyOne(run, name);
     progress.step(name);
   }
 }

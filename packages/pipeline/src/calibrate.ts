@@ -1,6 +1,6 @@
-import { mkdir, open, readdir, rename } from "node:fs/promises";
+import { mkdir, open, readdir } from "node:fs/promises";
 import { join } from "node:path";
-import type { Checkpoint } from "@safedelta/checkpoint";
+import { type Checkpoint, nodeDisk } from "@safedelta/checkpoint";
 import { accumulate } from "@safedelta/core";
 import type { Engine, Matrix } from "@safedelta/engine";
 import {
@@ -15,9 +15,11 @@ import {
   type Segment,
   type Workspace,
 } from "@safedelta/model";
-import { batchTokens } from "./estimate.ts";
-import { removeQuietly } from "./files.ts";
+import { guardFile, removeQuietly } from "./files.ts";
 import type { Progress } from "./progress.ts";
+
+/** Tokens that go through a layer at once: enough for full speed, small enough for the work matrices. */
+export const batchTokens = 512;
 
 /** A model and where its layer inputs come from. */
 export interface CalibrationInput {
@@ -27,6 +29,8 @@ export interface CalibrationInput {
   readonly sequences: readonly (readonly number[])[];
   /** Folder for the hidden states between layers; its files let an interrupted run go on. */
   readonly workFolder: string;
+  /** The consumer still needs this layer (and those after it): hidden states of later ones only are of no use. */
+  readonly neededLayer: number;
   readonly progress: Progress;
 }
 
@@ -51,14 +55,12 @@ interface Batch {
  * found in the work folder (layer 0 otherwise), so the consumer may see again the layer it had in hand when it was killed.
  */
 export async function* calibrate(input: CalibrationInput): AsyncGenerator<CalibratedLayer> {
-  const { engine, config, workFolder, sequences } = input;
-  await mkdir(workFolder, { recursive: true });
+  const { engine, config, workFolder, neededLayer, sequences } = input;
+  await guardFile(workFolder, () => mkdir(workFolder, { recursive: true }));
   const batches = pack(sequences);
-  let layer = await firstLayer(workFolder);
-  if (layer === undefined) {
-    layer = 0;
-    await writeEmbeddings(input, batches);
-  }
+  const found = await firstLayer(workFolder);
+  let layer = found !== undefined && found <= neededLayer ? found : 0;
+  if (layer !== found) await writeEmbeddings(input, batches);
   using workspace = openWorkspace(engine, config, Math.max(batchTokens, ...batches.map((batch) => batch.nRows)));
   for (; layer < config.nLayers; layer++) {
     const hessians = new Map<GroupName, Matrix>();
@@ -162,17 +164,18 @@ async function readRows(source: Awaited<ReturnType<typeof open>>, batch: Batch, 
 type WriteRows = (rows: Float32Array, atElement: number) => Promise<void>;
 
 /** Write a layer's input under a temporary name; it counts only once it is whole. */
-async function writeHidden(folder: string, layer: number, fill: (write: WriteRows) => Promise<void>): Promise<void> {
+function writeHidden(folder: string, layer: number, fill: (write: WriteRows) => Promise<void>): Promise<void> {
   const path = hiddenFile(folder, layer);
-  const file = await open(`${path}.part`, "w");
-  try {
-    await fill(async (rows, at) => {
-      const bytes = new Uint8Array(rows.buffer, rows.byteOffset, rows.byteLength);
-      await file.write(bytes, 0, bytes.length, at * 4);
-    });
-    await file.sync();
-  } finally {
-    await file.close();
-  }
-  await rename(`${path}.part`, path);
+  return guardFile(path, async () => {
+    const file = await nodeDisk.open(`${path}.part`, "w+");
+    try {
+      await fill((rows, at) =>
+        nodeDisk.write(file, new Uint8Array(rows.buffer, rows.byteOffset, rows.byteLength), at * 4),
+      );
+      await nodeDisk.sync(file);
+    } finally {
+      await nodeDisk.close(file);
+    }
+    await nodeDisk.rename(`${path}.part`, path);
+  });
 }

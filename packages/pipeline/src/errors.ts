@@ -1,3 +1,5 @@
+import { CoreError } from "@safedelta/core";
+
 /**
  * What went wrong, in the terms of the exit codes.
  * - `usage`: the options do not fit together. `incompatible`: a model, state or file cannot be used as asked.
@@ -11,8 +13,23 @@ export class PipelineError extends Error {
   constructor(
     readonly kind: PipelineErrorKind,
     message: string,
+    cause?: unknown,
   ) {
-    super(message);
+    super(message, { cause });
+  }
+}
+
+/**
+ * Run one step of the method; what the method refuses (a budget that is no dial of the mode, NaN, a Hessian that is not
+ * positive definite) is told with the place.
+ * @throws PipelineError `usage` for budgets, `incompatible` for numbers
+ */
+export function at<T>(where: string, step: () => T): T {
+  try {
+    return step();
+  } catch (error) {
+    if (!(error instanceof CoreError)) throw error;
+    throw new PipelineError(error.code === "budget" ? "usage" : "incompatible", `${where}: ${error.message}`, error);
   }
 }
 

@@ -1,6 +1,7 @@
 import { type TensorInfo, tensorBytes } from "@safedelta/checkpoint";
 import type { Mode } from "@safedelta/core";
 import { groupsOfLayer, layerBytes, type ModelConfig } from "@safedelta/model";
+import { batchTokens, hiddenStateBytes } from "./calibrate.ts";
 import { runtimeBytes } from "./memory.ts";
 import type { DataFacts } from "./sequences.ts";
 import { groupBytes, partOf, type StatePart } from "./state.ts";
@@ -13,6 +14,8 @@ export interface PrepareEstimate {
   readonly flop: number;
   readonly memoryBytes: number;
   readonly stateBytes: number;
+  /** On disk while it works, and gone afterwards. */
+  readonly workBytes: number;
   /** At `assumedFlopRate`. */
   readonly seconds: number;
 }
@@ -22,14 +25,12 @@ export interface ApplyEstimate {
   readonly flop: number;
   readonly memoryBytes: number;
   readonly outputBytes: number;
+  readonly workBytes: number;
   readonly seconds: number;
 }
 
 /** f32 operations a second assumed for the time guess: what the WASM engine reaches on one core of a server of 2021. */
 export const assumedFlopRate = 20e9;
-
-/** Tokens that go through a layer at once: enough for full speed, small enough for the work matrices. */
-export const batchTokens = 512;
 
 /** Operations to factor one n x n Hessian, by part (spectrum: reduction, divide and conquer, back-transformation). */
 const factorFlop: Readonly<Record<StatePart, (n: number) => number>> = {
@@ -41,11 +42,17 @@ const factorFlop: Readonly<Record<StatePart, (n: number) => number>> = {
 /** Estimate a prepare from the config alone. */
 export function estimatePrepare(config: ModelConfig, facts: DataSize, parts: readonly StatePart[]): PrepareEstimate {
   const groups = groupsOfLayer(config, 0);
-  const perToken = groups.reduce((sum, g) => sum + g.cols ** 2 + 2 * g.cols * rowsOf(g), 0);
   const perGroup = groups.reduce((sum, g) => sum + parts.reduce((s, part) => s + factorFlop[part](g.cols), 0), 0);
-  const flop = config.nLayers * (facts.nTokens * perToken + perGroup);
+  const flop = calibrateFlop(config, facts) + config.nLayers * perGroup;
   const stateBytes = config.nLayers * groups.reduce((sum, g) => sum + groupBytes(g.cols, parts), 0);
-  return { flop, stateBytes, memoryBytes: prepareMemory(config, facts), seconds: flop / assumedFlopRate };
+  const workBytes = hiddenStateBytes(config, facts.nTokens);
+  return { flop, stateBytes, workBytes, memoryBytes: prepareMemory(config, facts), seconds: flop / assumedFlopRate };
+}
+
+/** The forward pass through the linears, and the Hessians of their inputs. */
+function calibrateFlop(config: ModelConfig, { nTokens }: DataSize): number {
+  const groups = groupsOfLayer(config, 0);
+  return config.nLayers * nTokens * groups.reduce((sum, g) => sum + g.cols ** 2 + 2 * g.cols * rowsOf(g), 0);
 }
 
 /** One layer of weights and its Hessians, the factors of the largest group in the making, the work matrices of one batch. */
@@ -59,16 +66,42 @@ function prepareMemory(config: ModelConfig, facts: DataSize): number {
   return runtimeBytes + layerBytes(config) + hessians + 8 * largest + 2 * activations;
 }
 
-/** Estimate an apply from the config and the list of the output's tensors. */
-export function estimateApply(config: ModelConfig, tensors: ReadonlyMap<string, TensorInfo>): ApplyEstimate {
+/** Estimate an apply from the config and the list of the output's tensors; `task` when there are task data. */
+export function estimateApply(
+  config: ModelConfig,
+  tensors: ReadonlyMap<string, TensorInfo>,
+  task?: DataSize,
+): ApplyEstimate {
   const sizes = [...tensors.values()].map(tensorBytes);
-  const outputBytes = sizes.reduce((sum, size) => sum + size, 0);
   const groups = groupsOfLayer(config, 0);
-  const flop = config.nLayers * groups.reduce((sum, g) => sum + 4 * rowsOf(g) * g.cols ** 2, 0);
+  const repairs = config.nLayers * groups.reduce((sum, g) => sum + 4 * rowsOf(g) * g.cols ** 2, 0);
+  const flop = repairs + (task ? taskFlop(config, task) : 0);
   const linear = Math.max(...groups.flatMap((g) => g.linears.map(({ rows, cols }) => 4 * rows * cols)));
   const factor = 4 * Math.max(...groups.map((g) => g.cols)) ** 2;
-  const memoryBytes = runtimeBytes + 3 * factor + 12 * linear + 2 * Math.max(...sizes);
-  return { flop, memoryBytes, outputBytes, seconds: flop / assumedFlopRate };
+  const repairMemory = 3 * factor + 12 * linear + 2 * Math.max(...sizes);
+  return {
+    flop,
+    memoryBytes: repairMemory + (task ? prepareMemory(config, task) : runtimeBytes),
+    outputBytes: sizes.reduce((sum, size) => sum + size, 0),
+    workBytes: task ? hiddenStateBytes(config, task.nTokens) : 0,
+    seconds: flop / assumedFlopRate,
+  };
+}
+
+/** The task's own Hessians, and for each group three products and the spectrum of the whitened one. */
+function taskFlop(config: ModelConfig, task: DataSize): number {
+  const perGroup = groupsOfLayer(config, 0).reduce((sum, g) => sum + 6 * g.cols ** 3 + factorFlop.spectrum(g.cols), 0);
+  return calibrateFlop(config, task) + config.nLayers * perGroup;
+}
+
+/** Estimate the repair of an adapter from the list of its tensors, whose A factors are multiplied by a square matrix each. */
+export function estimateAdapter(config: ModelConfig, tensors: ReadonlyMap<string, TensorInfo>): ApplyEstimate {
+  const infos = [...tensors.values()];
+  const factor = 4 * Math.max(...groupsOfLayer(config, 0).map((g) => g.cols)) ** 2;
+  const flop = infos.reduce((sum, { shape }) => sum + 2 * (shape[0] ?? 0) * (shape[1] ?? 0) ** 2, 0);
+  const outputBytes = infos.reduce((sum, info) => sum + tensorBytes(info), 0);
+  const memoryBytes = runtimeBytes + 3 * factor + 4 * outputBytes;
+  return { flop, memoryBytes, outputBytes, workBytes: 0, seconds: flop / assumedFlopRate };
 }
 
 /** Both estimates of a model from its config and tensor list, for `nTokens` safe tokens in all. */

@@ -1,5 +1,5 @@
-import { rm, statfs } from "node:fs/promises";
-import { dirname } from "node:path";
+import { readdir, rm, stat, statfs } from "node:fs/promises";
+import { dirname, join } from "node:path";
 import { PipelineError } from "./errors.ts";
 
 /** sha256 in hex of text or bytes. */
@@ -15,6 +15,26 @@ export function stableJson(value: unknown): string {
 function sortKeys(_key: string, value: unknown): unknown {
   if (value === null || typeof value !== "object" || Array.isArray(value)) return value;
   return Object.fromEntries(Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1)));
+}
+
+const noSpace = new Set(["ENOSPC", "EDQUOT"]);
+
+/**
+ * Work on a file or folder of ours; what the operating system refuses is told with the place.
+ * @throws PipelineError `resources` when the disk is full, `failed` for any other refusal
+ */
+export async function guardFile<T>(path: string, work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    const { code, syscall, message } = error as NodeJS.ErrnoException;
+    if (code === undefined || syscall === undefined) throw error;
+    if (noSpace.has(code)) {
+      const next = "Free some and run the same command again: it goes on where it stopped.";
+      throw new PipelineError("resources", `${path}: no space left on the disk. ${next}`, error);
+    }
+    throw new PipelineError("failed", `${path}: ${message}. Choose another --out, or mend what refuses it.`, error);
+  }
 }
 
 /** Read a JSON file of ours. @throws PipelineError `incompatible` when it is not JSON */
@@ -38,9 +58,27 @@ export async function freeDiskBytes(path: string): Promise<number> {
   }
 }
 
-/** @throws PipelineError `resources` when `path` has less than `neededBytes` free */
-export async function requireDisk(path: string, neededBytes: number, what: string): Promise<void> {
+/** Bytes that the files below a folder take on the disk (a sparse file only what was written); 0 when there is none. */
+async function takenBytes(folder: string): Promise<number> {
+  const entries = await readdir(folder, { recursive: true, withFileTypes: true }).catch(() => []);
+  const files = entries.filter((entry) => entry.isFile()).map((entry) => join(entry.parentPath, entry.name));
+  const sizes = await Promise.all(files.map(async (file) => 512 * (await stat(file)).blocks));
+  return sizes.reduce((sum, size) => sum + size, 0);
+}
+
+/**
+ * @param unfinished folders with what an interrupted run has written already: that much less is needed
+ * @throws PipelineError `resources` when `path` has less than `totalBytes` free
+ */
+export async function requireDisk(
+  path: string,
+  totalBytes: number,
+  what: string,
+  unfinished: readonly string[],
+): Promise<void> {
   const free = await freeDiskBytes(path);
+  const taken = await Promise.all(unfinished.map(takenBytes));
+  const neededBytes = taken.reduce((left, bytes) => left - bytes, totalBytes);
   if (free >= neededBytes) return;
   const gib = (bytes: number) => `${(bytes / 2 ** 30).toFixed(2)} GiB`;
   throw new PipelineError(

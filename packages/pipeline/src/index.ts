@@ -1,6 +1,6 @@
 export { type ApplyPlan, apply, type Describe, planApply } from "./apply.ts";
-export { applyAdapter } from "./applyAdapter.ts";
-export type { ApplyFacts, ApplyOptions, LinearFacts, SafeSource } from "./applyOptions.ts";
+export { applyAdapter, planApplyAdapter } from "./applyAdapter.ts";
+export type { ApplyFacts, ApplyOptions, LinearFacts, ModelFacts, SafeSource } from "./applyOptions.ts";
 export { diffModels, type TensorDiff } from "./diff.ts";
 export { PipelineError, type PipelineErrorKind } from "./errors.ts";
 export { type ApplyEstimate, assumedFlopRate, estimateModel, type PrepareEstimate } from "./estimate.ts";
@@ -13,4 +13,4 @@ export { type DataFacts, type DataOptions, readSequences, type Sequences } from 
 export { openState, partOf, type State, type StateManifest, type StatePart } from "./state.ts";
 export { type SweepLinear, type SweepOptions, type SweepPoint, sweep } from "./sweep.ts";
 export { type Verification, verifyOutput } from "./verify.ts";
-export { toolVersion } from "./version.ts";
+export { type EngineStamp, toolVersion } from "./version.ts";

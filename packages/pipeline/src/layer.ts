@@ -1,3 +1,4 @@
+import { resolve } from "node:path";
 import {
   openSafetensors,
   type Tensor,
@@ -8,6 +9,7 @@ import {
 import {
   accumulate,
   type Budget,
+  checkBudget,
   finishHessian,
   inverseFactor,
   keptMask,
@@ -19,7 +21,8 @@ import {
   spectrum,
 } from "@safedelta/core";
 import type { Engine, Matrix } from "@safedelta/engine";
-import { PipelineError } from "./errors.ts";
+import { at, PipelineError } from "./errors.ts";
+import { requireMemory, runtimeBytes } from "./memory.ts";
 import { partOf } from "./state.ts";
 import { downloadAs, uploadF32 } from "./upload.ts";
 
@@ -33,6 +36,7 @@ export interface LayerOptions {
   readonly budget: Budget;
   /** Storage type of `weight`; the aligned one's unless given. */
   readonly dtype?: TensorDType;
+  readonly maxMemoryBytes?: number;
 }
 
 /** Numbers of the repair of one linear. */
@@ -44,19 +48,26 @@ export interface LayerFacts extends RepairNumbers {
 
 /**
  * Repair one linear of a file.
- * @throws CheckpointError, CoreError; PipelineError `incompatible` when a tensor is missing or shapes do not fit
+ * @throws CheckpointError; PipelineError `usage` for budgets, `resources` when memory is short, `incompatible` when a tensor is
+ * missing, shapes do not fit, or the Hessian is not positive definite
  */
 export async function repairLayerFile(engine: Engine, options: LayerOptions): Promise<LayerFacts> {
+  at(`--mode ${options.mode}`, () => checkBudget(options.mode, options.budget));
+  if (resolve(options.out) === resolve(options.input))
+    throw new PipelineError("usage", `${options.out}: is the input. Choose another --out.`);
   const file = await openSafetensors(options.input);
   try {
+    requireMemory(options.maxMemoryBytes, memoryOf(file), "layer");
     const stored = await need(file, "aligned");
     using aligned = uploadF32(engine, stored, file.path);
     using tuned = uploadF32(engine, await need(file, "tuned"), file.path);
     using hessian = await readHessian(engine, file, aligned.cols);
-    finishHessian(engine, hessian);
-    using factor = factorOf(engine, options.mode, hessian);
+    at(file.path, () => finishHessian(engine, hessian));
+    using factor = at(file.path, () => factorOf(engine, options.mode, hessian));
     const prepared: PreparedGroup = { cols: aligned.cols, [partOf[options.mode]]: factor };
-    const { weight, kept, numbers } = repair(engine, options.mode, { aligned, tuned }, prepared, options.budget);
+    const { weight, kept, numbers } = at(file.path, () =>
+      repair(engine, options.mode, { aligned, tuned }, prepared, options.budget),
+    );
     using repaired = weight;
     const { rows, cols } = aligned;
     const dtype = options.dtype ?? stored.dtype;
@@ -70,6 +81,12 @@ export async function repairLayerFile(engine: Engine, options: LayerOptions): Pr
   } finally {
     await file.close();
   }
+}
+
+/** The matrices of a repair and of its factor, each in f32. */
+function memoryOf(file: TensorFile): number {
+  const [rows, cols] = file.tensors.get("aligned")?.shape ?? [0, 0];
+  return runtimeBytes + 4 * (8 * rows * cols + 6 * cols ** 2);
 }
 
 function factorOf(engine: Engine, mode: Mode, damped: Matrix) {

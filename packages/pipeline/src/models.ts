@@ -1,4 +1,5 @@
-import { type Checkpoint, openCheckpoint } from "@safedelta/checkpoint";
+import { basename, resolve } from "node:path";
+import { type Checkpoint, openCheckpoint, resolveSpec } from "@safedelta/checkpoint";
 import { checkTensors, type ModelConfig, parseConfig } from "@safedelta/model";
 import { openTokenizer, type Tokenizer } from "@safedelta/tokenizer";
 import { PipelineError, problemsError } from "./errors.ts";
@@ -10,6 +11,8 @@ export interface OpenedModel extends AsyncDisposable {
   readonly config: ModelConfig;
   /** sha256 of config.json's content. */
   readonly configSha256: string;
+  /** What the model is called where it is published: its Hub id, or the base name of a local folder or file. */
+  readonly name: string;
 }
 
 /**
@@ -26,7 +29,17 @@ export async function openModelFiles(spec: string, offline: boolean, base?: Chec
   if (problems.length > 0) throw problemsError("incompatible", `${spec} cannot be used:`, problems);
   const held = opened.move();
   const configSha256 = sha256(stableJson(checkpoint.config));
-  return { checkpoint, config, configSha256, [Symbol.asyncDispose]: () => held.disposeAsync() };
+  const name = await publicName(spec);
+  return { checkpoint, config, configSha256, name, [Symbol.asyncDispose]: () => held.disposeAsync() };
+}
+
+/** A name for public pages, which refuse local paths. Of BASE+ADAPTER it is the adapter's. */
+async function publicName(spec: string): Promise<string> {
+  const resolved = await resolveSpec(spec);
+  if (resolved.kind === "chain") return publicName(resolved.adapter);
+  if (resolved.kind === "hub") return resolved.id.repo;
+  const name = basename(resolve(resolved.path)).replace(/[^\w.-]+/g, "-");
+  return name.replace(/^[-.]+|[-.]+$/g, "") || "model";
 }
 
 /** The tokenizer that a model brings. @throws TokenizerError; PipelineError `incompatible` when there is no tokenizer.json */

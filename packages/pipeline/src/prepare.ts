@@ -3,8 +3,8 @@ import type { Tensor } from "@safedelta/checkpoint";
 import { finishHessian, inverseFactor, type Mode, orderedFactor, spectrum } from "@safedelta/core";
 import type { Engine, Matrix } from "@safedelta/engine";
 import { groupsOfLayer, type LayerGroup, linearNames } from "@safedelta/model";
-import { calibrate, hiddenStateBytes, nBatches } from "./calibrate.ts";
-import { PipelineError } from "./errors.ts";
+import { calibrate, nBatches } from "./calibrate.ts";
+import { at, PipelineError } from "./errors.ts";
 import { estimatePrepare, type PrepareEstimate } from "./estimate.ts";
 import { readJson, removeQuietly, requireDisk, sha256, stableJson } from "./files.ts";
 import { requireMemory } from "./memory.ts";
@@ -24,8 +24,8 @@ import {
 } from "./state.ts";
 import { packTriangle } from "./triangle.ts";
 import { bytesOf } from "./upload.ts";
-import { toolVersion } from "./version.ts";
-import { claimFolder, writeDurably } from "./workFolder.ts";
+import { stampOf, toolVersion } from "./version.ts";
+import { claimFolder, findJob, writeDurably } from "./workFolder.ts";
 
 /** What `prepare` is asked to do. */
 export interface PrepareOptions {
@@ -61,8 +61,10 @@ async function gather(options: PrepareOptions) {
 
 /** Plan only: check everything that can be checked without computing. @throws as `prepare` before its work */
 export async function planPrepare(options: PrepareOptions): Promise<PreparePlan> {
+  const found = await findJob(options.out);
   await using gathered = await gather(options);
   const { sequences, parts, estimate } = gathered;
+  if (!found?.finished) await requireDisk(options.out, diskBytes(estimate), "prepare", [options.out]);
   return { safeData: sequences.facts, parts, estimate };
 }
 
@@ -78,12 +80,13 @@ export async function prepare(engine: Engine, options: PrepareOptions, progress:
   progress.stage("hashing the model", 1);
   const hash = await hashModel(model);
   const { file: _, ...data } = sequences.facts;
-  const fingerprint = sha256(stableJson({ toolVersion, engine: engine.info, model: hash.sha256, data, parts }));
-  if ((await claimFolder(options.out, fingerprint, "state.json", options.overwrite)) === "done")
-    return openState(options.out);
-  await requireDisk(options.out, estimate.stateBytes + hiddenStateBytes(config, sequences.facts.nTokens), "prepare");
-
+  const stamp = stampOf(engine.info);
+  const fingerprint = sha256(stableJson({ toolVersion, engine: stamp, model: hash.sha256, data, parts }));
+  const claim = await claimFolder(options.out, fingerprint, options.overwrite);
   const workFolder = join(options.out, "work");
+  if (claim === "done") return finished(options.out, workFolder);
+  await requireDisk(options.out, diskBytes(estimate), "prepare", [options.out]);
+
   progress.stage("preparing", config.nLayers * nBatches(sequences.ids));
   for await (const { layer, hessians } of calibrate({
     engine,
@@ -91,25 +94,40 @@ export async function prepare(engine: Engine, options: PrepareOptions, progress:
     config,
     sequences: sequences.ids,
     workFolder,
+    neededLayer: config.nLayers,
     progress,
   })) {
     const folder = layerFolder(options.out, layer);
     const groups: GroupManifest[] = [];
     for (const group of groupsOfLayer(config, layer)) {
-      groups.push(await factorGroup(engine, folder, group, hessians.get(group.name) as Matrix, parts));
+      const hessian = hessians.get(group.name) as Matrix;
+      groups.push(
+        await factorGroup(engine, folder, group, hessian, parts, `${options.model}, layer ${layer} ${group.name}`),
+      );
     }
     const linears = Object.fromEntries(linearNames(config, layer).map((name) => [name, hash.tensors[name]]));
     await writeDurably(join(folder, "layer.json"), stableJson({ groups, linears } satisfies LayerManifest));
   }
-  return finish(options, {
+  const manifest: StateManifest = {
     format: 1,
     toolVersion,
-    engine: engine.info,
+    engine: stamp,
     model: { spec: options.model, sha256: hash.sha256, configSha256 },
     safeData: sequences.facts,
     parts,
     layers: await readLayers(options.out, config.nLayers),
-  });
+  };
+  await writeDurably(join(options.out, "state.json"), stableJson(manifest));
+  return finished(options.out, workFolder);
+}
+
+function diskBytes({ stateBytes, workBytes }: PrepareEstimate): number {
+  return stateBytes + workBytes;
+}
+
+async function finished(folder: string, workFolder: string): Promise<State> {
+  await removeQuietly(workFolder);
+  return openState(folder);
 }
 
 /** Damp and factor one Hessian and write what the modes need of it. */
@@ -119,9 +137,10 @@ async function factorGroup(
   { name, cols }: LayerGroup,
   hessian: Matrix,
   parts: readonly StatePart[],
+  where: string,
 ): Promise<GroupManifest> {
-  const damping = finishHessian(engine, hessian);
-  const tensors = parts.flatMap((part) => partTensors[part](engine, hessian));
+  const damping = at(where, () => finishHessian(engine, hessian));
+  const tensors = at(where, () => parts.flatMap((part) => partTensors[part](engine, hessian)));
   return { name, cols, ...damping, tensors: await writeGroup(folder, name, tensors) };
 }
 
@@ -157,10 +176,4 @@ function packed(name: string, engine: Engine, triangle: Matrix): Tensor {
 async function readLayers(state: string, nLayers: number): Promise<LayerManifest[]> {
   const paths = Array.from({ length: nLayers }, (_, layer) => join(layerFolder(state, layer), "layer.json"));
   return Promise.all(paths.map((path) => readJson<LayerManifest>(path)));
-}
-
-async function finish(options: PrepareOptions, manifest: StateManifest): Promise<State> {
-  await writeDurably(join(options.out, "state.json"), stableJson(manifest));
-  await removeQuietly(join(options.out, "work"));
-  return openState(options.out);
 }

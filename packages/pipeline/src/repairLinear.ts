@@ -13,7 +13,7 @@ import {
   taskSpectrum,
 } from "@safedelta/core";
 import type { Engine, Matrix } from "@safedelta/engine";
-import { PipelineError } from "./errors.ts";
+import { at, PipelineError } from "./errors.ts";
 import { linearsOf, type Pair, type PairWeights, readPair } from "./pair.ts";
 import type { Progress } from "./progress.ts";
 import { type LoadedGroup, partOf, type State } from "./state.ts";
@@ -92,7 +92,8 @@ export async function eachLinear(
         held = { key, prepared: await state.load(engine, layer, group.name, partOf[mode]) };
       }
       using weights = await readPair(engine, pair, state, layer, linear.name);
-      visit(linear.name, weights, held.prepared, layer);
+      const { prepared } = held;
+      at(linear.name, () => visit(linear.name, weights, prepared, layer));
       progress.step(linear.name);
     }
   } finally {

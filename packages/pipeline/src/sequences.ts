@@ -6,7 +6,7 @@ import {
   sampleExamples,
   systemPromptRotations,
 } from "@safedelta/data";
-import type { Tokenizer } from "@safedelta/tokenizer";
+import { type Tokenizer, TokenizerError } from "@safedelta/tokenizer";
 import { PipelineError } from "./errors.ts";
 
 /** Which examples are read, and how they become tokens. */
@@ -77,11 +77,18 @@ function chooseSystemPrompts(
 ): "official" | "none" {
   if (systemPrompts === "none") return "none";
   const ownSystem = examples.some((example) => example.messages.some((message) => message.role === "system"));
-  const dropped = tokenizer.ignoresSystemPrompt();
-  if (!ownSystem && !dropped) return "official";
+  const why = ownSystem ? `${file} has system messages of its own` : whyNoSystemPrompt(tokenizer);
+  if (why === undefined) return "official";
   if (systemPrompts === "auto") return "none";
-  const why = ownSystem
-    ? `${file} has system messages of its own`
-    : "this model's chat template shows no system message";
   throw new PipelineError("usage", `--system-prompts official cannot be applied: ${why}. Use --system-prompts none.`);
+}
+
+/** Why this model's chat template shows no system message: some templates drop it in silence, Gemma's raises an error. */
+function whyNoSystemPrompt(tokenizer: Tokenizer): string | undefined {
+  try {
+    return tokenizer.ignoresSystemPrompt() ? "this model's chat template shows no system message" : undefined;
+  } catch (error) {
+    if (!(error instanceof TokenizerError) || !tokenizer.hasChatTemplate) throw error;
+    return `this model's chat template refuses a system message (${error.message})`;
+  }
 }

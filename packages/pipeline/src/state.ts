@@ -2,12 +2,13 @@ import { mkdir, readdir } from "node:fs/promises";
 import { join } from "node:path";
 import { openSafetensors, type Tensor, type TensorFile, writeSafetensors } from "@safedelta/checkpoint";
 import { inverseFactorOf, type Mode, orderedFactorOf, type PreparedGroup, spectrumOf } from "@safedelta/core";
-import type { Engine, EngineInfo } from "@safedelta/engine";
+import type { Engine } from "@safedelta/engine";
 import type { GroupName } from "@safedelta/model";
 import { PipelineError } from "./errors.ts";
-import { readJson, sha256, stableJson } from "./files.ts";
+import { guardFile, readJson, sha256, stableJson } from "./files.ts";
 import type { DataFacts } from "./sequences.ts";
 import { readSquare, readTriangle, squareBytes, triangleBytes } from "./triangle.ts";
+import type { EngineStamp } from "./version.ts";
 
 /** What of a group is kept: the factor of a family of modes. */
 export type StatePart = "inverse" | "ordered" | "spectrum";
@@ -44,7 +45,7 @@ export interface LayerManifest {
 export interface StateManifest {
   readonly format: 1;
   readonly toolVersion: string;
-  readonly engine: EngineInfo;
+  readonly engine: EngineStamp;
   readonly model: { readonly spec: string; readonly sha256: string; readonly configSha256: string };
   readonly safeData: DataFacts;
   readonly parts: readonly StatePart[];
@@ -81,7 +82,7 @@ export function layerFolder(state: string, layer: number): string {
 
 /** Write one group's file and return the hashes of its tensors. */
 export async function writeGroup(folder: string, name: GroupName, tensors: Tensor[]): Promise<Record<string, string>> {
-  await mkdir(folder, { recursive: true });
+  await guardFile(folder, () => mkdir(folder, { recursive: true }));
   await writeSafetensors(join(folder, `${name}.safetensors`), tensors);
   return Object.fromEntries(tensors.map((tensor) => [tensor.name, sha256(tensor.bytes)]));
 }
@@ -93,16 +94,24 @@ export async function writeGroup(folder: string, name: GroupName, tensors: Tenso
 export async function openState(folder: string): Promise<State> {
   const path = join(folder, "state.json");
   if (!(await Bun.file(path).exists())) throw new PipelineError("incompatible", await whyNoState(folder));
-  const manifest = await readJson<StateManifest>(path);
-  if (manifest.format !== 1) {
-    throw new PipelineError("incompatible", `${path}: format ${manifest.format} is not known; run prepare again.`);
-  }
+  const manifest = checkManifest(path, await readJson<StateManifest | null>(path));
   return {
     folder,
     manifest,
     sha256: sha256(stableJson(manifest)),
     load: (engine, layer, group, part) => loadGroup(engine, { folder, manifest }, layer, group, part),
   };
+}
+
+/** @throws PipelineError `incompatible` for another format, or when parts of it are gone */
+function checkManifest(path: string, manifest: StateManifest | null): StateManifest {
+  const next = "Run prepare again.";
+  if (manifest?.format !== 1)
+    throw new PipelineError("incompatible", `${path}: format ${manifest?.format} is not known. ${next}`);
+  const { model, safeData, parts, layers } = manifest;
+  const whole = model && safeData && Array.isArray(parts) && Array.isArray(layers);
+  if (whole && layers.every((layer) => Array.isArray(layer?.groups) && layer.linears)) return manifest;
+  throw new PipelineError("incompatible", `${path}: is damaged, parts of it are missing. ${next}`);
 }
 
 async function whyNoState(folder: string): Promise<string> {

@@ -2,6 +2,7 @@ import {
   type Budget,
   type Curve,
   checkBudget,
+  hasDial,
   type Mode,
   numbersAt,
   type RepairNumbers,
@@ -9,7 +10,9 @@ import {
   solvePool,
 } from "@safedelta/core";
 import type { Engine } from "@safedelta/engine";
-import { PipelineError } from "./errors.ts";
+import { at, PipelineError } from "./errors.ts";
+import { estimateApply } from "./estimate.ts";
+import { requireMemory } from "./memory.ts";
 import { checkState, openPair, type Pair } from "./pair.ts";
 import type { Progress } from "./progress.ts";
 import { curveOf, eachLinear } from "./repairLinear.ts";
@@ -24,6 +27,7 @@ export interface SweepOptions {
   readonly modes: readonly Mode[];
   readonly budgets: readonly Budget[];
   readonly offline: boolean;
+  readonly maxMemoryBytes?: number;
 }
 
 /** One point of the sweep: a whole model repaired with one budget, in sums over its linears. */
@@ -53,15 +57,17 @@ const allModes: readonly Mode[] = ["reference", "none", "paper", "exact", "optim
 /**
  * The numbers of every budget and mode from a prepared state; no model is written. Modes with a curve (exact, optimal) cost one
  * product a linear for all their budgets; the others one repair for each.
- * @throws PipelineError `usage` when no budget fits a mode asked for
+ * @throws PipelineError `usage` for a budget out of its range or one that no mode asked for has; `resources` before the work
  */
 export async function sweep(engine: Engine, options: SweepOptions, progress: Progress): Promise<SweepPoint[]> {
   await using pair = await openPair(options.aligned, options.tuned, options.offline, progress);
   const state = await openState(options.state);
   checkState(state, pair.aligned);
+  const { memoryBytes } = estimateApply(pair.aligned.config, pair.aligned.checkpoint.tensors);
+  requireMemory(options.maxMemoryBytes, memoryBytes, "sweep");
   const points: SweepPoint[] = [];
   for (const mode of modesOf(options, state)) {
-    const budgets = options.budgets.filter((budget) => fits(mode, budget));
+    const budgets = options.budgets.filter(({ kind }) => hasDial(mode, kind));
     if (budgets.length === 0) continue;
     const rows = await sweepMode(engine, pair, state, mode, budgets, progress);
     points.push(...budgets.map((budget, i) => total(mode, budget, rows[i])));
@@ -69,21 +75,17 @@ export async function sweep(engine: Engine, options: SweepOptions, progress: Pro
   return points;
 }
 
+/** The modes to sweep: those asked for, else all that the state serves. Each needs a budget, and each budget a mode. */
 function modesOf({ modes, budgets }: SweepOptions, state: State): readonly Mode[] {
-  for (const mode of modes) {
-    if (budgets.some((budget) => fits(mode, budget))) continue;
-    throw new PipelineError("usage", `Mode ${mode} has none of the budgets given. Add one of its own (see --help).`);
+  const chosen = modes.length > 0 ? modes : allModes.filter((mode) => state.manifest.parts.includes(partOf[mode]));
+  for (const budget of budgets) {
+    at("sweep", () => checkBudget(allModes.find((mode) => hasDial(mode, budget.kind)) ?? "optimal", budget));
+    if (!chosen.some((mode) => hasDial(mode, budget.kind)))
+      throw new PipelineError("usage", `None of the modes ${chosen.join(", ")} has a budget of kind ${budget.kind}.`);
   }
-  return modes.length > 0 ? modes : allModes.filter((mode) => state.manifest.parts.includes(partOf[mode]));
-}
-
-function fits(mode: Mode, budget: Budget): boolean {
-  try {
-    checkBudget(mode, budget);
-    return true;
-  } catch {
-    return false;
-  }
+  const idle = modes.find((mode) => !budgets.some(({ kind }) => hasDial(mode, kind)));
+  if (idle === undefined) return chosen;
+  throw new PipelineError("usage", `Mode ${idle} has none of the budgets given. Add one of its own (see --help).`);
 }
 
 /** Rows of linears by budget. */

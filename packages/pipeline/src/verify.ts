@@ -1,8 +1,8 @@
 import { join } from "node:path";
-import { decodeF32, openCheckpoint } from "@safedelta/checkpoint";
+import { classifyPath, decodeF32, openAdapter, openCheckpoint } from "@safedelta/checkpoint";
 import { PipelineError } from "./errors.ts";
 import { readJson, sha256 } from "./files.ts";
-import { hashModel, openModelFiles } from "./models.ts";
+import { hashModel, type OpenedModel, openModelFiles } from "./models.ts";
 import type { Progress } from "./progress.ts";
 
 /** What `verify` needs to know of safedelta.json. */
@@ -20,6 +20,8 @@ export interface Verification {
   readonly nTensors: number;
   /** False: the models named in safedelta.json are not here, so only the output's own hashes were checked. */
   readonly inputsChecked: boolean;
+  /** Why not. */
+  readonly inputsProblem?: string;
   readonly nNorms: number;
   readonly problems: readonly string[];
 }
@@ -28,7 +30,7 @@ export interface Verification {
 const roundingShare = 2 ** -8;
 
 /**
- * Check a repaired model: every tensor's hash; and where both input models are at hand, their hashes and each linear's
+ * Check a repaired model or adapter: every tensor's hash; and where both input models are at hand, their hashes and each linear's
  * ‖repaired − aligned‖ and ‖tuned − aligned‖ against safedelta.json.
  * @throws PipelineError `incompatible` when the folder holds no safedelta.json
  */
@@ -40,9 +42,12 @@ export async function verifyOutput(folder: string, offline: boolean, progress: P
       `${folder}: has no safedelta.json, so it was not written by safedelta apply.`,
     );
   }
-  const recorded = await readJson<Recorded>(path);
+  const recorded = await readJson<Recorded | null>(path);
+  if (!recorded?.tensors || !Array.isArray(recorded.layers) || !recorded.aligned || !recorded.tuned)
+    throw new PipelineError("incompatible", `${path}: is damaged, parts of it are missing.`);
   await using opened = new AsyncDisposableStack();
-  const output = await openCheckpoint(folder, { offline });
+  const isAdapter = (await classifyPath(folder)) === "adapter";
+  const output = isAdapter ? await openAdapter(folder) : await openCheckpoint(folder, { offline });
   opened.defer(() => output.close());
   const problems: string[] = [];
   const names = Object.keys(recorded.tensors);
@@ -54,33 +59,36 @@ export async function verifyOutput(folder: string, offline: boolean, progress: P
       problems.push(`${name} was changed after it was written.`);
     progress.step(name);
   }
+  const counts = { nTensors: names.length, problems };
+  const why = "its own tensors are not those that were written";
+  if (problems.length > 0) return { ...counts, inputsChecked: false, inputsProblem: why, nNorms: 0 };
   const inputs = await openInputs(recorded, offline, opened);
-  const nNorms = inputs ? await checkInputs(recorded, inputs, output, problems, progress) : 0;
-  return { nTensors: names.length, inputsChecked: inputs !== undefined, nNorms, problems };
+  if (typeof inputs === "string") return { ...counts, inputsChecked: false, inputsProblem: inputs, nNorms: 0 };
+  const repaired = opened.use(await openModelFiles(folder, offline, inputs.aligned.checkpoint));
+  const nNorms = await checkInputs(recorded, inputs, repaired, problems, progress);
+  return { ...counts, inputsChecked: true, nNorms };
 }
 
-type Inputs = {
-  aligned: Awaited<ReturnType<typeof openModelFiles>>;
-  tuned: Awaited<ReturnType<typeof openModelFiles>>;
-};
+type Inputs = { readonly aligned: OpenedModel; readonly tuned: OpenedModel };
 
+/** Both input models, or why they cannot be opened. */
 async function openInputs(
   { aligned, tuned }: Recorded,
   offline: boolean,
   opened: AsyncDisposableStack,
-): Promise<Inputs | undefined> {
+): Promise<Inputs | string> {
   try {
     const first = opened.use(await openModelFiles(aligned.spec, offline));
     return { aligned: first, tuned: opened.use(await openModelFiles(tuned.spec, offline, first.checkpoint)) };
-  } catch {
-    return undefined;
+  } catch (error) {
+    return (error as Error).message;
   }
 }
 
 async function checkInputs(
   recorded: Recorded,
   inputs: Inputs,
-  output: Awaited<ReturnType<typeof openCheckpoint>>,
+  repaired: OpenedModel,
   problems: string[],
   progress: Progress,
 ): Promise<number> {
@@ -93,9 +101,8 @@ async function checkInputs(
   const linears = recorded.layers.flatMap((layer) => layer.linears);
   progress.stage("checking the numbers", linears.length);
   for (const linear of linears) {
-    const read = async (model: { read(name: string): Promise<Parameters<typeof decodeF32>[0]> }) =>
-      decodeF32(await model.read(linear.name));
-    const [w, t, r] = [await read(inputs.aligned.checkpoint), await read(inputs.tuned.checkpoint), await read(output)];
+    const read = async ({ checkpoint }: OpenedModel) => decodeF32(await checkpoint.read(linear.name));
+    const [w, t, r] = [await read(inputs.aligned), await read(inputs.tuned), await read(repaired)];
     const slack = roundingShare * norm(w, zero);
     check(problems, `${linear.name}: deltaNorm`, norm(r, w), linear.deltaNorm, slack);
     check(problems, `${linear.name}: tunedDeltaNorm`, norm(t, w), linear.tunedDeltaNorm, slack);

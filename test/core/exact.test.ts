@@ -113,6 +113,17 @@ onEachEngine((engineNow, { tolerance }) => {
       );
     });
 
+    test("loss 0 is the aligned model even where keeping everything would cost nothing", () => {
+      const zeros = plainOf(2, 3, new Float64Array(6));
+      const hessian = plainOf(3, 3, [2, 0, 0, 0, 1, 0, 0, 0, 1]);
+      const aligned = plainOf(2, 3, new Float64Array(6).fill(-0));
+      const linear = { rows: 2, cols: 3, hessian, delta: zeros, aligned, tuned: zeros };
+      onRepair(linear, { kind: "loss", share: 0 }, ({ weight, numbers }) => {
+        expect(weight.values.every((value) => Object.is(value, -0))).toBe(true);
+        expect(numbers.keep).toBe(0);
+      });
+    });
+
     test("the curve gives the numbers of every repair", () => {
       fc.assert(
         fc.property(linearShapes, shares, (shape, share) => {

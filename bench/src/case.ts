@@ -35,6 +35,13 @@ export interface Deviation {
   readonly allowed: number;
 }
 
+/** Times of one run in ms: of the processor for one thread, else of the clock. */
+export interface Sample {
+  readonly medianMs: number;
+  /** What other work on the machine disturbs least. */
+  readonly leastMs: number;
+}
+
 /** Matrices that are disposed together, filled from one seed. */
 export class Inputs implements Disposable {
   private readonly held: Matrix[] = [];

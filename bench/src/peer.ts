@@ -1,5 +1,5 @@
 import { fileURLToPath } from "node:url";
-import type { PeerTask } from "./case.ts";
+import type { PeerTask, Sample } from "./case.ts";
 
 /** Environment variables under which OpenBLAS would not show its real speed, and those that keep it on one thread. */
 const unwanted = ["OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE"];
@@ -24,11 +24,11 @@ export class Peer implements Disposable {
     return ((await this.nextLine()) as { peer: string }).peer;
   }
 
-  /** Median time of the task in ms, over about `seconds`. */
-  async run(task: PeerTask, seconds: number): Promise<number> {
+  /** Time of the task, run for about `seconds`. */
+  async run(task: PeerTask, seconds: number): Promise<Sample> {
     this.child.stdin.write(`${JSON.stringify({ ...task, seconds })}\n`);
     this.child.stdin.flush();
-    return ((await this.nextLine()) as { medianMs: number }).medianMs;
+    return (await this.nextLine()) as Sample;
   }
 
   private async nextLine(): Promise<unknown> {

@@ -6,8 +6,14 @@ const cellWidth = 12;
 
 /** The head of the table: what ran, and against what. */
 export function head(info: EngineInfo, peer: string | undefined): string {
-  const columns = ["median ms", "least ms", "GFLOP/s", "deviation", ...(peer ? ["peer ms", "ratio", "(range)"] : [])];
-  const title = `${info.name}: ${info.description}${peer ? `\npeer: ${peer}; ratio = its time / ours` : ""}`;
+  const columns = [
+    "median ms",
+    "least ms",
+    "GFLOP/s",
+    "deviation",
+    ...(peer ? ["peer median", "peer least", "ratio", "(range)"] : []),
+  ];
+  const title = `${info.name}: ${info.description}${peer ? `\npeer: ${peer}; ratio = its least time / ours` : ""}`;
   return `${title}\n${"".padEnd(nameWidth)}${columns.map((text) => text.padStart(cellWidth)).join("")}`;
 }
 
@@ -15,8 +21,9 @@ export function head(info: EngineInfo, peer: string | undefined): string {
 export function line({ name, medianMs, leastMs, gflops, error, versus }: Result): string {
   const cells = [number(medianMs), number(leastMs), gflops ? gflops.toFixed(1) : "", error.toExponential(1)];
   if (versus) {
-    const { peerMs, ratio, leastRatio, mostRatio } = versus;
-    cells.push(number(peerMs), ratio.toFixed(2), `(${leastRatio.toFixed(2)}-${mostRatio.toFixed(2)})`);
+    const { peer, ratio, range } = versus;
+    const [least, most] = range.map((value) => value.toFixed(2));
+    cells.push(number(peer.medianMs), number(peer.leastMs), ratio.toFixed(2), `(${least}-${most})`);
   }
   return name.padEnd(nameWidth) + cells.map((text) => text.padStart(cellWidth)).join("");
 }

@@ -76,6 +76,7 @@ describe("all 4 GiB in use", () => {
     const expected = Object.keys(full.failures).map((name) => [name, `EngineMemoryError, ${name}`]);
     expect(full.failures).toEqual(Object.fromEntries(expected));
     expect(expected.length).toBeGreaterThan(10);
+    expect(full.eighInside).toBe("EngineMemoryError, eigh");
   });
 
   test("the same bytes above 2 GiB as at the start of memory", () => {

@@ -1,7 +1,7 @@
 import { buildCommand, type Command, type CommandContext } from "@stricli/core";
 import { z } from "zod";
 import { codeOf, exitCode, explainsItself, UsageError } from "./exitCode.ts";
-import { type Io, processIo } from "./io.ts";
+import { type Io, paint, processIo } from "./io.ts";
 import { speechOptions } from "./options.ts";
 import { mergeOptions } from "./recipe.ts";
 
@@ -59,25 +59,25 @@ async function runCommand<S extends Shape>(
   flags: Record<string, unknown>,
   args: readonly string[],
 ): Promise<void> {
-  let verbose = flags.verbose === true;
+  let { verbose = false, color = true } = flags as { verbose?: boolean; color?: boolean };
   try {
     const options = (await mergeOptions(schema, flags)) as z.output<z.ZodObject<S & typeof speechOptions>>;
     const io = processIo(options as unknown as Parameters<typeof processIo>[0]);
-    verbose = io.verbose;
+    ({ verbose, color } = io);
     process.exitCode = (await spec.run(options, args, io)) ?? exitCode.done;
   } catch (error) {
-    process.stderr.write(`${describe(error, verbose)}\n`);
+    process.stderr.write(`${paint("error:", "red", color)} ${describe(error, verbose)}\n`);
     process.exitCode = codeOf(error);
   }
 }
 
 function describe(error: unknown, verbose: boolean): string {
-  if (!(error instanceof Error)) return `error: ${String(error)}`;
-  if (verbose) return `error: ${error.stack ?? error.message}`;
+  if (!(error instanceof Error)) return String(error);
+  if (verbose) return error.stack ?? error.message;
   const hint = explainsItself(error)
     ? ""
     : "\nThis looks like a defect of safedelta; run again with --verbose for the place.";
-  return `error: ${error.message}${hint}`;
+  return `${error.message}${hint}`;
 }
 
 /** An argument that the command cannot do without. @throws UsageError */
@@ -96,7 +96,7 @@ function flagsOf(schema: z.ZodObject): Record<string, unknown> {
 }
 
 function flagOf(type: z.ZodType): unknown {
-  const { brief, placeholder } = type.meta() as { brief: string; placeholder?: string };
+  const { description: brief = "", placeholder } = type.meta() as { description?: string; placeholder?: string };
   const value = type.safeParse(undefined).data;
   const shown = value === undefined || typeof value === "boolean" ? "" : ` [${String(value)}]`;
   if (typeof value === "boolean") return { kind: "boolean", optional: true, brief, withNegated: value };

@@ -16,7 +16,7 @@ export const exitCode = {
   interrupted: 130,
 } as const;
 
-/** Wrong flags, arguments or recipe. */
+/** Wrong flags, arguments or recipe. Data that cannot be read count as such, since they are named by a flag. */
 export class UsageError extends Error {
   override name = "UsageError";
 }
@@ -30,7 +30,7 @@ const pipelineCodes = {
 
 /** The exit code that says what kind of thing went wrong. */
 export function codeOf(error: unknown): number {
-  if (error instanceof UsageError) return exitCode.usage;
+  if (error instanceof UsageError || error instanceof DataError) return exitCode.usage;
   if (error instanceof PipelineError) return pipelineCodes[error.kind];
   if (error instanceof CheckpointError) return checkpointCode(error);
   if (error instanceof EngineMemoryError) return exitCode.resources;

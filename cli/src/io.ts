@@ -1,3 +1,4 @@
+import { styleText } from "node:util";
 import type { Progress } from "@safedelta/pipeline";
 import { terminalProgress } from "./progress.ts";
 
@@ -6,8 +7,7 @@ export interface Io {
   readonly json: boolean;
   readonly quiet: boolean;
   readonly verbose: boolean;
-  /** Colours and cursor movement are welcome on stderr. */
-  readonly terminal: boolean;
+  readonly color: boolean;
   readonly progress: Progress;
   /** The result for a person (not printed with --json). */
   print(text: string): void;
@@ -23,11 +23,17 @@ export interface IoOptions {
   readonly quiet: boolean;
   readonly verbose: boolean;
   readonly progress: boolean;
+  readonly color: boolean;
+}
+
+/** A word for stderr, coloured where it is a terminal; NO_COLOR and FORCE_COLOR have their say, --no-color the last. */
+export function paint(text: string, style: "red" | "yellow", color: boolean): string {
+  return color ? styleText(style, text, { stream: process.stderr }) : text;
 }
 
 /** The process's own streams behind `Io`. */
 export function processIo(options: IoOptions): Io {
-  const { json, quiet, verbose } = options;
+  const { json, quiet, verbose, color } = options;
   const terminal = process.stderr.isTTY === true && process.env.CI === undefined;
   const note = (text: string) => {
     if (!quiet) process.stderr.write(`${text}\n`);
@@ -36,10 +42,11 @@ export function processIo(options: IoOptions): Io {
     json,
     quiet,
     verbose,
-    terminal,
+    color,
     progress: terminalProgress({
       shown: options.progress && !quiet,
       terminal,
+      warning: paint("warning:", "yellow", color),
       note: (text) => process.stderr.write(text),
     }),
     print: (text) => {

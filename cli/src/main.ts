@@ -1,5 +1,5 @@
 import { toolVersion } from "@safedelta/pipeline";
-import { buildApplication, buildRouteMap, ExitCode, run } from "@stricli/core";
+import { buildApplication, buildRouteMap, ExitCode, run, type StricliProcess } from "@stricli/core";
 import type { DefinedCommand } from "./command.ts";
 import { applyCommand } from "./commands/apply.ts";
 import { chatCommand } from "./commands/chat.ts";
@@ -49,7 +49,9 @@ process.on("SIGINT", () => {
   process.exit(exitCode.interrupted);
 });
 
-await run(application, process.argv.slice(2), { process });
-const code = Number(process.exitCode ?? 0);
-if (code === ExitCode.InvalidArgument || code === ExitCode.UnknownCommand) process.exitCode = exitCode.usage;
-else if (code < 0) process.exitCode = exitCode.failure;
+const own: StricliProcess = { stdout: process.stdout, stderr: process.stderr, env: process.env };
+await run(application, process.argv.slice(2), { process: own });
+// A command that ran has set its own exit code; here are those of a command line that names none.
+const wrong: readonly unknown[] = [ExitCode.InvalidArgument, ExitCode.UnknownCommand];
+if (wrong.includes(own.exitCode)) process.exitCode = exitCode.usage;
+else if (own.exitCode !== ExitCode.Success) process.exitCode = exitCode.failure;

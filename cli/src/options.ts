@@ -1,11 +1,16 @@
 import { z } from "zod";
 
-/** What help shows for an option besides its name. */
+/** What is kept with an option besides its type. */
 interface OptionMeta {
+  /** One line for help and schema. */
   readonly brief: string;
   /** What stands for the value in the usage line. */
   readonly placeholder?: string;
+  /** One of a group may be given; given by a stronger source, it takes the place of all others of its group. */
+  readonly group?: string;
 }
+
+const metaOf = ({ brief, ...rest }: OptionMeta) => ({ description: brief, ...rest });
 
 const units: Readonly<Record<string, number>> = {
   "": 1,
@@ -46,25 +51,21 @@ const numberList = z
 
 /** Option kinds. Each becomes a flag, a recipe key and a line of the JSON Schema. */
 export const option = {
-  text: (meta: OptionMeta) =>
-    z
-      .string()
-      .optional()
-      .meta({ ...meta }),
-  flag: (brief: string, value = false) => z.boolean().default(value).meta({ brief }),
-  number: (meta: OptionMeta) => numberText.optional().meta({ ...meta }),
+  text: (meta: OptionMeta) => z.string().optional().meta(metaOf(meta)),
+  flag: (brief: string, value = false) => z.boolean().default(value).meta(metaOf({ brief })),
+  number: (meta: OptionMeta) => numberText.optional().meta(metaOf(meta)),
   count: (value: number, meta: OptionMeta) =>
     numberText
       .pipe(z.int().min(0))
       .default(value)
-      .meta({ ...meta }),
-  size: (meta: OptionMeta) => sizeText.optional().meta({ placeholder: "size", ...meta }),
-  numbers: (meta: OptionMeta) => numberList.optional().meta({ placeholder: "a,b,…", ...meta }),
+      .meta(metaOf({ placeholder: "n", ...meta })),
+  size: (meta: OptionMeta) => sizeText.optional().meta(metaOf({ placeholder: "size", ...meta })),
+  numbers: (meta: OptionMeta) => numberList.optional().meta(metaOf({ placeholder: "a,b,…", ...meta })),
   choice: <const T extends readonly [string, ...string[]]>(values: T, value: T[number], brief: string) =>
     z
       .enum(values)
       .default(value)
-      .meta({ brief: `${brief} (${values.join(", ")})`, placeholder: "name" }),
+      .meta(metaOf({ brief: `${brief} (${values.join(", ")})`, placeholder: "name" })),
 };
 
 /** How every command speaks. */
@@ -73,6 +74,7 @@ export const speechOptions = {
   quiet: option.flag("print no remarks"),
   verbose: option.flag("print stack traces of errors"),
   progress: option.flag("show progress", true),
+  color: option.flag("colour errors and warnings on a terminal", true),
   recipe: option.text({ brief: "YAML file with the same keys as the flags; a flag wins over it", placeholder: "file" }),
 };
 
@@ -95,20 +97,23 @@ export const safeDataOptions = {
   safeData: option.text({
     brief: "safe examples: JSONL, JSON, CSV or parquet with messages or instruction/response",
     placeholder: "file",
+    group: "statistics",
   }),
-  samples: option.count(512, { brief: "at most this many examples", placeholder: "n" }),
+  samples: option.count(512, { brief: "at most this many examples" }),
   seed: option.count(42, { brief: "seed of the sampling" }),
-  maxTokens: option.count(512, { brief: "longer examples are cut here", placeholder: "n" }),
+  maxTokens: option.count(512, { brief: "longer examples are cut here" }),
   systemPrompts: option.choice(["auto", "official", "none"], "auto", "system prompts rotated over the examples"),
 };
 
+const dial = (brief: string, placeholder: string) => option.number({ brief, placeholder, group: "budget" });
+
 /** The dial; one of them at a time. */
 export const budgetOptions = {
-  loss: option.number({ brief: "share 0..1 of the full fine-tuning's safety loss, for each linear", placeholder: "f" }),
-  globalLoss: option.number({ brief: "the same share, one pool for all linears (exact, optimal)", placeholder: "f" }),
-  strength: option.number({ brief: "λ in units of 1/mean(diag H) (optimal)", placeholder: "λ" }),
-  keep: option.number({ brief: "share 0..1 of the columns (exact)", placeholder: "f" }),
-  scale: option.number({ brief: "the paper's s (reference, none, paper)", placeholder: "s" }),
+  loss: dial("share 0..1 of the full fine-tuning's safety loss, for each linear", "f"),
+  globalLoss: dial("the same share, one pool for all linears (exact, optimal)", "f"),
+  strength: dial("λ in units of 1/mean(diag H) (optimal)", "λ"),
+  keep: dial("share 0..1 of the columns (exact)", "f"),
+  scale: dial("the paper's s (reference, none, paper)", "s"),
 };
 
 /** Which method. */
@@ -116,7 +121,7 @@ export const modeOption = option.choice(["optimal", "exact", "reference", "paper
 
 /** How answers are drawn. */
 export const generationOptions = {
-  maxNewTokens: option.count(256, { brief: "most tokens of an answer", placeholder: "n" }),
+  maxNewTokens: option.count(256, { brief: "most tokens of an answer" }),
   temperature: option.number({ brief: "draw instead of taking the likeliest token", placeholder: "t" }),
   topK: option.number({ brief: "draw among the k likeliest tokens", placeholder: "k" }),
   topP: option.number({ brief: "draw among the likeliest tokens that make up this probability", placeholder: "p" }),

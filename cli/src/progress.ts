@@ -8,13 +8,15 @@ const plainIntervalMs = 5000;
 export interface ProgressOptions {
   readonly shown: boolean;
   readonly terminal: boolean;
+  /** What stands before a warning. */
+  readonly warning: string;
   /** Writes text to stderr as it is. */
   note(text: string): void;
 }
 
 /** A bar on a terminal, a line every few seconds elsewhere; warnings are always printed. */
-export function terminalProgress({ shown, terminal, note }: ProgressOptions): Progress {
-  const warn = (message: string) => note(`warning: ${message}\n`);
+export function terminalProgress({ shown, terminal, warning, note }: ProgressOptions): Progress {
+  const warn = (message: string) => note(`${warning} ${message}\n`);
   if (!shown) return { stage() {}, step() {}, warn };
   return terminal ? barProgress(warn) : lineProgress(note, warn);
 }

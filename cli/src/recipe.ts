@@ -2,25 +2,54 @@ import { readFile } from "node:fs/promises";
 import type { z } from "zod";
 import { UsageError } from "./exitCode.ts";
 
+/** Options from one source, and how that source spells one of them. */
+interface Source {
+  readonly values: Readonly<Record<string, unknown>>;
+  spell(name: string): string;
+}
+
 /**
  * The options of a command from all their sources: flag, then environment (SAFEDELTA_MAX_MEMORY for --max-memory), then
- * recipe, then default.
+ * recipe, then default. Of a group (the budgets) only what the strongest source gives counts.
  * @throws UsageError for an unknown key or a value of the wrong kind, naming where it came from
  */
 export async function mergeOptions(schema: z.ZodObject, flags: Record<string, unknown>): Promise<unknown> {
   const given = Object.fromEntries(Object.entries(flags).filter(([, value]) => value !== undefined));
   const path = given.recipe ?? process.env.SAFEDELTA_RECIPE;
   const recipe = typeof path === "string" ? await readRecipe(path, schema) : {};
-  const result = schema.safeParse({ ...recipe, ...fromEnvironment(schema), ...given });
+  const sources: Source[] = [
+    { values: recipe, spell: (name) => `${path}: ${kebab(name)}` },
+    { values: fromEnvironment(schema), spell: variable },
+    { values: given, spell: (name) => `--${kebab(name)}` },
+  ];
+  const merged = new Map<string, { value: unknown; where: string }>();
+  for (const { values, spell } of sources) {
+    for (const name of Object.keys(values)) for (const other of groupOf(schema, name)) merged.delete(other);
+    for (const [name, value] of Object.entries(values)) merged.set(name, { value, where: spell(name) });
+  }
+  const result = schema.safeParse(Object.fromEntries([...merged].map(([name, { value }]) => [name, value])));
   if (result.success) return result.data;
-  const lines = result.error.issues.map((issue) => `--${kebab(String(issue.path[0] ?? ""))}: ${issue.message}`);
+  const lines = result.error.issues.map(
+    ({ path: [name], message }) => `${merged.get(String(name))?.where}: ${message}`,
+  );
   throw new UsageError(lines.join("\n"));
+}
+
+/** All options of the group that an option belongs to; none when it belongs to none. */
+function groupOf(schema: z.ZodObject, name: string): string[] {
+  const group = (type: unknown) => (type as z.ZodType | undefined)?.meta()?.group;
+  const wanted = group(schema.shape[name]);
+  return wanted === undefined ? [] : Object.keys(schema.shape).filter((key) => group(schema.shape[key]) === wanted);
+}
+
+function variable(name: string): string {
+  return `SAFEDELTA_${kebab(name).replaceAll("-", "_").toUpperCase()}`;
 }
 
 function fromEnvironment(schema: z.ZodObject): Record<string, unknown> {
   const values: Record<string, unknown> = {};
   for (const [name, type] of Object.entries(schema.shape)) {
-    const text = process.env[`SAFEDELTA_${kebab(name).replaceAll("-", "_").toUpperCase()}`];
+    const text = process.env[variable(name)];
     if (text === undefined || name === "recipe") continue;
     const isFlag = typeof (type as z.ZodType).safeParse(undefined).data === "boolean";
     values[name] = isFlag ? text !== "0" && text !== "false" : text;

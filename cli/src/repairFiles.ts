@@ -1,6 +1,6 @@
 import type { ApplyFacts, ApplyOptions, DataFacts, Describe } from "@safedelta/pipeline";
 import { modelCard, type RepairReport, reportJson, totalsOf } from "@safedelta/report";
-import { amountOf, budgetFlag } from "./budget.ts";
+import { amountOf } from "./budget.ts";
 import { kebab } from "./recipe.ts";
 import { shellLine } from "./words.ts";
 
@@ -21,6 +21,8 @@ function reportOf(options: ApplyOptions, facts: ApplyFacts, outFormat: "model" |
   return {
     ...told,
     command: commandOf(options, outFormat, safeData),
+    recipe: recipeOf(options, outFormat),
+    outFormat,
     mode: options.mode,
     budget: { kind: kebab(options.budget.kind) as RepairReport["budget"]["kind"], value: amountOf(options.budget) },
     state: { hash: stateHash },
@@ -35,13 +37,37 @@ function sourceOf({ file, sha256, nExamples, nTokens, seed }: DataFacts): Repair
   return { source: file, hash: sha256, nExamples, nTokens, seed };
 }
 
-/** The command that makes the same model again, from the safe data rather than from a state that may be gone. */
+/** Every option of the run under the keys of the command line; `--recipe` takes it back. */
+function recipeOf(options: ApplyOptions, outFormat: "model" | "lora"): RepairReport["recipe"] {
+  const { aligned, tuned, source, taskData, mode, budget, rest, maxShardBytes, out } = options;
+  const data = "state" in source ? taskData : source.safeData;
+  return {
+    aligned,
+    tuned,
+    ...("state" in source ? { state: source.state } : { "safe-data": source.safeData.file }),
+    ...(taskData ? { "task-data": taskData.file } : {}),
+    ...(data ? { samples: data.samples, seed: data.seed, "max-tokens": data.maxTokens } : {}),
+    ...("state" in source ? {} : { "system-prompts": source.safeData.systemPrompts }),
+    mode,
+    [kebab(budget.kind)]: amountOf(budget),
+    rest,
+    "out-format": outFormat,
+    "max-shard-size": maxShardBytes,
+    out,
+  };
+}
+
+/** The recipe as a command line; a state that was given may be gone, so the command that makes it stands before. */
 function commandOf(options: ApplyOptions, outFormat: "model" | "lora", safe: DataFacts): string {
-  const words = ["bun", "run", "safedelta", "apply", "--aligned", options.aligned, "--tuned", options.tuned];
-  words.push("--safe-data", safe.file, "--samples", String(safe.nExamples), "--seed", String(safe.seed));
-  words.push("--max-tokens", String(safe.maxTokens), "--system-prompts", safe.systemPrompts, "--mode", options.mode);
-  words.push(...budgetFlag(options.budget).split(" "), "--rest", options.rest);
-  if (options.taskData) words.push("--task-data", options.taskData.file);
-  if (outFormat === "lora") words.push("--out-format", "lora");
-  return shellLine([...words, "--out", options.out]);
+  const apply = safedelta("apply", recipeOf(options, outFormat));
+  if (!("state" in options.source)) return apply;
+  const { file, nExamples, seed, maxTokens, systemPrompts } = safe;
+  const data = { "safe-data": file, samples: nExamples, seed, "max-tokens": maxTokens };
+  const flags = { ...data, "system-prompts": systemPrompts, modes: options.mode, out: options.source.state };
+  return `${safedelta("prepare", flags, options.aligned)}\n${apply}`;
+}
+
+function safedelta(command: string, flags: RepairReport["recipe"], ...args: readonly string[]): string {
+  const words = Object.entries(flags).flatMap(([key, value]) => [`--${key}`, String(value)]);
+  return shellLine(["bun", "run", "safedelta", command, ...args, ...words]);
 }

@@ -1,4 +1,5 @@
 import type { ApplyOptions, DataFacts, DataOptions } from "@safedelta/pipeline";
+import { formatBytes, formatMs } from "@safedelta/report";
 import { UsageError } from "./exitCode.ts";
 
 type Mode = ApplyOptions["mode"];
@@ -29,6 +30,24 @@ export function dataLine(facts: DataFacts): string {
   return (
     `data: ${facts.nExamples} of ${facts.nAvailable} examples of ${facts.file} (seed ${facts.seed}), ` +
     `${facts.nTokens} tokens${cut}, system prompts: ${facts.systemPrompts}`
+  );
+}
+
+/** What a run needs. */
+interface Needs {
+  readonly flop: number;
+  readonly memoryBytes: number;
+  /** On disk while it works. */
+  readonly workBytes: number;
+  readonly seconds: number;
+}
+
+/** Sizes, work and a time guess of a run that leaves `keptBytes` on the disk. */
+export function planLine({ flop, memoryBytes, workBytes, seconds }: Needs, keptBytes: number): string {
+  const work = workBytes > 0 ? ` (and ${formatBytes(workBytes)} meanwhile)` : "";
+  return (
+    `${formatBytes(keptBytes)} on disk${work}, about ${formatBytes(memoryBytes)} of memory, ` +
+    `${(flop / 1e12).toPrecision(3)} TFLOP, about ${formatMs(1000 * seconds)}`
   );
 }
 

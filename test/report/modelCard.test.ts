@@ -24,7 +24,7 @@ const anyText = fc.array(codePoint, { maxLength: 10 }).map((points) => String.fr
 describe("front matter", () => {
   test("says what the Hub wants to know", () => {
     expect(parse(headerOf(modelCard(sampleReport(1))))).toEqual({
-      base_model: ["./tuned", "org/chat"],
+      base_model: ["tuned", "org/chat"],
       base_model_relation: "merge",
       library_name: "transformers",
       pipeline_tag: "text-generation",
@@ -32,6 +32,14 @@ describe("front matter", () => {
       license: "apache-2.0",
     });
     expect(parse(headerOf(modelCard(sampleReport(1, { licence: undefined }))))).not.toHaveProperty("license");
+  });
+
+  test("an adapter is an adapter of the aligned model", () => {
+    expect(parse(headerOf(modelCard(sampleReport(1, { outFormat: "lora" }))))).toMatchObject({
+      base_model: "org/chat",
+      base_model_relation: "adapter",
+      library_name: "peft",
+    });
   });
 
   test("any name survives as a string, in YAML 1.1 and 1.2 and in Bun's own parser", () => {
@@ -53,11 +61,12 @@ describe("front matter", () => {
     );
     const name = fc.oneof(awkward, fc.string({ unit: "grapheme" }), anyText);
     fc.assert(
-      fc.property(name, name, (spec, licence) => {
-        const header = headerOf(modelCard(sampleReport(1, { tuned: { spec, hash: "b2" }, licence })));
+      fc.property(name, name, (any, licence) => {
+        const tuned = { spec: "./tuned", name: any, hash: "b2" };
+        const header = headerOf(modelCard(sampleReport(1, { tuned, licence })));
         for (const line of header.split("\n")) expect(line).not.toMatch(/[\p{Cc}\p{Cs}\p{Zl}\p{Zp}\ufeff]/u);
         for (const read of [(t: string) => parse(t, { version: "1.1" }), (t: string) => parse(t), Bun.YAML.parse]) {
-          expect(read(header)).toMatchObject({ base_model: [spec, "org/chat"], license: licence });
+          expect(read(header)).toMatchObject({ base_model: [any, "org/chat"], license: licence });
         }
       }),
       { seed: 6 },
@@ -106,10 +115,10 @@ describe("model card", () => {
   });
 
   test("names cannot break out of their place", () => {
-    const spec = "a`b``c\n# not a heading <b>";
+    const name = "a`b``c\n# not a heading <b>";
     const evaluation = [{ task: "a|b\n<i>", metric: "m", model: "x", rate: 0, low: 0, high: 0, n: 1 }];
     const command = "echo '```'\n# more";
-    const card = modelCard(sampleReport(1, { tuned: { spec, hash: "h" }, evaluation, command }));
+    const card = modelCard(sampleReport(1, { tuned: { spec: name, name, hash: "h" }, evaluation, command }));
     expect(card).toContain("# Safe Delta repair of ``` a`b``c # not a heading <b> ```\n");
     expect(card).toContain("| a\\|b \\<i\\> | m |");
     expect(card).toContain("````sh\necho '```'\n# more\n````");

@@ -2,18 +2,21 @@ import { openEngine } from "@safedelta/engine";
 import {
   type ApplyFacts,
   type ApplyOptions,
+  type ApplyPlan,
   apply,
   applyAdapter,
   peakResidentBytes,
   planApply,
+  planApplyAdapter,
 } from "@safedelta/pipeline";
 import { formatBytes, formatMs, formatNumber, formatPercent, totalsOf } from "@safedelta/report";
 import { budgetFlag, chooseBudget } from "../budget.ts";
 import { defineCommand, required } from "../command.ts";
 import { UsageError } from "../exitCode.ts";
+import type { Io } from "../io.ts";
 import { budgetOptions, computeOptions, modeOption, option, outputOptions, safeDataOptions } from "../options.ts";
 import { describeRepair } from "../repairFiles.ts";
-import { dataLine, describeData } from "../words.ts";
+import { dataLine, describeData, planLine } from "../words.ts";
 
 /** `safedelta apply --aligned A --tuned T --state STATE --out OUT` */
 export const applyCommand = defineCommand({
@@ -25,7 +28,7 @@ export const applyCommand = defineCommand({
   options: {
     aligned: option.text({ brief: "the model before fine-tuning", placeholder: "model" }),
     tuned: option.text({ brief: "the fine-tuned model, or its LoRA adapter", placeholder: "model" }),
-    state: option.text({ brief: "folder that prepare wrote", placeholder: "folder" }),
+    state: option.text({ brief: "folder that prepare wrote", placeholder: "folder", group: "statistics" }),
     mode: modeOption,
     ...budgetOptions,
     ...computeOptions,
@@ -57,22 +60,19 @@ export const applyCommand = defineCommand({
       overwrite: options.overwrite,
       maxMemoryBytes: options.maxMemory,
     };
-    if (options.dryRun) {
-      const plan = await planApply(request, io.progress);
-      io.document({ dryRun: true, ...plan });
-      const { flop, memoryBytes, outputBytes, seconds } = plan.estimate;
-      io.print(
-        `would write ${formatBytes(outputBytes)} to ${request.out} with about ${formatBytes(memoryBytes)} of memory, ` +
-          `${(flop / 1e12).toFixed(3)} TFLOP, about ${formatMs(1000 * seconds)}; nothing was written`,
-      );
-      return undefined;
-    }
+    const isAdapter = options.outFormat === "lora";
+    if (options.dryRun)
+      return printPlan(io, request, await (isAdapter ? planApplyAdapter : planApply)(request, io.progress));
     const started = performance.now();
     const { engine, reason } = await openEngine(options.engine);
     using opened = engine;
     io.note(`engine: ${engine.info.name}, ${engine.info.description} (${reason})`);
-    const write = options.outFormat === "lora" ? applyAdapter : apply;
-    const facts = await write(opened, request, describeRepair(request, options.outFormat), io.progress);
+    const facts = await (isAdapter ? applyAdapter : apply)(
+      opened,
+      request,
+      describeRepair(request, options.outFormat),
+      io.progress,
+    );
     const timing = { ms: performance.now() - started, peakMemoryBytes: peakResidentBytes() };
     const totals = totalsOf(facts.layers.flatMap((layer) => layer.linears));
     io.document({ out: request.out, mode: request.mode, budget: request.budget, totals, ...facts, ...timing });
@@ -80,6 +80,13 @@ export const applyCommand = defineCommand({
     return undefined;
   },
 });
+
+function printPlan(io: Io, { out }: ApplyOptions, { estimate, prepare }: ApplyPlan): undefined {
+  io.document({ dryRun: true, out, estimate, prepare });
+  if (prepare) io.print(`would prepare a state first: ${planLine(prepare.estimate, prepare.estimate.stateBytes)}`);
+  io.print(`would write ${out}: ${planLine(estimate, estimate.outputBytes)}`);
+  io.print("nothing was written");
+}
 
 function sourceOf(
   options: { state?: string; safeData?: string } & Parameters<typeof describeData>[1],

@@ -1,10 +1,9 @@
 import { openCheckpoint } from "@safedelta/checkpoint";
 import { parseConfig } from "@safedelta/model";
 import { estimateModel } from "@safedelta/pipeline";
-import { formatBytes, formatMs } from "@safedelta/report";
 import { defineCommand, required } from "../command.ts";
 import { computeOptions, option } from "../options.ts";
-import { parseModes } from "../words.ts";
+import { parseModes, planLine } from "../words.ts";
 
 /** `safedelta estimate MODEL` */
 export const estimateCommand = defineCommand({
@@ -12,8 +11,8 @@ export const estimateCommand = defineCommand({
   help: "Reads the config and the list of tensors only. Times assume 20 GFLOP/s, what the WASM engine reaches on one core.",
   args: ["MODEL"],
   options: {
-    samples: option.count(512, { brief: "safe examples", placeholder: "n" }),
-    tokens: option.count(256, { brief: "tokens an example, on average", placeholder: "n" }),
+    samples: option.count(512, { brief: "safe examples" }),
+    tokens: option.count(256, { brief: "tokens an example, on average" }),
     modes: option.text({ brief: "modes that the state shall serve [reference,optimal]", placeholder: "a,b,…" }),
     offline: computeOptions.offline,
   },
@@ -29,14 +28,8 @@ export const estimateCommand = defineCommand({
     await checkpoint.close();
     io.document({ model, samples: options.samples, tokensEach: options.tokens, ...result });
     const { prepare, apply } = result;
-    io.print(
-      `prepare: ${(prepare.flop / 1e12).toFixed(2)} TFLOP, about ${formatMs(1000 * prepare.seconds)}, ` +
-        `${formatBytes(prepare.memoryBytes)} of memory, ${formatBytes(prepare.stateBytes)} of state`,
-    );
-    io.print(
-      `apply:   ${(apply.flop / 1e12).toFixed(3)} TFLOP, about ${formatMs(1000 * apply.seconds)}, ` +
-        `${formatBytes(apply.memoryBytes)} of memory, ${formatBytes(apply.outputBytes)} written`,
-    );
+    io.print(`prepare: ${planLine(prepare, prepare.stateBytes)}`);
+    io.print(`apply:   ${planLine(apply, apply.outputBytes)}`);
     return undefined;
   },
 });

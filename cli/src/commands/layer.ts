@@ -17,7 +17,8 @@ export const layerCommand = defineCommand({
   options: {
     mode: modeOption,
     ...budgetOptions,
-    ...computeOptions,
+    engine: computeOptions.engine,
+    maxMemory: computeOptions.maxMemory,
     out: option.text({ brief: "safetensors file to write", placeholder: "file" }),
     dtype: option.choice(["aligned", "f32", "f16", "bf16"], "aligned", "storage type of weight"),
   },
@@ -31,6 +32,7 @@ export const layerCommand = defineCommand({
       mode: options.mode,
       budget,
       dtype: options.dtype === "aligned" ? undefined : dtypes[options.dtype],
+      maxMemoryBytes: options.maxMemory,
     });
     io.document(facts);
     io.print(

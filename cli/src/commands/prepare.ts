@@ -1,10 +1,10 @@
 import { openEngine } from "@safedelta/engine";
-import { openState, peakResidentBytes, planPrepare, prepare } from "@safedelta/pipeline";
+import { openState, type PreparePlan, peakResidentBytes, planPrepare, prepare } from "@safedelta/pipeline";
 import { formatBytes, formatMs } from "@safedelta/report";
 import { defineCommand, required } from "../command.ts";
 import type { Io } from "../io.ts";
 import { computeOptions, option, outputOptions, safeDataOptions } from "../options.ts";
-import { dataLine, describeData, parseModes } from "../words.ts";
+import { dataLine, describeData, parseModes, planLine } from "../words.ts";
 
 /** `safedelta prepare MODEL --safe-data FILE --out STATE` */
 export const prepareCommand = defineCommand({
@@ -31,11 +31,8 @@ export const prepareCommand = defineCommand({
     };
     const plan = await planPrepare(request);
     const { estimate } = plan;
-    io.note(
-      `${dataLine(plan.safeData)}\nstate: ${formatBytes(estimate.stateBytes)} on disk, ` +
-        `about ${formatBytes(estimate.memoryBytes)} of memory, about ${formatMs(1000 * estimate.seconds)}`,
-    );
-    if (options.dryRun) return printPlan(io, plan);
+    io.note(`${dataLine(plan.safeData)}\nstate: ${planLine(estimate, estimate.stateBytes)}`);
+    if (options.dryRun) return printPlan(io, plan, request.out);
     const started = performance.now();
     const { engine, reason } = await openEngine(options.engine);
     using opened = engine;
@@ -55,8 +52,8 @@ export const prepareCommand = defineCommand({
   },
 });
 
-function printPlan(io: Io, plan: Awaited<ReturnType<typeof planPrepare>>): undefined {
-  io.document({ dryRun: true, ...plan });
-  io.print(`would compute ${(plan.estimate.flop / 1e12).toFixed(2)} TFLOP; nothing was written`);
-  return undefined;
+function printPlan(io: Io, plan: PreparePlan, out: string): undefined {
+  io.document({ dryRun: true, out, ...plan });
+  io.print(`would write ${out}: ${planLine(plan.estimate, plan.estimate.stateBytes)}`);
+  io.print("nothing was written");
 }

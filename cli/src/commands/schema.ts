@@ -25,5 +25,11 @@ export function schemaCommand(commands: Readonly<Record<string, DefinedCommand>>
 
 function recipeSchema(schema: z.ZodObject): unknown {
   const keyed = Object.fromEntries(Object.entries(schema.shape).map(([key, type]) => [kebab(key), type as z.ZodType]));
-  return z.toJSONSchema(z.strictObject(keyed), { io: "input", unrepresentable: "any" });
+  return z.toJSONSchema(z.strictObject(keyed), {
+    io: "input",
+    unrepresentable: "any",
+    override: ({ jsonSchema }) => {
+      for (const own of ["placeholder", "group"]) delete jsonSchema[own];
+    },
+  });
 }

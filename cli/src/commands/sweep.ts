@@ -1,10 +1,9 @@
 import { openEngine } from "@safedelta/engine";
-import { type ApplyOptions, apply, type SweepPoint, sweep } from "@safedelta/pipeline";
+import { type ApplyOptions, apply, planApply, type SweepOptions, type SweepPoint, sweep } from "@safedelta/pipeline";
 import { formatNumber, formatPercent, table } from "@safedelta/report";
 import { budgetFlag, budgetsOf } from "../budget.ts";
 import { defineCommand, required } from "../command.ts";
 import { UsageError } from "../exitCode.ts";
-import type { Io } from "../io.ts";
 import { computeOptions, option } from "../options.ts";
 import { describeRepair } from "../repairFiles.ts";
 import { parseModes } from "../words.ts";
@@ -39,40 +38,33 @@ export const sweepCommand = defineCommand({
       modes: options.modes === undefined ? [] : parseModes(options.modes),
       budgets,
       offline: options.offline,
+      maxMemoryBytes: options.maxMemory,
     };
     const { engine } = await openEngine(options.engine);
     using opened = engine;
     const points = await sweep(opened, request, io.progress);
-    io.document({ points: points.map(({ linears, ...point }) => (options.linears ? { ...point, linears } : point)) });
+    const models = options.out === undefined ? [] : points.map((point) => modelOf(request, point, options));
+    for (const model of models) await planApply(model, io.progress);
     io.print(pointTable(points));
-    if (options.out === undefined) return undefined;
-    for (const { mode, budget } of points) {
-      const { aligned, tuned, offline } = request;
-      const out = `${options.out}/${mode}-${budgetFlag(budget).slice(2).replace(" ", "-")}`;
-      const { overwrite, maxMemory: maxMemoryBytes } = options;
-      const source = { state: request.state };
-      const one = {
-        aligned,
-        tuned,
-        source,
-        out,
-        mode,
-        budget,
-        offline,
-        overwrite,
-        maxMemoryBytes,
-        rest: "aligned",
-        maxShardBytes: 5e9,
-      } as const;
-      await apply(opened, one satisfies ApplyOptions, describeRepair(one, "model"), io.progress);
-      tell(io, out);
+    for (const model of models) {
+      await apply(opened, model, describeRepair(model, "model"), io.progress);
+      io.note(`written: ${model.out}`);
     }
+    const shown = points.map(({ linears, ...point }) => (options.linears ? { ...point, linears } : point));
+    io.document({ points: shown.map((point, i) => ({ ...point, out: models[i]?.out })) });
     return undefined;
   },
 });
 
-function tell(io: Io, out: string): void {
-  io.note(`written: ${out}`);
+/** The apply that makes the model of a point. */
+function modelOf(
+  { aligned, tuned, state, offline, maxMemoryBytes }: SweepOptions,
+  { mode, budget }: SweepPoint,
+  { out, overwrite }: { out?: string; overwrite: boolean },
+): ApplyOptions {
+  const folder = `${out}/${mode}-${budgetFlag(budget).slice(2).replace(" ", "-")}`;
+  const place = { out: folder, overwrite, offline, maxMemoryBytes, rest: "aligned", maxShardBytes: 5e9 } as const;
+  return { aligned, tuned, source: { state }, mode, budget, ...place };
 }
 
 function pointTable(points: readonly SweepPoint[]): string {

@@ -15,7 +15,7 @@ export const verifyCommand = defineCommand({
     for (const problem of result.problems) io.print(`problem: ${problem}`);
     const inputs = result.inputsChecked
       ? `both inputs and ${result.nNorms} norms were checked`
-      : "the input models are not at hand, so they were not checked";
+      : `the input models were not checked (${result.inputsProblem})`;
     io.print(`${result.nTensors} tensors, ${result.problems.length} problems; ${inputs}`);
     return result.problems.length === 0 ? exitCode.done : exitCode.failure;
   },

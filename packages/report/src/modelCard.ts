@@ -36,7 +36,7 @@ const citation = `@inproceedings{lu2025safe,
 /** README.md of a repaired model: Hugging Face header, what was done, numbers by layer, limits. The same report, the same text. */
 export function modelCard(report: RepairReport): string {
   const sections = [
-    `${header(report)}\n\n# Safe Delta repair of ${code(report.tuned.spec)}`,
+    `${header(report)}\n\n# Safe Delta repair of ${code(report.tuned.name)}`,
     whatWasDone(report),
     origins(report),
     layerSection(report),
@@ -47,11 +47,13 @@ export function modelCard(report: RepairReport): string {
   return `${sections.join("\n\n")}\n`;
 }
 
-function header({ tuned, aligned, licence }: RepairReport): string {
+function header({ tuned, aligned, licence, outFormat }: RepairReport): string {
+  const kind =
+    outFormat === "lora"
+      ? { base_model: aligned.name, base_model_relation: "adapter", library_name: "peft" }
+      : { base_model: [tuned.name, aligned.name], base_model_relation: "merge", library_name: "transformers" };
   return frontMatter({
-    base_model: [tuned.spec, aligned.spec],
-    base_model_relation: "merge",
-    library_name: "transformers",
+    ...kind,
     pipeline_tag: "text-generation",
     tags: ["safe-delta", "safety"],
     license: licence,
@@ -72,7 +74,7 @@ Budget ${code(`--${budget.kind} ${budget.value}`)}: ${budgetText[budget.kind]}.`
 }
 
 function origins(report: RepairReport): string {
-  const { aligned, tuned, state, safeData, taskData, engine, dtype, rest, licence } = report;
+  const { aligned, tuned, state, safeData, taskData, engine, dtype, licence } = report;
   return [
     "## Where it comes from",
     "",
@@ -82,10 +84,15 @@ function origins(report: RepairReport): string {
     `- safe data: ${dataText(safeData)}`,
     ...(taskData ? [`- task data: ${dataText(taskData)}`] : []),
     `- repaired tensors: the linears of the table below, stored as ${dtype}`,
-    `- all other tensors (embeddings, norms, lm_head): unchanged from the ${rest === "aligned" ? "aligned" : "fine-tuned"} model`,
+    `- all other tensors (embeddings, norms, lm_head): ${restText(report)}`,
     `- engine: ${engine.name} ${engine.version} (${engine.description})`,
     `- licence: ${licence ? code(licence) : "not stated by the aligned model"}`,
   ].join("\n");
+}
+
+function restText({ outFormat, rest }: RepairReport): string {
+  if (outFormat === "lora") return "the base model's, or the adapter's own where it brings some";
+  return `unchanged from the ${rest === "aligned" ? "aligned" : "fine-tuned"} model`;
 }
 
 function dataText({ source, hash, nExamples, nTokens, seed }: DataSource): string {

@@ -6,6 +6,10 @@ export interface RepairReport {
   readonly toolVersion: string;
   /** The command line that makes the same model again. */
   readonly command: string;
+  /** Every option of the run, defaults included, as a recipe: keys are those of the command line. */
+  readonly recipe: Readonly<Record<string, string | number>>;
+  /** A whole model, or a repaired LoRA adapter of the aligned one. */
+  readonly outFormat: "model" | "lora";
   readonly mode: "optimal" | "exact" | "reference" | "paper" | "none";
   readonly budget: ReportBudget;
   readonly aligned: ModelSource;
@@ -40,6 +44,8 @@ export interface ReportBudget {
 /** A model as the user named it, and the hash of its weights. */
 export interface ModelSource {
   readonly spec: string;
+  /** What it may be called in public: its Hub id, or the base name of a local folder. The Hub refuses paths. */
+  readonly name: string;
   readonly hash: string;
 }
 

@@ -2,14 +2,12 @@
 
 use crate::block::{Block, Outcome};
 use crate::exp::exp;
+use crate::fold::fold;
 use crate::gemm::gemm;
 use crate::scratch::Scratch;
 
 /// Queries of one block: enough for full tiles, few enough that their scores stay in cache.
 const QUERIES: usize = 64;
-
-/// Partial sums and maxima kept side by side, so that loops over scores are vectorised.
-const LANES: usize = 16;
 
 /// `n_heads` query heads share `n_kv_heads` key and value heads of `head_dim` numbers.
 #[derive(Clone, Copy)]
@@ -75,18 +73,4 @@ fn softmax(x: &mut [f32]) {
     for value in x.iter_mut() {
         *value *= inverse;
     }
-}
-
-/// `combine` over all of x, begun with `start` in each of `LANES` partial results.
-#[inline(always)]
-fn fold(x: &[f32], start: f32, combine: impl Fn(f32, f32) -> f32) -> f32 {
-    let mut partial = [start; LANES];
-    let chunks = x.chunks_exact(LANES);
-    let tail = chunks.remainder().iter().fold(start, |a, &b| combine(a, b));
-    for chunk in chunks {
-        for lane in 0..LANES {
-            partial[lane] = combine(partial[lane], chunk[lane]);
-        }
-    }
-    partial.iter().fold(tail, |a, &b| combine(a, b))
 }

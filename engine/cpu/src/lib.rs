@@ -9,6 +9,7 @@ pub mod cholesky;
 pub mod eigh;
 pub mod elementwise;
 mod exp;
+mod fold;
 pub mod gemm;
 pub mod half;
 mod micro;

@@ -1,23 +1,7 @@
 //! Operations of a transformer layer; one row is one token.
 
 use crate::exp::exp;
-
-/// Partial sums kept side by side, so that the compiler can use its widest registers.
-const LANES: usize = 16;
-
-/// Σ x·y with `LANES` partial sums.
-#[inline]
-fn dot(x: &[f32], y: &[f32]) -> f32 {
-    let mut sums = [0f32; LANES];
-    let (xs, ys) = (x.chunks_exact(LANES), y.chunks_exact(LANES));
-    let tail: f32 = xs.remainder().iter().zip(ys.remainder()).map(|(a, b)| a * b).sum();
-    for (a, b) in xs.zip(ys) {
-        for lane in 0..LANES {
-            sums[lane] += a[lane] * b[lane];
-        }
-    }
-    sums.iter().sum::<f32>() + tail
-}
+use crate::fold::dot;
 
 /// out := x / √(mean(x²) + eps) · (weight + offset), row by row; out may be x.
 #[allow(clippy::too_many_arguments)]

@@ -25,14 +25,36 @@ unsafe fn pack_ragged<const W: usize>(m: Block, to: *mut f32) {
 
 #[inline(always)]
 unsafe fn pack_panel<const W: usize>(m: Block, to: *mut f32) {
-    for k in 0..m.rows {
-        let row = &mut *to.add(k * W).cast::<[f32; W]>();
-        if m.right == 1 {
-            *row = *m.address(k, 0).cast::<[f32; W]>();
-        } else {
-            for (j, value) in row.iter_mut().enumerate() {
-                *value = *m.address(k, j);
-            }
+    let mut k = 0;
+    if m.right == 1 {
+        while k < m.rows {
+            *to.add(k * W).cast::<[f32; W]>() = *m.address(k, 0).cast::<[f32; W]>();
+            k += 1;
         }
+    } else if m.down == 1 {
+        while k + SIDE <= m.rows {
+            for j in (0..W).step_by(SIDE) {
+                transpose(m, k, j, to.add(k * W + j), W);
+            }
+            k += SIDE;
+        }
+    }
+    for k in k..m.rows {
+        for j in 0..W {
+            *to.add(k * W + j) = *m.address(k, j);
+        }
+    }
+}
+
+/// Side of the squares in which columns become rows.
+const SIDE: usize = 4;
+
+/// Copy the square at (k, j) of m, whose columns lie in runs, to rows `stride` apart.
+#[inline(always)]
+unsafe fn transpose(m: Block, k: usize, j: usize, to: *mut f32, stride: usize) {
+    let column = |i: usize| *m.address(k, j + i).cast::<[f32; SIDE]>();
+    let columns = [column(0), column(1), column(2), column(3)];
+    for row in 0..SIDE {
+        *to.add(row * stride).cast::<[f32; SIDE]>() = columns.map(|values| values[row]);
     }
 }

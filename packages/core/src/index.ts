@@ -20,3 +20,4 @@ export * from "./kept.ts";
 export { type BlockSpending, numbersAt, type RepairNumbers } from "./numbers.ts";
 export { type Repair, repair, type Weights } from "./repair.ts";
 export { type TaskSpectrum, taskRepair, taskSpectrum } from "./task.ts";
+export { numbersAsWritten } from "./written.ts";

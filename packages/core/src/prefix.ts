@@ -41,7 +41,7 @@ export function repairByPrefix(
   const linear = linearOf(engine, mode, weights, factor);
   using delta = difference(engine, weights.tuned, weights.aligned);
   const tuned = squaredNorm(engine, delta);
-  const fullSafetyLoss = safetyLossOf(engine, delta, factor);
+  const fullSafetyLoss = inverseLoss(engine, delta, factor);
   const attempt = attemptFor(engine, linear, budget, fullSafetyLoss);
   const keptShare = nKept(attempt.kept) / (attempt.kept.rows * attempt.kept.cols);
   const numbers = commonNumbers(keptShare, attempt.safetyLoss, fullSafetyLoss, { ...attempt.distances, tuned });
@@ -114,11 +114,11 @@ function measure(engine: Engine, { weights, factor }: Linear, weight: Matrix) {
   using left = difference(engine, weights.tuned, weight);
   using kept = difference(engine, weight, weights.aligned);
   const distances = { utilityGap: squaredNorm(engine, left), delta: squaredNorm(engine, kept) };
-  return { distances, safetyLoss: safetyLossOf(engine, kept, factor) };
+  return { distances, safetyLoss: inverseLoss(engine, kept, factor) };
 }
 
 /** ½ tr(D H Dᵀ) = ½ ‖D U⁻¹‖². D is overwritten. */
-function safetyLossOf(engine: Engine, d: Matrix, { u }: InverseFactor): number {
+export function inverseLoss(engine: Engine, d: Matrix, { u }: InverseFactor): number {
   engine.trsm(d, u, false);
   return squaredNorm(engine, d) / 2;
 }

@@ -15,7 +15,7 @@ import { at, PipelineError } from "./errors.ts";
 import { removeQuietly, sha256 } from "./files.ts";
 import { linearsOf, type Pair, readPair } from "./pair.ts";
 import type { Progress } from "./progress.ts";
-import { type BudgetOf, repairLinear, taskSpectrumOf } from "./repairLinear.ts";
+import { type BudgetOf, repairLinear, taskSpectrumOf, writtenNumbers } from "./repairLinear.ts";
 import type { Sequences } from "./sequences.ts";
 import { type LoadedGroup, partOf, type State } from "./state.ts";
 import { downloadAs } from "./upload.ts";
@@ -107,13 +107,15 @@ async function repairOne(
     repairLinear(engine, options.mode, weights, prepared, budgets(name), task),
   );
   using repaired = weight;
-  const bytes = downloadAs(engine, repaired, infoOf(pair, name).dtype);
+  const info = infoOf(pair, name);
+  const bytes = downloadAs(engine, repaired, info.dtype);
+  const told = writtenNumbers(engine, numbers, weights, { ...info, bytes }, prepared, task);
   const { alignedSha256, tunedSha256 } = weights;
   await writer.write(name, bytes, {
     alignedSha256,
     tunedSha256,
     sha256: sha256(bytes),
-    numbers: jsonSafe(numbers),
+    numbers: jsonSafe(told),
   } satisfies Note);
 }
 

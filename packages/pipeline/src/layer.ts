@@ -23,6 +23,7 @@ import {
 import type { Engine, Matrix } from "@safedelta/engine";
 import { at, PipelineError } from "./errors.ts";
 import { requireMemory, runtimeBytes } from "./memory.ts";
+import { writtenNumbers } from "./repairLinear.ts";
 import { partOf } from "./state.ts";
 import { downloadAs, uploadF32 } from "./upload.ts";
 
@@ -72,12 +73,11 @@ export async function repairLayerFile(engine: Engine, options: LayerOptions): Pr
     const { rows, cols } = aligned;
     const dtype = options.dtype ?? stored.dtype;
     const mask = kept ? keptMask(kept) : new Uint8Array(rows * cols).fill(numbers.keptShare);
-    const tensors: Tensor[] = [
-      { name: "weight", dtype, shape: [rows, cols], bytes: downloadAs(engine, repaired, dtype) },
-      { name: "kept", dtype: "U8", shape: [rows, cols], bytes: mask },
-    ];
+    const written: Tensor = { name: "weight", dtype, shape: [rows, cols], bytes: downloadAs(engine, repaired, dtype) };
+    const told = writtenNumbers(engine, numbers, { aligned, tuned }, written, prepared);
+    const tensors: Tensor[] = [written, { name: "kept", dtype: "U8", shape: [rows, cols], bytes: mask }];
     await writeSafetensors(options.out, tensors);
-    return { mode: options.mode, rows, cols, ...numbers };
+    return { mode: options.mode, rows, cols, ...told };
   } finally {
     await file.close();
   }

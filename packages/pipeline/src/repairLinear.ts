@@ -1,22 +1,28 @@
+import type { Tensor } from "@safedelta/checkpoint";
 import {
   type Budget,
   type Curve,
   exactCurve,
   finishHessian,
   type Mode,
+  numbersAsWritten,
   optimalCurve,
+  type PreparedGroup,
   type Repair,
+  type RepairNumbers,
   repair,
   solvePool,
   type TaskSpectrum,
   taskRepair,
   taskSpectrum,
+  type Weights,
 } from "@safedelta/core";
 import type { Engine, Matrix } from "@safedelta/engine";
 import { at, PipelineError } from "./errors.ts";
 import { linearsOf, type Pair, type PairWeights, readPair } from "./pair.ts";
 import type { Progress } from "./progress.ts";
 import { type LoadedGroup, partOf, type State } from "./state.ts";
+import { uploadF32 } from "./upload.ts";
 
 /** How linears are repaired. */
 export interface Method {
@@ -111,6 +117,20 @@ export function repairLinear(
   task?: TaskSpectrum,
 ): Repair {
   return task ? taskRepair(engine, weights, task, budget) : repair(engine, mode, weights, prepared, budget);
+}
+
+/** The numbers of what is written: measured again where the storage type rounds. */
+export function writtenNumbers(
+  engine: Engine,
+  numbers: RepairNumbers,
+  weights: Weights,
+  written: Tensor,
+  prepared: PreparedGroup,
+  task?: TaskSpectrum,
+): RepairNumbers {
+  if (written.dtype === "F32") return numbers;
+  using rounded = uploadF32(engine, written, "the repaired weight");
+  return numbersAsWritten(engine, numbers, weights, rounded, prepared, task);
 }
 
 /** The task spectrum of a group from the Hessian of its task inputs (which is damped in place). */

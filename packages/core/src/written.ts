@@ -1,0 +1,60 @@
+import type { Engine, Matrix } from "@safedelta/engine";
+import { basisOf, directionsOf } from "./basis.ts";
+import { CoreError } from "./errors.ts";
+import type { PreparedGroup } from "./factor.ts";
+import { columnsOf, copyOf, difference, product, squaredNorm, sum } from "./matrix.ts";
+import type { RepairNumbers } from "./numbers.ts";
+import { inverseLoss } from "./prefix.ts";
+import type { Weights } from "./repair.ts";
+import type { TaskSpectrum } from "./task.ts";
+
+/**
+ * The numbers of a repair after its weight was rounded to a 16-bit storage type: rounding adds to the safety loss, and where the
+ * fine-tuning was gentle it can exceed the budget, so that what is reported must be what was written. Budget and dial stay.
+ * @param written the rounded weight, rows x cols, widened to f32 again
+ * @param prepared the group's state with the factor that the repair used
+ * @param task when the repair used task data
+ */
+export function numbersAsWritten(
+  engine: Engine,
+  numbers: RepairNumbers,
+  { aligned, tuned }: Weights,
+  written: Matrix,
+  prepared: PreparedGroup,
+  task?: TaskSpectrum,
+): RepairNumbers {
+  using change = difference(engine, written, aligned);
+  using gap = difference(engine, written, tuned);
+  const safetyLoss = safetyLossOf(engine, change, prepared);
+  return {
+    ...numbers,
+    safetyLoss,
+    safetyLossShare: numbers.fullSafetyLoss === 0 ? 0 : safetyLoss / numbers.fullSafetyLoss,
+    utilityGap: squaredNorm(engine, gap),
+    deltaNorm: Math.sqrt(squaredNorm(engine, change)),
+    ...(task ? { taskGap: taskGapOf(engine, gap, task) } : {}),
+  };
+}
+
+/** ½ tr(D H Dᵀ) for any D, with whichever factor of H is at hand. */
+export function safetyLossOf(engine: Engine, d: Matrix, { spectrum, inverse, ordered }: PreparedGroup): number {
+  if (spectrum) return alongDirections(engine, d, spectrum.vectors, basisOf(spectrum).curvatures);
+  if (inverse) {
+    using whitened = copyOf(engine, d);
+    return inverseLoss(engine, whitened, inverse);
+  }
+  if (!ordered) throw new CoreError("missingFactor", "The state holds no factor of this group: prepare again.");
+  using whitened = columnsOf(engine, d, ordered.order);
+  engine.trmm(whitened, ordered.r, false);
+  return squaredNorm(engine, whitened) / 2;
+}
+
+function taskGapOf(engine: Engine, gap: Matrix, task: TaskSpectrum): number {
+  return 2 * alongDirections(engine, gap, directionsOf(task).forward, task.ratios);
+}
+
+/** ½ Σ_j curvature_j · ‖(D · directions)_j‖². */
+function alongDirections(engine: Engine, d: Matrix, directions: Matrix, curvatures: Float64Array): number {
+  using turned = product(engine, d, directions);
+  return sum(engine.columnSquares(turned).map((square, j) => square * curvatures[j])) / 2;
+}

@@ -114,7 +114,9 @@ describe.each(engineNames)("on %s", (engineName) => {
         });
       }
       const pieced = sequences.flatMap(({ output }) => output);
-      expect(largestDifference(whole.output, pieced)).toBeLessThan(tolerance);
+      // Products of few rows add up in another order than those of many: rounding grows with the numbers.
+      const size = Math.max(...Array.from(whole.output, Math.abs));
+      expect(largestDifference(whole.output, pieced) / size).toBeLessThan(tolerance / 4);
     };
     await fc.assert(fc.asyncProperty(tokens, tokens, fc.integer({ min: 1, max: 4 }), run), property);
   });

@@ -1,0 +1,182 @@
+import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { parse } from "yaml";
+import { folderHashes } from "../support/pico.ts";
+import { jsonOf, safedelta, succeed } from "./run.ts";
+import { dataFlags, largestGap, makeWorld, valuesOf, type World } from "./world.ts";
+
+let world: World;
+beforeAll(async () => {
+  world = await makeWorld();
+});
+afterAll(() => world[Symbol.asyncDispose]());
+
+const pair = ["--aligned", "aligned", "--tuned", "tuned"];
+const fromState = [...pair, "--state", "state"];
+
+/** The front matter of a model card. */
+function headerOf(card: string): Record<string, unknown> {
+  return parse(card.slice(4, card.indexOf("\n---\n", 4)));
+}
+
+const dials: readonly (readonly [string, string, string])[] = [
+  ["optimal", "--loss", "0.1"],
+  ["optimal", "--global-loss", "0.1"],
+  ["optimal", "--strength", "2"],
+  ["exact", "--loss", "0.1"],
+  ["exact", "--global-loss", "0.1"],
+  ["exact", "--keep", "0.5"],
+  ["reference", "--scale", "0.5"],
+  ["reference", "--loss", "0.1"],
+  ["none", "--scale", "0.5"],
+  ["paper", "--scale", "0.5"],
+];
+
+describe("apply", () => {
+  for (const [mode, flag, value] of dials) {
+    test(`--mode ${mode} ${flag} ${value}`, async () => {
+      const out = `out${mode}${flag}`;
+      const args = ["apply", ...fromState, "--mode", mode, flag, value, "--out", out];
+      const facts = await jsonOf(world.path, args);
+      expect(facts).toMatchObject({ out, mode, totals: { nLinears: 14 }, dtype: "F32" });
+      expect(facts.totals.deltaNorm).toBeGreaterThan(0);
+      if (flag === "--loss" || flag === "--global-loss") {
+        expect(facts.totals.safetyLossShare).toBeGreaterThan(0);
+        expect(facts.totals.safetyLossShare).toBeLessThanOrEqual(0.1001);
+      }
+      const saved = await Bun.file(world.at(out, "safedelta.json")).json();
+      expect(saved.recipe).toMatchObject({ mode, [flag.slice(2)]: Number(value), out });
+      expect(saved.tensors).toEqual(facts.tensors);
+    });
+  }
+
+  test("without a budget the mode's own default holds", async () => {
+    const facts = await jsonOf(world.path, ["apply", ...fromState, "--mode", "reference", "--out", "default"]);
+    expect(facts.budget).toEqual({ kind: "scale", value: 0.1 });
+  });
+
+  test("--task-data changes the repair at the same safety loss", async () => {
+    const args = ["apply", ...fromState, "--loss", "0.1", ...dataFlags];
+    const plain = await jsonOf(world.path, [...args, "--out", "plain"]);
+    const task = await jsonOf(world.path, [...args, "--task-data", "task.jsonl", "--out", "task"]);
+    expect(task.taskData).toMatchObject({ nExamples: 20 });
+    expect(task.totals.safetyLossShare).toBeCloseTo(plain.totals.safetyLossShare, 3);
+    expect(largestGap(await valuesOf(world.at("task")), await valuesOf(world.at("plain")))).toBeGreaterThan(1e-4);
+  });
+
+  test("without --state it prepares on the way, to the same weights", async () => {
+    const args = ["apply", ...pair, "--loss", "0.1"];
+    await succeed(world.path, [...args, "--safe-data", "safe.jsonl", ...dataFlags, "--out", "on-the-way"]);
+    await succeed(world.path, [...args, "--state", "state", "--out", "prepared"]);
+    expect(largestGap(await valuesOf(world.at("on-the-way")), await valuesOf(world.at("prepared")))).toBe(0);
+  });
+
+  test("both engines give the same model to rounding", async () => {
+    const args = ["apply", ...fromState, "--loss", "0.1"];
+    const facts = await jsonOf(world.path, [...args, "--engine", "reference", "--out", "slow"]);
+    expect(facts.engine.name).toBe("reference");
+    await succeed(world.path, [...args, "--engine", "wasm", "--out", "fast"]);
+    expect(largestGap(await valuesOf(world.at("slow")), await valuesOf(world.at("fast")))).toBeLessThan(1e-5);
+  });
+
+  test("the recorded recipe makes the same model again, and the recorded commands do", async () => {
+    const args = ["apply", ...fromState, "--loss", "0.2", "--rest", "tuned", "--out", "first"];
+    await succeed(world.path, args);
+    const { recipe, command } = await Bun.file(world.at("first/safedelta.json")).json();
+    await Bun.write(world.at("again.yaml"), JSON.stringify(recipe));
+    const before = await folderHashes(world.at("first"));
+    await succeed(world.path, ["apply", "--recipe", "again.yaml", "--overwrite"]);
+    expect(await folderHashes(world.at("first"))).toEqual(before);
+    const lines: string[] = command.split("\n");
+    expect(lines).toHaveLength(2);
+    for (const line of lines) {
+      const words = line.replace("--out state", "--out state2").replace("--state state", "--state state2").split(" ");
+      await succeed(world.path, [...words.slice(3), "--overwrite"]);
+    }
+    expect((await folderHashes(world.at("first")))["model.safetensors"]).toBe(before["model.safetensors"]);
+  });
+
+  test("the card names local models by their folders, and nothing written depends on the machine", async () => {
+    await succeed(world.path, [
+      "apply",
+      "--aligned",
+      world.at("aligned"),
+      "--tuned",
+      "./tuned/",
+      "--state",
+      "state",
+      "--out",
+      "card",
+    ]);
+    const header = headerOf(await Bun.file(world.at("card/README.md")).text());
+    expect(header).toMatchObject({ base_model: ["tuned", "aligned"], base_model_relation: "merge" });
+    const { engine, aligned } = await Bun.file(world.at("card/safedelta.json")).json();
+    expect(Object.keys(engine).sort()).toEqual(["description", "name", "version"]);
+    expect(aligned.spec).toBe(world.at("aligned"));
+    expect((await Bun.file(world.at("state/state.json")).json()).engine).toEqual(engine);
+  });
+
+  test("the same command again says that the result is there", async () => {
+    const args = ["apply", ...fromState, "--loss", "0.1", "--out", "twice"];
+    await succeed(world.path, args);
+    const { code, stderr } = await safedelta(world.path, args);
+    expect(code).toBe(2);
+    expect(stderr).toMatch(/twice: a finished repaired model is there already\. .*safedelta verify twice.*--overwrite/);
+    await succeed(world.path, [...args, "--overwrite"]);
+  });
+});
+
+describe("apply to a LoRA adapter", () => {
+  const args = ["apply", "--aligned", "aligned", "--tuned", "adapter", "--state", "state", "--loss", "0.1"];
+
+  test("--out-format lora, merged, equals the repaired merge to rounding", async () => {
+    const facts = await jsonOf(world.path, [...args, "--out-format", "lora", "--out", "lora"]);
+    await succeed(world.path, [...args, "--out", "merged"]);
+    const [lora, merged] = [
+      await valuesOf(`${world.at("aligned")}+${world.at("lora")}`),
+      await valuesOf(world.at("merged")),
+    ];
+    expect(largestGap(lora, merged)).toBeLessThan(1e-5);
+    expect(largestGap(merged, await valuesOf(world.at("aligned")))).toBeGreaterThan(1e-3);
+    expect(facts.totals.safetyLossShare).toBeCloseTo(0.1, 3);
+    const config = (folder: string) => Bun.file(world.at(folder, "adapter_config.json")).text();
+    expect(await config("lora")).toBe(await config("adapter"));
+  });
+
+  test("the card is an adapter's, and verify holds", async () => {
+    const header = headerOf(await Bun.file(world.at("lora/README.md")).text());
+    expect(header).toMatchObject({ base_model: "aligned", base_model_relation: "adapter", library_name: "peft" });
+    const found = await jsonOf(world.path, ["verify", "lora"]);
+    expect(found).toMatchObject({ ok: true, nTensors: 28, inputsChecked: true, nNorms: 28, problems: [] });
+  });
+
+  test("--global-loss shares one pool", async () => {
+    const pooled = [...args.slice(0, -2), "--global-loss", "0.1", "--out-format", "lora", "--out", "pooled"];
+    expect((await jsonOf(world.path, pooled)).totals.safetyLossShare).toBeCloseTo(0.1, 3);
+  });
+
+  test("is refused where no low-rank result exists", async () => {
+    const refusals: [string[], RegExp][] = [
+      [["--mode", "exact", "--out-format", "lora"], /works with --mode optimal only/],
+      [["--task-data", "task.jsonl", "--out-format", "lora"], /does not take --task-data/],
+    ];
+    for (const [flags, why] of refusals) {
+      const { code, stderr } = await safedelta(world.path, [...args, ...flags, "--out", "no"]);
+      expect(code).toBe(2);
+      expect(stderr).toMatch(why);
+    }
+    const whole = await safedelta(world.path, ["apply", ...fromState, "--out-format", "lora", "--out", "no"]);
+    expect(whole.code).toBe(2);
+    expect(whole.stderr).toContain("tuned is not a LoRA adapter");
+    const over = await safedelta(world.path, [...args, "--out-format", "lora", "--out", "merged", "--overwrite"]);
+    expect(over.code).toBe(2);
+    expect(over.stderr).toContain("a whole model is there");
+  });
+
+  test("other files in the output folder stay", async () => {
+    await Bun.write(world.at("kept/.note"), "mine");
+    await succeed(world.path, [...args, "--out-format", "lora", "--out", "kept"]);
+    await succeed(world.path, [...args, "--out-format", "lora", "--out", "kept", "--overwrite"]);
+    expect(await Bun.file(world.at("kept/.note")).text()).toBe("mine");
+    expect(await folderHashes(world.at("kept"))).not.toHaveProperty(".safedelta-work");
+  });
+});

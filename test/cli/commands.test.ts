@@ -1,0 +1,186 @@
+import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { cp, mkdir } from "node:fs/promises";
+import { join } from "node:path";
+import { tinyFolder } from "../support/pico.ts";
+import { jsonOf, safedelta, succeed } from "./run.ts";
+import { dataFlags, largestGap, makeWorld, valuesOf, type World } from "./world.ts";
+
+let world: World;
+beforeAll(async () => {
+  world = await makeWorld();
+});
+afterAll(() => world[Symbol.asyncDispose]());
+
+const json = (...args: readonly string[]) => jsonOf(world.path, args);
+const run = (...args: readonly string[]) => succeed(world.path, args);
+const pair = ["--aligned", "aligned", "--tuned", "tuned"];
+
+describe("prepare", () => {
+  test("writes a state, tells its size before, and gives it back when asked again", async () => {
+    const args = ["prepare", "aligned", "--safe-data", "safe.jsonl", ...dataFlags, "--out", "made"];
+    const { stdout, stderr } = await run(...args);
+    expect(stderr).toMatch(/20 of 20 examples.*\n.*state: \S+ \w+ on disk/);
+    expect(stdout).toContain("next: bun run safedelta apply --aligned aligned");
+    const again = await json(...args);
+    expect(again).toMatchObject({ state: "made", parts: ["inverse", "spectrum"], safeData: { nExamples: 20 } });
+    expect(again.sha256).toMatch(/^[0-9a-f]{64}$/);
+    expect(again.peakMemoryBytes).toBeGreaterThan(2 ** 20);
+  });
+
+  test("--modes decides what the state serves", async () => {
+    const args = ["prepare", "aligned", "--safe-data", "safe.jsonl", ...dataFlags, "--modes", "exact", "--out", "only"];
+    expect((await json(...args)).parts).toEqual(["ordered"]);
+    const { code, stderr } = await safedelta(world.path, ["apply", ...pair, "--state", "only", "--out", "x"]);
+    expect(code).toBe(4);
+    expect(stderr).toContain("Run prepare again with --modes optimal");
+  });
+});
+
+describe("sweep", () => {
+  test("every mode of the state with every budget it has", async () => {
+    const args = ["sweep", ...pair, "--state", "state", "--loss", "0.01,0.1", "--scale", "0.5", "--keep", "0.5"];
+    const { points } = await json(...args);
+    const names = points.map(
+      (point: { mode: string; budget: { kind: string } }) => `${point.mode} ${point.budget.kind}`,
+    );
+    const loss = ["reference", "none", "paper", "exact", "optimal"].flatMap((mode) => [`${mode} loss`, `${mode} loss`]);
+    const scale = ["reference scale", "none scale", "paper scale"];
+    expect(names.sort()).toEqual([...loss, ...scale, "exact keep"].sort());
+    for (const point of points) {
+      expect(point.safetyLossShare).toBeGreaterThanOrEqual(0);
+      expect(point).not.toHaveProperty("linears");
+    }
+    const { stdout } = await run(...args);
+    expect(stdout.trim().split("\n")).toHaveLength(2 + points.length);
+  });
+
+  test("--linears adds those of every linear, --out writes the models", async () => {
+    const args = ["sweep", ...pair, "--state", "state", "--modes", "optimal", "--loss", "0.1", "--linears"];
+    const { points } = await json(...args, "--out", "models");
+    expect(points[0].linears).toHaveLength(14);
+    expect(points[0].out).toBe("models/optimal-loss-0.1");
+    await run("apply", ...pair, "--state", "state", "--loss", "0.1", "--out", "alone");
+    const gap = largestGap(await valuesOf(world.at("models/optimal-loss-0.1")), await valuesOf(world.at("alone")));
+    expect(gap).toBe(0);
+  });
+});
+
+describe("inspect", () => {
+  test("a model folder", async () => {
+    const facts = await json("inspect", "aligned");
+    expect(facts).toMatchObject({ kind: "folder", nTensors: 20, dtypes: ["F32"], problems: [] });
+    expect((await run("inspect", "aligned")).stdout).toContain("llama: 2 layers, hidden 24");
+  });
+
+  test("an adapter, and a base with it", async () => {
+    expect(await json("inspect", "adapter")).toMatchObject({ kind: "adapter", nTensors: 28 });
+    expect((await run("inspect", "adapter")).stdout).toContain('LoRA adapter of "aligned", 14 weights, rank 2');
+    expect(await json("inspect", "aligned+adapter")).toMatchObject({ kind: "adapted", nTensors: 20 });
+  });
+
+  test("a state and a safetensors file", async () => {
+    const parts = ["inverse", "ordered", "spectrum"];
+    expect(await json("inspect", "state")).toMatchObject({ kind: "state", parts, nLayers: 2 });
+    expect((await run("inspect", "state")).stdout).toContain("mean diagonal");
+    const file = await json("inspect", "aligned/model.safetensors");
+    expect(file).toMatchObject({ kind: "safetensors", nTensors: 20 });
+    expect(file.tensors[0]).toEqual({ name: "model.embed_tokens.weight", dtype: "F32", shape: [202, 24] });
+  });
+
+  const gguf = process.env.SAFEDELTA_SMOLLM2_GGUF;
+  test.skipIf(!gguf)(`a .gguf file${gguf ? "" : " (skipped: SAFEDELTA_SMOLLM2_GGUF is not set)"}`, async () => {
+    expect(await json("inspect", String(gguf))).toMatchObject({ kind: "gguf", config: { nLayers: 30 }, problems: [] });
+  });
+});
+
+describe("diff and verify", () => {
+  test("diff names what differs", async () => {
+    const found = await json("diff", "aligned", "tuned");
+    expect(found).toMatchObject({ nTensors: 20, nChanged: 14 });
+    const changed = found.tensors.filter(({ status }: { status: string }) => status === "changed");
+    for (const { name } of changed) expect(name).toContain("_proj");
+    expect((await run("diff", "aligned", "aligned")).stdout).toBe("0 of 20 tensors differ\n");
+    expect(await json("diff", "aligned", "adapter")).toMatchObject({ nChanged: 14 });
+  });
+
+  test("verify holds, and finds what was changed", async () => {
+    await run("apply", ...pair, "--state", "state", "--out", "verified", "--loss", "0.1");
+    expect(await json("verify", "verified")).toMatchObject({ ok: true, nTensors: 20, inputsChecked: true, nNorms: 28 });
+    await cp(world.at("verified"), world.at("broken"), { recursive: true });
+    await cp(world.at("tuned/model.safetensors"), world.at("broken/model.safetensors"));
+    const { code, stdout } = await safedelta(world.path, ["verify", "broken"]);
+    expect(code).toBe(1);
+    expect(stdout).toMatch(/problem: model\.layers\.0\.\S+ was changed after it was written/);
+    await mkdir(world.at("elsewhere"), { recursive: true });
+    const away = await succeed(world.at("elsewhere"), ["verify", "../verified"]);
+    expect(away.stdout).toMatch(/0 problems; the input models were not checked \(aligned: /);
+  });
+});
+
+describe("generate and chat", () => {
+  const model = join(tinyFolder, "tuned");
+  test("an answer, on stdout alone", async () => {
+    const args = ["generate", model, "--prompt", "say hello", "--max-new-tokens", "8"];
+    const { answer } = await json(...args);
+    const { stdout, stderr } = await run(...args);
+    expect(stdout).toBe(`${answer}\n`);
+    expect(stderr).toBe("");
+    expect(
+      (await json("generate", model, "--prompt", "say hello", "--raw", "--max-new-tokens", "3")).answer,
+    ).toBeString();
+  });
+
+  test("draws are decided by --seed", async () => {
+    const args = ["generate", "aligned", "--prompt", "say hello", "--max-new-tokens", "8", "--temperature", "2"];
+    const answers = await Promise.all([json(...args, "--seed", "1"), json(...args, "--seed", "1"), json(...args)]);
+    expect(answers[1].answer).toBe(answers[0].answer);
+    expect(answers[2].answer).not.toBe(answers[0].answer);
+  });
+
+  test("chat takes turns from stdin and forgets at /new", async () => {
+    const stdin = "say hello\n/new\nsay hello\n\nnever read\n";
+    const { stdout, stderr } = await succeed(world.path, ["chat", model, "--max-new-tokens", "8"], { stdin });
+    const lines = stdout.trimEnd().split("\n");
+    expect(lines).toHaveLength(2);
+    expect(lines[1]).toBe(lines[0]);
+    expect(stderr).toContain("is ready");
+    const { messages } = await jsonOf(world.path, ["chat", model, "--max-new-tokens", "8"], { stdin: "say hello\n" });
+    expect(messages).toEqual([
+      { role: "user", content: "say hello" },
+      { role: "assistant", content: lines[0] },
+    ]);
+  });
+});
+
+describe("the machine and the recipes", () => {
+  test("doctor", async () => {
+    const { engines, bun } = await json("doctor");
+    expect(engines.map(({ name, usable }: { name: string; usable: boolean }) => [name, usable])).toEqual([
+      ["wasm", true],
+      ["reference", true],
+    ]);
+    expect(bun).toBe(Bun.version);
+  });
+
+  test("estimate reads no weights", async () => {
+    const { prepare, apply } = await json("estimate", "aligned", "--samples", "20", "--tokens", "20");
+    expect(apply.outputBytes).toBe(Bun.file(world.at("aligned/model.safetensors")).size - (await headerBytes()));
+    expect(prepare.stateBytes).toBeGreaterThan(0);
+    expect((await run("estimate", "aligned")).stdout).toMatch(/prepare: .* TFLOP, about .*\napply: {3}.* on disk/);
+  });
+
+  test("schema describes the keys of every command", async () => {
+    const all = JSON.parse((await run("schema")).stdout);
+    expect(Object.keys(all)).toContain("apply");
+    const apply = JSON.parse((await run("schema", "apply")).stdout);
+    expect(apply).toMatchObject({ type: "object", additionalProperties: false });
+    expect(apply.properties["global-loss"].description).toContain("one pool");
+    expect(apply.properties.mode.enum).toEqual(["optimal", "exact", "reference", "paper", "none"]);
+  });
+});
+
+/** Bytes before the tensors of a safetensors file. */
+async function headerBytes(): Promise<number> {
+  const head = await Bun.file(world.at("aligned/model.safetensors")).slice(0, 8).arrayBuffer();
+  return 8 + Number(new DataView(head).getBigUint64(0, true));
+}

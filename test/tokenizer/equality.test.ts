@@ -1,16 +1,16 @@
 import { describe, expect, test } from "bun:test";
 import { openTokenizer, readTokenizerFiles, type Tokenizer, TokenizerError } from "@safedelta/tokenizer";
+import { absent, real, tokenizerOf, withModel } from "../real/smollm2.ts";
 import { type Expected, openVariant, readExpected, tinyFolder } from "./expected.ts";
 
 const { inputs, tokenizers } = readExpected();
 const tiny = tinyFolder();
-const smollm2 = process.env.SAFEDELTA_SMOLLM2;
 
 /** The open tokenizer that an expectation is about, undefined where its files are absent. */
 async function open(expected: Expected): Promise<Tokenizer | undefined> {
-  if (expected.config !== undefined) return tiny === undefined ? undefined : openVariant(tiny, expected);
-  const folder = expected.name === "tiny" ? tiny : smollm2;
-  return folder === undefined ? undefined : openTokenizer(await readTokenizerFiles(folder));
+  if (expected.name === "smollm2") return real && withModel(real.gguf, tokenizerOf);
+  if (tiny === undefined) return undefined;
+  return expected.config === undefined ? openTokenizer(await readTokenizerFiles(tiny)) : openVariant(tiny, expected);
 }
 
 for (const expected of tokenizers) {
@@ -18,7 +18,7 @@ for (const expected of tokenizers) {
   const tokenizer = await open(expected);
   if (tokenizer !== undefined) describe(name, () => equalToPython(tokenizer, expected));
   else
-    test.skip(`${name}: ${expected.name === "smollm2" ? "SAFEDELTA_SMOLLM2 is not set" : "no shared files"}`, () => {});
+    test.skip(`${name} (skipped: ${expected.name === "smollm2" ? absent : "the shared files are absent"})`, () => {});
 }
 
 function equalToPython(tokenizer: Tokenizer, expected: Expected): void {

@@ -11,6 +11,8 @@ export interface Ran {
 export interface RunOptions {
   readonly env?: Readonly<Record<string, string>>;
   readonly stdin?: string;
+  /** Give it a terminal by way of script(1), which sends both streams to stdout. */
+  readonly terminal?: boolean;
 }
 
 const root = join(import.meta.dir, "..", "..");
@@ -23,8 +25,14 @@ function surroundings(env: RunOptions["env"]): Record<string, string | undefined
 }
 
 /** Start `safedelta ARGS…` in a folder without waiting for its end. */
-export function startSafedelta(cwd: string, args: readonly string[], { env, stdin = "" }: RunOptions = {}) {
-  return Bun.spawn([process.execPath, start, "cli/src/main.ts", ...args], {
+export function startSafedelta(
+  cwd: string,
+  args: readonly string[],
+  { env, stdin = "", terminal = false }: RunOptions = {},
+) {
+  const words = [process.execPath, start, "cli/src/main.ts", ...args];
+  const quoted = words.map((word) => `'${word}'`).join(" ");
+  return Bun.spawn(terminal ? ["script", "--quiet", "--return", "--command", quoted, "/dev/null"] : words, {
     cwd,
     env: surroundings(env),
     stdin: new Blob([stdin]),

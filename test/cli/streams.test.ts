@@ -1,0 +1,105 @@
+import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { safedelta, startSafedelta, succeed } from "./run.ts";
+import { dataFlags, makeWorld, type World } from "./world.ts";
+
+let world: World;
+beforeAll(async () => {
+  world = await makeWorld();
+});
+afterAll(() => world[Symbol.asyncDispose]());
+
+const pair = ["--aligned", "aligned", "--tuned", "tuned"];
+const layerArgs = ["layer", "aligned/model.safetensors", "--out", "never"];
+
+/** Every command that finishes, with what makes it do something. */
+const commands: readonly (readonly string[])[] = [
+  ["prepare", "aligned", "--safe-data", "safe.jsonl", ...dataFlags, "--out", "state2"],
+  ["prepare", "aligned", "--safe-data", "safe.jsonl", ...dataFlags, "--out", "state3", "--dry-run"],
+  ["apply", ...pair, "--state", "state", "--out", "out"],
+  ["apply", ...pair, "--state", "state", "--out", "out2", "--dry-run"],
+  ["sweep", ...pair, "--state", "state", "--loss", "0.1"],
+  ["inspect", "aligned"],
+  ["diff", "aligned", "tuned"],
+  ["verify", "out"],
+  ["estimate", "aligned"],
+  ["doctor"],
+  ["schema", "prepare"],
+  ["generate", "aligned", "--prompt", "say hello", "--max-new-tokens", "2"],
+  ["chat", "aligned", "--max-new-tokens", "2"],
+];
+
+describe("streams", () => {
+  for (const args of commands) {
+    test(`${args[0]}${args.includes("--dry-run") ? " --dry-run" : ""} --json prints one document on stdout`, async () => {
+      const { stdout } = await succeed(world.path, [...args, "--json"], { stdin: "say hello\n" });
+      expect(JSON.parse(stdout)).toBeObject();
+      expect(stdout.endsWith("}\n")).toBe(true);
+    });
+  }
+
+  test("an error goes to stderr, in one line, and leaves stdout empty", async () => {
+    const { code, stdout, stderr } = await safedelta(world.path, [...layerArgs, "--json"]);
+    expect({ code, stdout }).toEqual({ code: 4, stdout: "" });
+    expect(stderr).toMatch(/^error: aligned\/model\.safetensors: has no tensor "aligned".*\n$/);
+  });
+
+  test("--verbose adds the place in the program, and nothing else does", async () => {
+    const { stderr } = await safedelta(world.path, [...layerArgs, "--verbose"]);
+    expect(stderr).toMatch(/\n +at .*layer\.ts:\d+/);
+  });
+
+  test("results go to stdout, remarks to stderr, and -q leaves the remarks out", async () => {
+    const args = ["prepare", "aligned", "--safe-data", "safe.jsonl", ...dataFlags, "--out", "state4"];
+    const { stdout, stderr } = await succeed(world.path, args);
+    expect(stdout).toContain("prepared aligned");
+    expect(stderr).toContain("engine: wasm");
+    for (const quiet of ["-q", "--quiet"]) {
+      const silenced = await succeed(world.path, [...args, quiet]);
+      expect(silenced.stderr).toBe("");
+      expect(silenced.stdout).toContain("prepared aligned");
+    }
+  });
+
+  test("-q keeps warnings", async () => {
+    await Bun.write(world.at("tuned/chat_template.jinja"), "{{ messages[0].content }}");
+    const { stderr } = await succeed(world.path, ["apply", ...pair, "--state", "state", "--out", "warned", "-q"]);
+    expect(stderr).toBe("warning: The chat templates differ; the output takes the aligned model's.\n");
+  });
+
+  test("colours: never in a pipe, by FORCE_COLOR, not with NO_COLOR or --no-color", async () => {
+    const errorOf = async (flags: readonly string[], env: Record<string, string>) =>
+      (await safedelta(world.path, [...layerArgs, ...flags], { env })).stderr;
+    const [esc, plain] = ["\u001b[", { NO_COLOR: "" }];
+    expect(await errorOf([], plain)).not.toContain(esc);
+    expect(await errorOf([], { ...plain, FORCE_COLOR: "1" })).toContain(`${esc}31merror:`);
+    expect(await errorOf(["--no-color"], { ...plain, FORCE_COLOR: "1" })).not.toContain(esc);
+    expect(await errorOf([], { NO_COLOR: "1" })).not.toContain(esc);
+  });
+});
+
+describe("progress", () => {
+  const drawn = /\d+% preparing/;
+  /** stderr of a prepare on a terminal of `script`. */
+  async function onTerminal(out: string, ...flags: readonly string[]): Promise<string> {
+    const run = ["prepare", "aligned", "--safe-data", "safe.jsonl", ...dataFlags, "--out", out, ...flags];
+    const child = startSafedelta(world.path, run, { terminal: true });
+    const [text, code] = [await new Response(child.stdout).text(), await child.exited];
+    expect({ code, text }).toEqual({ code: 0, text: expect.stringContaining("prepared aligned") });
+    return text;
+  }
+
+  const noScript = Bun.which("script") === null || process.platform !== "linux";
+  test.skipIf(noScript)(
+    `a bar on a terminal, none with --no-progress${noScript ? " (skipped: no `script` here)" : ""}`,
+    async () => {
+      expect(await onTerminal("bar")).toMatch(drawn);
+      expect(await onTerminal("bare", "--no-progress")).not.toMatch(drawn);
+      expect(await onTerminal("quiet", "-q")).not.toMatch(drawn);
+    },
+  );
+
+  test("no bar in a pipe", async () => {
+    const args = ["prepare", "aligned", "--safe-data", "safe.jsonl", ...dataFlags, "--out", "piped"];
+    expect((await succeed(world.path, args)).stderr).not.toMatch(drawn);
+  });
+});

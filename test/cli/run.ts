@@ -1,3 +1,4 @@
+import { availableParallelism } from "node:os";
 import { join } from "node:path";
 
 /** The command line as a child process: what it printed, and how it ended. */
@@ -41,9 +42,25 @@ export function startSafedelta(
   });
 }
 
+/** Runs that may go on at once, when tests run concurrently. */
+let free = Math.min(4, availableParallelism() + 1);
+const waiting: (() => void)[] = [];
+
 /** Run `safedelta ARGS…` in a folder to its end. */
 export async function safedelta(cwd: string, args: readonly string[], options: RunOptions = {}): Promise<Ran> {
-  const child = startSafedelta(cwd, args, options);
+  if (free === 0) await new Promise<void>((resolve) => waiting.push(resolve));
+  else free--;
+  try {
+    return await endOf(startSafedelta(cwd, args, options));
+  } finally {
+    const next = waiting.shift();
+    if (next) next();
+    else free++;
+  }
+}
+
+/** What a started command printed, once it has ended. */
+export async function endOf(child: ReturnType<typeof startSafedelta>): Promise<Ran> {
   const textOf = (stream: ReadableStream) => new Response(stream).text();
   const [stdout, stderr, code] = await Promise.all([textOf(child.stdout), textOf(child.stderr), child.exited]);
   return { code, stdout, stderr };

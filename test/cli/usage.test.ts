@@ -1,0 +1,125 @@
+import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { mkdir, symlink } from "node:fs/promises";
+import { folderHashes } from "../support/pico.ts";
+import { safedelta } from "./run.ts";
+import { dataFlags, makeWorld, type World } from "./world.ts";
+
+let world: World;
+beforeAll(async () => {
+  world = await makeWorld();
+  await Bun.write(world.at("foreign/thesis.txt"), "mine");
+  await mkdir(world.at("empty"));
+  await symlink(world.at("tuned"), world.at("link-to-tuned"));
+  await Bun.write(world.at("unknown.yaml"), "lss: 0.1\n");
+  await Bun.write(world.at("list.yaml"), "- loss\n");
+  await Bun.write(world.at("torn.yaml"), "loss: [0.1\n");
+  await Bun.write(world.at("two.yaml"), "loss: 0.1\nscale: 1\n");
+  await Bun.write(world.at("damaged.jsonl"), '{"messages": [}\n');
+  await Bun.write(world.at("nothing.jsonl"), "");
+});
+afterAll(() => world[Symbol.asyncDispose]());
+
+const pair = ["--aligned", "aligned", "--tuned", "tuned"];
+const apply = ["apply", ...pair, "--state", "state", "--out", "out"];
+const prepare = ["prepare", "aligned", "--safe-data", "safe.jsonl", ...dataFlags];
+const into = (out: string, ...flags: readonly string[]) => [
+  "apply",
+  ...pair,
+  "--state",
+  "state",
+  "--out",
+  out,
+  ...flags,
+];
+
+/** Command lines that are wrong, and what the answer must say. */
+const wrong: Readonly<Record<string, readonly [readonly string[], RegExp]>> = {
+  "unknown command": [["aply"], /did you mean `apply`/],
+  "unknown flag": [["apply", "--aligend", "x"], /did you mean --aligned/],
+  "unknown flag of another command": [["inspect", "aligned", "--loss", "1"], /--loss/],
+  "missing argument": [["inspect"], /PATH/],
+  "one argument too many": [["inspect", "aligned", "tuned"], /Too many arguments/],
+  "flag without its value": [["apply", "--loss"], /--loss/],
+  "missing --out": [["apply", ...pair, "--state", "state"], /--out is missing/],
+  "missing --state and --safe-data": [["apply", ...pair, "--out", "x"], /--state \(or --safe-data/],
+  "both --state and --safe-data": [[...apply, "--safe-data", "safe.jsonl"], /--state or --safe-data, not both/],
+  "two budgets": [[...apply, "--loss", "0.1", "--strength", "2"], /--loss and --strength/],
+  "a word for a number": [[...apply, "--loss", "much"], /--loss: .*number/],
+  "nothing for a number": [[...apply, "--loss="], /--loss/],
+  "a broken number": [["estimate", "aligned", "--samples", "1.5"], /--samples: .*int/],
+  "a negative number": [[...prepare, "--seed", "-1", "--out", "x"], /--seed/],
+  "a share above 1": [[...apply, "--loss", "1.5"], /must lie in 0 … 1, but is 1.5/],
+  "a dial of another mode": [
+    [...apply, "--mode", "reference", "--strength", "1"],
+    /--mode reference: .*Give one of: loss, scale/,
+  ],
+  "an unknown mode": [[...apply, "--mode", "best"], /--mode: .*"optimal"\|"exact"/],
+  "an unknown engine": [[...apply, "--engine", "gpu"], /--engine: .*wasm/],
+  "an unknown mode in a list": [[...prepare, "--modes", "optimal,best", "--out", "x"], /"best" is no mode/],
+  "a broken size": [[...apply, "--max-memory", "lots"], /"lots" is not a size/],
+  "--task-data with another mode": [
+    [...apply, "--mode", "exact", "--task-data", "task.jsonl"],
+    /--task-data works with --mode optimal/,
+  ],
+  "--task-data with a pool": [[...apply, "--global-loss", "0.1", "--task-data", "task.jsonl"], /--loss or --strength/],
+  "a sweep without budgets": [["sweep", ...pair, "--state", "state"], /at least one budget/],
+  "a sweep with a budget out of range": [["sweep", ...pair, "--state", "state", "--loss", "2"], /must lie in 0 … 1/],
+  "a sweep's budget that no mode has": [
+    ["sweep", ...pair, "--state", "state", "--modes", "exact", "--scale", "1"],
+    /None of the modes exact/,
+  ],
+  "a sweep's mode without a budget": [
+    ["sweep", ...pair, "--state", "state", "--modes", "exact,paper", "--keep", "0.5"],
+    /paper has none/,
+  ],
+  "a sweep's list with a word": [
+    ["sweep", ...pair, "--state", "state", "--loss", "0.1,x"],
+    /--loss: .*separated by commas/,
+  ],
+  "unknown recipe key": [[...apply, "--recipe", "unknown.yaml"], /unknown key "lss".*Did you mean "loss"/],
+  "a recipe that is no table": [[...apply, "--recipe", "list.yaml"], /list\.yaml: a recipe is a table/],
+  "a recipe that is no YAML": [[...apply, "--recipe", "torn.yaml"], /torn\.yaml: /],
+  "a recipe that is not there": [[...apply, "--recipe", "gone.yaml"], /gone\.yaml/],
+  "two budgets in a recipe": [[...apply, "--recipe", "two.yaml"], /--loss and --scale/],
+  "data that are not there": [["prepare", "aligned", "--safe-data", "gone.jsonl", "--out", "x"], /gone\.jsonl/],
+  "damaged data": [["prepare", "aligned", "--safe-data", "damaged.jsonl", "--out", "x"], /damaged\.jsonl:1: /],
+  "data without an example": [["prepare", "aligned", "--safe-data", "nothing.jsonl", "--out", "x"], /nothing\.jsonl/],
+  "an unknown command for schema": [["schema", "aply"], /"aply" is no command/],
+  "out is the tuned model": [into("tuned", "--overwrite"), /tuned: is an input/],
+  "out is the aligned model, spelled otherwise": [into("./empty/../aligned/", "--overwrite"), /is an input/],
+  "out is a link to an input": [into("link-to-tuned", "--overwrite"), /is an input/],
+  "out is the base of an adapter": [
+    ["apply", "--aligned", "aligned", "--tuned", "tuned+adapter", "--state", "state", "--out", "tuned", "--overwrite"],
+    /is an input/,
+  ],
+  "out is the state": [into("state", "--overwrite"), /state: is not empty/],
+  "out holds something else": [
+    into("foreign", "--overwrite"),
+    /foreign: is not empty and holds no repaired model, so it is never replaced/,
+  ],
+  "prepare into something else": [
+    [...prepare, "--out", "foreign", "--overwrite"],
+    /foreign: is not empty and was not made by prepare/,
+  ],
+  "prepare over another state": [
+    [...prepare, "--out", "state"],
+    /state: holds the result of another model.*--overwrite/,
+  ],
+};
+
+describe("exit code 2, one clear message, and nothing touched", () => {
+  for (const [what, [args, message]] of Object.entries(wrong)) {
+    test.concurrent(what, async () => {
+      const { code, stdout, stderr } = await safedelta(world.path, args);
+      expect({ code, stdout }).toEqual({ code: 2, stdout: "" });
+      expect(stderr).toMatch(message);
+      expect(stderr).not.toMatch(/\n +at |defect/);
+    });
+  }
+
+  test("no folder came up or changed", async () => {
+    const names = Object.keys(await folderHashes(world.path));
+    expect(names.filter((name) => /^(x|out|empty)\b/.test(name))).toEqual([]);
+    expect(await Bun.file(world.at("foreign/thesis.txt")).text()).toBe("mine");
+  });
+});

@@ -83,15 +83,7 @@ unsafe fn product(wanted: Wanted, alpha: f32, a: Block, b: Block, beta: f32, c: 
 }
 
 /// C := alpha · A B + beta · C for packed A and B, from column `first_col(row)` on in each row of tiles.
-unsafe fn tiles(
-    kc: usize,
-    alpha: f32,
-    a: *const f32,
-    b: *const f32,
-    beta: f32,
-    c: Block,
-    first_col: impl Fn(usize) -> usize,
-) {
+unsafe fn tiles(kc: usize, alpha: f32, a: *const f32, b: *const f32, beta: f32, c: Block, first_col: impl Fn(usize) -> usize) {
     for j in (0..c.cols).step_by(NR) {
         for i in (0..c.rows).step_by(MR) {
             if j < first_col(i) {

@@ -19,5 +19,7 @@ pub mod scratch;
 mod skinny;
 mod small;
 pub mod triangular;
+// Its parameters stand one matrix a line.
 #[cfg(target_arch = "wasm32")]
+#[rustfmt::skip]
 mod wasm;

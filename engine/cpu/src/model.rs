@@ -54,15 +54,7 @@ pub unsafe fn rotary(
 }
 
 /// gate := activation(gate) · up. kind 0: silu, x/(1 + e⁻ˣ); 1: gelu, x/2 · (1 + tanh u) with u = √(2/π)(x + 0.044715 x³).
-pub unsafe fn gated(
-    kind: u32,
-    gate: *mut f32,
-    gate_stride: usize,
-    up: *const f32,
-    up_stride: usize,
-    rows: usize,
-    cols: usize,
-) {
+pub unsafe fn gated(kind: u32, gate: *mut f32, gate_stride: usize, up: *const f32, up_stride: usize, rows: usize, cols: usize) {
     for i in 0..rows {
         let gate = core::slice::from_raw_parts_mut(gate.add(i * gate_stride), cols);
         let up = core::slice::from_raw_parts(up.add(i * up_stride), cols);

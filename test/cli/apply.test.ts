@@ -1,8 +1,10 @@
-import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { parse } from "yaml";
 import { folderHashes } from "../support/pico.ts";
 import { jsonOf, safedelta, succeed } from "./run.ts";
 import { dataFlags, largestGap, makeWorld, valuesOf, type World } from "./world.ts";
+
+setDefaultTimeout(60_000); // children wait for their turn
 
 let world: World;
 beforeAll(async () => {
@@ -33,7 +35,7 @@ const dials: readonly (readonly [string, string, string])[] = [
 
 describe("apply", () => {
   for (const [mode, flag, value] of dials) {
-    test(`--mode ${mode} ${flag} ${value}`, async () => {
+    test.concurrent(`--mode ${mode} ${flag} ${value}`, async () => {
       const out = `out${mode}${flag}`;
       const args = ["apply", ...fromState, "--mode", mode, flag, value, "--out", out];
       const facts = await jsonOf(world.path, args);

@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { join } from "node:path";
 import {
   decodeF32,
@@ -12,6 +12,8 @@ import { type GoldenCase, goldenAbsent, goldenCases, readGolden, unpackMask } fr
 import { scratchFolder } from "../support/pico.ts";
 import { Random } from "../support/random.ts";
 import { jsonOf, safedelta } from "./run.ts";
+
+setDefaultTimeout(60_000); // children wait for their turn
 
 let scratch: Awaited<ReturnType<typeof scratchFolder>>;
 beforeAll(async () => {
@@ -53,18 +55,20 @@ async function writeCase(golden: GoldenCase, from: "hessian" | "activations"): P
     return tensor(`x${i}`, [length, cols], part, dtype);
   });
   const statistics = from === "hessian" ? [tensor("hessian", [cols, cols], tensors.plain("ref.h").values)] : examples;
-  await writeSafetensors(join(scratch.path, `${golden.name}.safetensors`), [...weights, ...statistics]);
-  return `${golden.name}.safetensors`;
+  const file = `${golden.name}-${from}.safetensors`;
+  await writeSafetensors(join(scratch.path, file), [...weights, ...statistics]);
+  return file;
 }
 
 describe.each(goldenCases.map((golden) => [golden.name, golden] as const))("golden %s", (_, golden) => {
   const { rows, cols } = golden;
 
-  test("reference, from activations: the official mask exactly, its weights within the bound", async () => {
+  test.concurrent("reference, from activations: the official mask exactly, its weights within the bound", async () => {
     const input = await writeCase(golden, "activations");
-    const facts = await layer(input, "--out", "o.safetensors", "--mode", "reference", "--scale", `${golden.s}`);
+    const out = `${golden.name}-reference.safetensors`;
+    const facts = await layer(input, "--out", out, "--mode", "reference", "--scale", `${golden.s}`);
     expect(facts).toMatchObject({ mode: "reference", rows, cols });
-    const { weight, kept } = await readOut("o.safetensors");
+    const { weight, kept } = await readOut(out);
     expect(weight).toMatchObject({ dtype: storage[golden.dtype], shape: [rows, cols] });
     expect(kept).toMatchObject({ dtype: "U8", shape: [rows, cols] });
     const tensors = await readGolden(golden);
@@ -83,15 +87,16 @@ describe.each(goldenCases.map((golden) => [golden.name, golden] as const))("gold
   });
 
   const hasHessian = golden.cols < 2000;
-  test.skipIf(!hasHessian)(
+  test.concurrent.skipIf(!hasHessian)(
     `exact and optimal, from the Hessian${hasHessian ? "" : " (it is not among the vectors)"}`,
     async () => {
       const input = await writeCase(golden, "hessian");
       const tensors = await readGolden(golden);
       for (const mode of ["exact", "optimal"] as const) {
         const share = String(golden[mode].loss_share);
-        const facts = await layer(input, "--out", "o.safetensors", "--mode", mode, "--loss", share, "--dtype", "f32");
-        const { weight, kept } = await readOut("o.safetensors");
+        const out = `${golden.name}-${mode}.safetensors`;
+        const facts = await layer(input, "--out", out, "--mode", mode, "--loss", share, "--dtype", "f32");
+        const { weight, kept } = await readOut(out);
         expect(weight.dtype).toBe("F32");
         const [found, expected] = [decodeF32(weight), tensors.plain(`${mode}.w_out`).values];
         expect(Math.max(...Array.from(expected, (value, i) => Math.abs(found[i] - value)))).toBeLessThanOrEqual(1e-5);

@@ -1,6 +1,8 @@
-import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { safedelta, startSafedelta, succeed } from "./run.ts";
 import { dataFlags, makeWorld, type World } from "./world.ts";
+
+setDefaultTimeout(60_000); // children wait for their turn
 
 let world: World;
 beforeAll(async () => {

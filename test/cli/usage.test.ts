@@ -1,8 +1,10 @@
-import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { mkdir, symlink } from "node:fs/promises";
 import { folderHashes } from "../support/pico.ts";
 import { safedelta } from "./run.ts";
 import { dataFlags, makeWorld, type World } from "./world.ts";
+
+setDefaultTimeout(60_000); // children wait for their turn
 
 let world: World;
 beforeAll(async () => {

@@ -54,7 +54,6 @@ export async function apply(
   const task = await readTask(options, pair);
   await planWork(options, pair, repairEstimate(pair, task));
   const state = await stateOf(engine, options, progress);
-  checkState(state, pair.aligned);
   await using opened = new AsyncDisposableStack();
   const fingerprint = fingerprintOf(engine, options, state, task);
   const writer = await openWriter(options, pair, fingerprint);
@@ -99,7 +98,7 @@ function repairEstimate({ aligned }: Pair, task?: Sequences): ApplyEstimate {
 export async function planWork(options: ApplyOptions, { aligned }: Pair, estimate: ApplyEstimate): Promise<ApplyPlan> {
   const { source, out, maxMemoryBytes } = options;
   requireMemory(maxMemoryBytes, estimate.memoryBytes, "apply");
-  if ("state" in source) checkState(await openState(source.state), aligned);
+  if ("state" in source) await checkState(await openState(source.state), aligned);
   const prepare = "state" in source ? undefined : await planPrepare(prepareOptions(options, source));
   const stateBytes = prepare ? prepare.estimate.stateBytes + prepare.estimate.workBytes : 0;
   const totalBytes = estimate.outputBytes + estimate.workBytes + stateBytes;

@@ -9,7 +9,7 @@ import { at, PipelineError } from "./errors.ts";
 import { estimateAdapter } from "./estimate.ts";
 import { guardFile, removeQuietly, sha256 } from "./files.ts";
 import { hashModel } from "./models.ts";
-import { checkState, linearsOf, openPair, type Pair } from "./pair.ts";
+import { linearsOf, openPair, type Pair } from "./pair.ts";
 import type { Progress } from "./progress.ts";
 import type { BudgetOf } from "./repairLinear.ts";
 import type { State } from "./state.ts";
@@ -41,7 +41,6 @@ export async function applyAdapter(
   const adapter = repairable(pair, options);
   await planWork(options, pair, estimateAdapter(pair.aligned.config, adapter.tensors));
   const state = await stateOf(engine, options, progress);
-  checkState(state, pair.aligned);
   await checkAligned(pair, state);
   const budgets = await poolBudgets(engine, pair, adapter, state, options, progress);
   const { newA, linears } = await repairPairs(engine, pair, adapter, state, budgets, progress);

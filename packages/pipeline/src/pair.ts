@@ -1,6 +1,6 @@
 import type { Checkpoint } from "@safedelta/checkpoint";
 import type { Engine, Matrix } from "@safedelta/engine";
-import { groupsOfLayer, type LayerGroup, type Linear, type ModelConfig } from "@safedelta/model";
+import { groupsOfLayer, type LayerGroup, type Linear, linearNames, type ModelConfig } from "@safedelta/model";
 import { PipelineError, problemsError } from "./errors.ts";
 import { sha256 } from "./files.ts";
 import { checkPair, type OpenedModel, openModelFiles } from "./models.ts";
@@ -40,10 +40,13 @@ export function* linearsOf(config: ModelConfig): Generator<{ layer: number; grou
   }
 }
 
-/** @throws PipelineError `incompatible` when a state cannot belong to this aligned model (cheap; contents are checked on reading) */
-export function checkState(state: State, aligned: OpenedModel): void {
-  if (state.manifest.model.configSha256 === aligned.configSha256) return;
-  throw foreignState(state, aligned.checkpoint);
+/** @throws PipelineError `incompatible` when a state belongs to another model: by config and first layer here, by every weight on reading */
+export async function checkState(state: State, { checkpoint, config, configSha256 }: OpenedModel): Promise<void> {
+  if (state.manifest.model.configSha256 !== configSha256) throw foreignState(state, checkpoint);
+  for (const name of linearNames(config, 0)) {
+    const { bytes } = await checkpoint.read(name);
+    if (sha256(bytes) !== state.manifest.layers[0]?.linears[name]) throw foreignState(state, checkpoint);
+  }
 }
 
 function foreignState(state: State, aligned: Checkpoint): PipelineError {

@@ -62,7 +62,7 @@ const allModes: readonly Mode[] = ["reference", "none", "paper", "exact", "optim
 export async function sweep(engine: Engine, options: SweepOptions, progress: Progress): Promise<SweepPoint[]> {
   await using pair = await openPair(options.aligned, options.tuned, options.offline, progress);
   const state = await openState(options.state);
-  checkState(state, pair.aligned);
+  await checkState(state, pair.aligned);
   const { memoryBytes } = estimateApply(pair.aligned.config, pair.aligned.checkpoint.tensors);
   requireMemory(options.maxMemoryBytes, memoryBytes, "sweep");
   const points: SweepPoint[] = [];

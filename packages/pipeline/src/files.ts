@@ -42,7 +42,7 @@ export async function readJson<T>(path: string): Promise<T> {
   try {
     return JSON.parse(await Bun.file(path).text()) as T;
   } catch (error) {
-    throw new PipelineError("incompatible", `${path}: cannot be read as JSON (${String(error)}).`);
+    throw new PipelineError("incompatible", `${path}: cannot be read as JSON (${String(error)}). Make it again.`);
   }
 }
 

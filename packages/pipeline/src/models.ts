@@ -1,7 +1,7 @@
 import { basename, resolve } from "node:path";
 import { type Checkpoint, openCheckpoint, resolveSpec } from "@safedelta/checkpoint";
-import { checkTensors, type ModelConfig, parseConfig } from "@safedelta/model";
-import { openTokenizer, type Tokenizer } from "@safedelta/tokenizer";
+import { checkTensors, expectedTensors, type ModelConfig, ModelError, parseConfig } from "@safedelta/model";
+import { openTokenizer, type Tokenizer, TokenizerError } from "@safedelta/tokenizer";
 import { PipelineError, problemsError } from "./errors.ts";
 import { sha256, stableJson } from "./files.ts";
 
@@ -18,19 +18,29 @@ export interface OpenedModel extends AsyncDisposable {
 /**
  * Open a model by any spelling (folder, Hub id, BASE+ADAPTER, file.gguf) and check that every tensor is there in its shape.
  * @param base the model that a bare adapter folder applies to
- * @throws CheckpointError, ModelError; PipelineError `incompatible` listing every missing or misshapen tensor
+ * @throws CheckpointError; PipelineError `incompatible` listing what of its config is not supported, or every missing or
+ * misshapen tensor
  */
 export async function openModelFiles(spec: string, offline: boolean, base?: Checkpoint): Promise<OpenedModel> {
   await using opened = new AsyncDisposableStack();
   const checkpoint = await openCheckpoint(spec, { offline, base });
   opened.defer(() => checkpoint.close());
-  const config = parseConfig(checkpoint.config);
+  const config = readConfig(checkpoint);
   const problems = checkTensors(config, checkpoint.tensors);
   if (problems.length > 0) throw problemsError("incompatible", `${spec} cannot be used:`, problems);
   const held = opened.move();
   const configSha256 = sha256(stableJson(checkpoint.config));
   const name = await publicName(spec);
   return { checkpoint, config, configSha256, name, [Symbol.asyncDispose]: () => held.disposeAsync() };
+}
+
+function readConfig({ spec, config }: Checkpoint): ModelConfig {
+  try {
+    return parseConfig(config);
+  } catch (error) {
+    if (!(error instanceof ModelError)) throw error;
+    throw problemsError("incompatible", `${spec} cannot be used:`, error.problems);
+  }
 }
 
 /** A name for public pages, which refuse local paths. Of BASE+ADAPTER it is the adapter's. */
@@ -42,7 +52,7 @@ async function publicName(spec: string): Promise<string> {
   return name.replace(/^[-.]+|[-.]+$/g, "") || "model";
 }
 
-/** The tokenizer that a model brings. @throws TokenizerError; PipelineError `incompatible` when there is no tokenizer.json */
+/** The tokenizer that a model brings. @throws PipelineError `incompatible` when there is none or its files are damaged */
 export async function openModelTokenizer({ checkpoint }: OpenedModel): Promise<Tokenizer> {
   const read = (name: string) => checkpoint.companions.get(name)?.bytes();
   const tokenizerJson = await read("tokenizer.json");
@@ -53,12 +63,23 @@ export async function openModelTokenizer({ checkpoint }: OpenedModel): Promise<T
         "AutoTokenizer.from_pretrained(MODEL).save_pretrained(FOLDER).",
     );
   }
-  return openTokenizer({
+  const files = {
     tokenizerJson,
     tokenizerConfig: await read("tokenizer_config.json"),
     chatTemplate: await read("chat_template.jinja"),
     generationConfig: await read("generation_config.json"),
-  });
+  };
+  return withPlace(checkpoint.spec, () => openTokenizer(files));
+}
+
+/** What the tokenizer refuses is told with the place. @throws PipelineError `incompatible` */
+export function withPlace<T>(where: string, work: () => T): T {
+  try {
+    return work();
+  } catch (error) {
+    if (!(error instanceof TokenizerError)) throw error;
+    throw new PipelineError("incompatible", `${where}: ${error.message}`, error);
+  }
 }
 
 /** What of two models must agree before one can repair the other. Warnings do not stop the work. */
@@ -67,14 +88,25 @@ export interface PairCheck {
   readonly warnings: readonly string[];
 }
 
-const comparedKeys = ["family", "nLayers", "hiddenSize", "intermediateSize", "nHeads", "nKvHeads", "headDim"] as const;
+/** What decides which weights there are and what they mean. */
+const comparedKeys = [
+  "family",
+  "nLayers",
+  "hiddenSize",
+  "intermediateSize",
+  "nHeads",
+  "nKvHeads",
+  "headDim",
+  "activation",
+  "rmsNormEps",
+  "rope",
+  "qkNorm",
+  "slidingWindow",
+] as const;
 
 /** Compare aligned and tuned: sizes, tensors and their shapes, vocabulary, chat template. Lists everything at once. */
 export async function checkPair(aligned: OpenedModel, tuned: OpenedModel): Promise<PairCheck> {
-  const problems = [
-    ...configProblems(aligned.config, tuned.config),
-    ...tensorProblems(aligned.checkpoint, tuned.checkpoint),
-  ];
+  const problems = [...configProblems(aligned.config, tuned.config), ...tensorProblems(aligned, tuned.checkpoint)];
   const warnings: string[] = [];
   const [a, t] = [aligned.checkpoint.companions, tuned.checkpoint.companions];
   if (a.has("tokenizer.json") && t.has("tokenizer.json")) {
@@ -92,20 +124,25 @@ export async function checkPair(aligned: OpenedModel, tuned: OpenedModel): Promi
 
 function configProblems(aligned: ModelConfig, tuned: ModelConfig): string[] {
   return comparedKeys
-    .filter((key) => aligned[key] !== tuned[key])
-    .map((key) => `config: ${key} is ${aligned[key]} in the aligned model and ${tuned[key]} in the tuned one.`);
+    .map((key) => [key, JSON.stringify(aligned[key]), JSON.stringify(tuned[key])])
+    .filter(([, first, second]) => first !== second)
+    .map(([key, first, second]) => `config: ${key} is ${first} in the aligned model and ${second} in the tuned one.`);
 }
 
-function tensorProblems(aligned: Checkpoint, tuned: Checkpoint): string[] {
+/** Tensors that transformers ignores (stored rotary frequencies, a tied head) may be in one model only. */
+function tensorProblems({ checkpoint: aligned, config }: OpenedModel, tuned: Checkpoint): string[] {
   const problems: string[] = [];
+  const expected = expectedTensors(config);
+  const isOptional = (name: string) => expected.get(name)?.optional === true;
   for (const [name, { shape }] of aligned.tensors) {
     const other = tuned.tensors.get(name);
+    if (!other && isOptional(name)) continue;
     if (!other) problems.push(`${name} is missing in the tuned model.`);
     else if (String(other.shape) !== String(shape)) {
       problems.push(`${name} is [${shape}] in the aligned model and [${other.shape}] in the tuned one.`);
     }
   }
-  const extra = [...tuned.tensors.keys()].filter((name) => !aligned.tensors.has(name));
+  const extra = [...tuned.tensors.keys()].filter((name) => !aligned.tensors.has(name) && !isOptional(name));
   return [...problems, ...extra.map((name) => `${name} is only in the tuned model.`)];
 }
 

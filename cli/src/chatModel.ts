@@ -60,6 +60,7 @@ function stream(
     shown = text.length;
   };
   const stopIds = [...new Set([...tokenizer.eosIds, ...model.config.eosIds])];
-  const [answer] = generate(model, [ids], { ...options, stopIds, onToken });
+  const maxNewTokens = Math.max(1, Math.min(options.maxNewTokens, model.config.maxPositions - ids.length));
+  const [answer] = generate(model, [ids], { ...options, maxNewTokens, stopIds, onToken });
   return tokenizer.decode(answer ?? [], { skipSpecialTokens: true });
 }

@@ -59,6 +59,11 @@ export const option = {
       .pipe(z.int().min(0))
       .default(value)
       .meta(metaOf({ placeholder: "n", ...meta })),
+  positive: (value: number, meta: OptionMeta) =>
+    numberText
+      .pipe(z.int().min(1))
+      .default(value)
+      .meta(metaOf({ placeholder: "n", ...meta })),
   size: (meta: OptionMeta) => sizeText.optional().meta(metaOf({ placeholder: "size", ...meta })),
   numbers: (meta: OptionMeta) => numberList.optional().meta(metaOf({ placeholder: "a,b,…", ...meta })),
   choice: <const T extends readonly [string, ...string[]]>(values: T, value: T[number], brief: string) =>
@@ -99,9 +104,9 @@ export const safeDataOptions = {
     placeholder: "file",
     group: "statistics",
   }),
-  samples: option.count(512, { brief: "at most this many examples" }),
+  samples: option.positive(512, { brief: "at most this many examples" }),
   seed: option.count(42, { brief: "seed of the sampling" }),
-  maxTokens: option.count(512, { brief: "longer examples are cut here" }),
+  maxTokens: option.positive(512, { brief: "longer examples are cut here" }),
   systemPrompts: option.choice(["auto", "official", "none"], "auto", "system prompts rotated over the examples"),
 };
 
@@ -121,7 +126,7 @@ export const modeOption = option.choice(["optimal", "exact", "reference", "paper
 
 /** How answers are drawn. */
 export const generationOptions = {
-  maxNewTokens: option.count(256, { brief: "most tokens of an answer" }),
+  maxNewTokens: option.count(256, { brief: "most tokens of an answer, within the model's positions" }),
   temperature: option.number({ brief: "draw instead of taking the likeliest token", placeholder: "t" }),
   topK: option.number({ brief: "draw among the k likeliest tokens", placeholder: "k" }),
   topP: option.number({ brief: "draw among the likeliest tokens that make up this probability", placeholder: "p" }),

@@ -32,9 +32,16 @@ export function isCompanionName(name: string): boolean {
   return tokenizerFiles.includes(name) || otherFiles.test(name);
 }
 
-/** True for a companion that decides how the model is loaded or used; a licence does not. */
+const otherDecidingFiles = [
+  "config.json",
+  "generation_config.json",
+  "adapter_config.json",
+  "adapter_model.safetensors",
+];
+
+/** True for a file that decides how a model is loaded or used (an adapter's too: loaders follow it); a licence does not. */
 export function decidesLoading(name: string): boolean {
-  return tokenizerFiles.includes(name) || name === "config.json" || name === "generation_config.json";
+  return tokenizerFiles.includes(name) || otherDecidingFiles.includes(name);
 }
 
 /** A companion whose bytes are already known. */

@@ -10,6 +10,7 @@ import { type ApplyEstimate, estimateApply } from "./estimate.ts";
 import { removeQuietly, requireDisk, sha256, stableJson } from "./files.ts";
 import { requireMemory } from "./memory.ts";
 import { openModelTokenizer } from "./models.ts";
+import { overspent } from "./overspent.ts";
 import { checkState, openPair, type Pair } from "./pair.ts";
 import { type PreparePlan, planPrepare, prepare } from "./prepare.ts";
 import type { Progress } from "./progress.ts";
@@ -34,7 +35,7 @@ export async function planApply(options: ApplyOptions, progress: Progress): Prom
   checkOptions(options);
   await requireFreeOutput(options);
   await using pair = await openPair(options.aligned, options.tuned, options.offline, progress);
-  return planWork(options, pair, repairEstimate(pair, await readTask(options, pair)));
+  return await planWork(options, pair, repairEstimate(pair, await readTask(options, pair)));
 }
 
 /**
@@ -65,6 +66,8 @@ export async function apply(
   else await repairLayers(run);
   await copyRest(run);
   const facts = collectFacts(run, task?.facts);
+  const warning = overspent(options, facts);
+  if (warning) progress.warn(warning);
   await writer.finish(new Map([...(await companionFiles(pair)), ...describe(facts)]));
   await removeQuietly(workFolder(options));
   return facts;

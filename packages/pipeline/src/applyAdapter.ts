@@ -21,7 +21,7 @@ export async function planApplyAdapter(options: ApplyOptions, progress: Progress
   checkOptions(options);
   await requireFreeAdapter(options);
   await using pair = await openPair(options.aligned, options.tuned, options.offline, progress);
-  return planWork(options, pair, estimateAdapter(pair.aligned.config, repairable(pair, options).tensors));
+  return await planWork(options, pair, estimateAdapter(pair.aligned.config, repairable(pair, options).tensors));
 }
 
 /**
@@ -86,7 +86,7 @@ async function hashAdapter(folder: string): Promise<Record<string, string>> {
   }
 }
 
-function repairable({ tuned }: Pair, { tuned: spec, mode, taskData, rest }: ApplyOptions): Adapter {
+function repairable({ tuned, aligned }: Pair, { tuned: spec, mode, taskData, rest }: ApplyOptions): Adapter {
   const { adapter } = tuned.checkpoint;
   const refuse = (why: string) => new PipelineError("usage", `--out-format lora: ${why}`);
   if (!adapter) throw refuse(`${spec} is not a LoRA adapter; leave --out-format away to write the whole model.`);
@@ -95,6 +95,11 @@ function repairable({ tuned }: Pair, { tuned: spec, mode, taskData, rest }: Appl
   const others = [...adapter.otherTensors.keys()];
   if (others.length > 0 && rest === "aligned")
     throw refuse(`the adapter also replaces ${others[0]}; add --rest tuned to keep that.`);
+  const linears = new Set([...linearsOf(aligned.config)].map(({ linear }) => linear.name));
+  const beside = [...adapter.pairs.keys()].find((name) => !linears.has(name));
+  if (beside !== undefined && rest === "aligned") {
+    throw refuse(`the adapter also changes ${beside}, which is not repaired; add --rest tuned to keep that change.`);
+  }
   if (adapter.config.use_dora === true) throw refuse("a DoRA adapter is not low-rank; leave --out-format away.");
   return adapter;
 }

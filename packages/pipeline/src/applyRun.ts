@@ -13,7 +13,7 @@ import type { ApplyOptions } from "./applyOptions.ts";
 import { calibrate, nBatches } from "./calibrate.ts";
 import { at, PipelineError } from "./errors.ts";
 import { removeQuietly, sha256 } from "./files.ts";
-import { linearsOf, type Pair, readPair } from "./pair.ts";
+import { linearsOf, type Pair, readPair, restNames } from "./pair.ts";
 import type { Progress } from "./progress.ts";
 import { type BudgetOf, repairLinear, taskSpectrumOf, writtenNumbers } from "./repairLinear.ts";
 import type { Sequences } from "./sequences.ts";
@@ -47,7 +47,7 @@ export async function checkFinished({ pair, writer, options, progress }: Run): P
   for (const [name, note] of writer.done) {
     const [a, t] = await readBoth(pair, name);
     const { alignedSha256, tunedSha256 } = note as Note;
-    if (sha256(a.bytes) !== alignedSha256 || sha256(t.bytes) !== tunedSha256) {
+    if (sha256(a.bytes) !== alignedSha256 || hashOf(t) !== tunedSha256) {
       throw new PipelineError(
         "incompatible",
         `${name} changed in ${options.aligned} or ${options.tuned} since the interrupted run. Start anew with --overwrite.`,
@@ -129,15 +129,21 @@ function infoOf({ aligned }: Pair, name: string): TensorInfo {
   return info;
 }
 
-function readBoth({ aligned, tuned }: Pair, name: string): Promise<[Tensor, Tensor]> {
-  return Promise.all([aligned.checkpoint.read(name), tuned.checkpoint.read(name)]);
+/** What transformers ignores (stored rotary frequencies, a tied head) may be absent in the tuned model. */
+function readBoth({ aligned, tuned }: Pair, name: string): Promise<[Tensor, Tensor | undefined]> {
+  const inTuned = tuned.checkpoint.tensors.has(name);
+  return Promise.all([aligned.checkpoint.read(name), inTuned ? tuned.checkpoint.read(name) : undefined]);
+}
+
+/** Empty for a tensor that is not there. */
+function hashOf(tensor: Tensor | undefined): string {
+  return tensor ? sha256(tensor.bytes) : "";
 }
 
 /** Copy every tensor that is no linear of a block from the model that `--rest` names, in the aligned model's type. */
 export async function copyRest(run: Run): Promise<void> {
   const { pair, writer, progress } = run;
-  const linears = new Set([...linearsOf(pair.aligned.config)].map(({ linear }) => linear.name));
-  const names = [...pair.aligned.checkpoint.tensors.keys()].filter((name) => !linears.has(name));
+  const names = restNames(pair.aligned.config, pair.aligned.checkpoint);
   progress.stage("copying the rest", names.length);
   for (const name of names) {
     if (!writer.done.has(name)) await copyOne(run, name);
@@ -147,9 +153,9 @@ export async function copyRest(run: Run): Promise<void> {
 
 async function copyOne({ pair, options, writer }: Run, name: string): Promise<void> {
   const [a, t] = await readBoth(pair, name);
-  const source = options.rest === "aligned" ? a : t;
+  const source = options.rest === "aligned" || !t ? a : t;
   requireFinite(source, options[options.rest]);
   const bytes = source.dtype === a.dtype ? source.bytes : encode(decodeF32(source), a.dtype);
-  const note = { alignedSha256: sha256(a.bytes), tunedSha256: sha256(t.bytes), sha256: sha256(bytes) };
+  const note = { alignedSha256: sha256(a.bytes), tunedSha256: hashOf(t), sha256: sha256(bytes) };
   await writer.write(name, bytes, note satisfies Note);
 }

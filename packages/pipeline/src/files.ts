@@ -87,7 +87,7 @@ export async function requireDisk(
   );
 }
 
-/** Remove a file or folder if it is there. */
-export async function removeQuietly(path: string): Promise<void> {
-  await rm(path, { recursive: true, force: true });
+/** Remove a file or folder if it is there. @throws PipelineError as `guardFile` */
+export function removeQuietly(path: string): Promise<void> {
+  return guardFile(path, () => rm(path, { recursive: true, force: true }));
 }

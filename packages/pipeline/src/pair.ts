@@ -40,12 +40,19 @@ export function* linearsOf(config: ModelConfig): Generator<{ layer: number; grou
   }
 }
 
-/** @throws PipelineError `incompatible` when a state belongs to another model: by config and first layer here, by every weight on reading */
+/** The tensors that are no linear of a block: embeddings, norms, biases, head. */
+export function restNames(config: ModelConfig, { tensors }: Checkpoint): string[] {
+  const linears = new Set([...linearsOf(config)].map(({ linear }) => linear.name));
+  return [...tensors.keys()].filter((name) => !linears.has(name));
+}
+
+/** @throws PipelineError `incompatible` when a state belongs to another model: by config, rest and first layer here, by every weight on reading */
 export async function checkState(state: State, { checkpoint, config, configSha256 }: OpenedModel): Promise<void> {
   if (state.manifest.model.configSha256 !== configSha256) throw foreignState(state, checkpoint);
-  for (const name of linearNames(config, 0)) {
+  const known = { ...state.manifest.model.rest, ...state.manifest.layers[0]?.linears };
+  for (const name of [...restNames(config, checkpoint), ...linearNames(config, 0)]) {
     const { bytes } = await checkpoint.read(name);
-    if (sha256(bytes) !== state.manifest.layers[0]?.linears[name]) throw foreignState(state, checkpoint);
+    if (sha256(bytes) !== known[name]) throw foreignState(state, checkpoint);
   }
 }
 

@@ -9,6 +9,7 @@ import { estimatePrepare, type PrepareEstimate } from "./estimate.ts";
 import { readJson, removeQuietly, requireDisk, sha256, stableJson } from "./files.ts";
 import { requireMemory } from "./memory.ts";
 import { hashModel, openModelFiles, openModelTokenizer } from "./models.ts";
+import { restNames } from "./pair.ts";
 import type { Progress } from "./progress.ts";
 import { type DataFacts, type DataOptions, readSequences } from "./sequences.ts";
 import {
@@ -79,6 +80,7 @@ export async function prepare(engine: Engine, options: PrepareOptions, progress:
   const { checkpoint, config, configSha256 } = model;
   progress.stage("hashing the model", 1);
   const hash = await hashModel(model);
+  const rest = Object.fromEntries(restNames(config, checkpoint).map((name) => [name, hash.tensors[name]]));
   const { file: _, ...data } = sequences.facts;
   const stamp = stampOf(engine.info);
   const fingerprint = sha256(stableJson({ toolVersion, engine: stamp, model: hash.sha256, data, parts }));
@@ -112,7 +114,7 @@ export async function prepare(engine: Engine, options: PrepareOptions, progress:
     format: 1,
     toolVersion,
     engine: stamp,
-    model: { spec: options.model, sha256: hash.sha256, configSha256 },
+    model: { spec: options.model, sha256: hash.sha256, configSha256, rest },
     safeData: sequences.facts,
     parts,
     layers: await readLayers(options.out, config.nLayers),

@@ -8,6 +8,8 @@ import {
 } from "@safedelta/data";
 import { type Tokenizer, TokenizerError } from "@safedelta/tokenizer";
 import { PipelineError } from "./errors.ts";
+import { sha256 } from "./files.ts";
+import { withPlace } from "./models.ts";
 
 /** Which examples are read, and how they become tokens. */
 export interface DataOptions {
@@ -29,6 +31,8 @@ export interface DataFacts {
   readonly file: string;
   /** Of the sampled examples, in canonical JSON. */
   readonly sha256: string;
+  /** Of the token ids, so that another tokenizer or chat template is other data. */
+  readonly tokensSha256: string;
   readonly nAvailable: number;
   readonly nExamples: number;
   readonly nTokens: number;
@@ -47,18 +51,20 @@ export interface Sequences {
 
 /**
  * Read, sample and tokenise examples. Whole conversations are used: prompt and answer, template markers included, no padding.
- * @throws DataError, TokenizerError; PipelineError `usage` when the system prompts cannot be applied
+ * @throws DataError; PipelineError `incompatible` when the tokenizer or its template refuses the text, `usage` when the system prompts cannot be applied
  */
 export async function readSequences(options: DataOptions, tokenizer: Tokenizer): Promise<Sequences> {
   const all = await loadExamples(options.file);
   const { examples, nAvailable } = sampleExamples(all, options.samples, options.seed);
   const systemPrompts = chooseSystemPrompts(options, examples, tokenizer);
   const asked = systemPrompts === "official" ? rotateSystemPrompts(examples, systemPromptRotations.official) : examples;
-  const whole = asked.map((example) => tokenizer.encodeChat(example.messages, { addGenerationPrompt: false }));
+  const encode = ({ messages }: Example) => tokenizer.encodeChat(messages, { addGenerationPrompt: false });
+  const whole = withPlace(options.file, () => asked.map(encode));
   const ids = whole.map((sequence) => sequence.slice(0, options.maxTokens));
   const facts: DataFacts = {
     file: options.file,
     sha256: hashExamples(examples),
+    tokensSha256: sha256(JSON.stringify(ids)),
     nAvailable,
     nExamples: ids.length,
     nTokens: ids.reduce((sum, sequence) => sum + sequence.length, 0),

@@ -46,7 +46,13 @@ export interface StateManifest {
   readonly format: 1;
   readonly toolVersion: string;
   readonly engine: EngineStamp;
-  readonly model: { readonly spec: string; readonly sha256: string; readonly configSha256: string };
+  readonly model: {
+    readonly spec: string;
+    readonly sha256: string;
+    readonly configSha256: string;
+    /** sha256 of each tensor that is no linear of a block: embeddings, norms, biases. */
+    readonly rest: Readonly<Record<string, string>>;
+  };
   readonly safeData: DataFacts;
   readonly parts: readonly StatePart[];
   readonly layers: readonly LayerManifest[];

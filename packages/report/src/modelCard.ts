@@ -134,7 +134,7 @@ function layerRow(name: string, totals: Totals): string[] {
 
 function behaviour({ evaluation, safeData }: RepairReport): string {
   const measured = `- Measured: weights. The safety loss is a second-order estimate on ${formatNumber(safeData.nExamples)} safe
-  examples through the aligned model, before rounding to the stored type; it says nothing of requests unlike them.`;
+  examples through the aligned model, of the weights as they are stored; it says nothing of requests unlike them.`;
   const answers = evaluation?.length
     ? `- Measured: answers, greedy, in the table below and nowhere else; the intervals are 95 %.\n\n${evaluationTable(evaluation)}`
     : `- Not measured: behaviour. No prompt was answered to make this card. Whether the model refuses what it should, and does its

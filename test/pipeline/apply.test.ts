@@ -247,4 +247,47 @@ describe("apply", () => {
     const changed = await verifyOutput(out, true, silent);
     expect(changed.problems.some((problem) => problem.includes("was changed after it was written"))).toBe(true);
   });
+
+  test("a state is refused when only embeddings or norms of its model differ", async () => {
+    await using scratch = await scratchFolder();
+    const { pair, state } = await readyPair(scratch.path);
+    await writePico(pair.aligned, { seed: 1, change: (tensors) => scaleFirst(tensors, "model.norm.weight") });
+    const out = join(scratch.path, "out");
+    await expect(runApply(applyOptions(pair, state, out))).rejects.toThrow(/prepared from another model/);
+  });
+
+  test("stored rotary frequencies, which transformers ignores, may be in the aligned model only", async () => {
+    await using scratch = await scratchFolder();
+    const name = "model.layers.0.self_attn.rotary_emb.inv_freq";
+    const bytes = new Uint8Array(new Float32Array([1, 0.5, 0.25, 0.125]).buffer);
+    const pair = await writePair(scratch.path);
+    await writePico(pair.aligned, { seed: 1, change: (t) => t.set(name, { name, dtype: "F32", shape: [4], bytes }) });
+    const state = join(scratch.path, "state");
+    await runPrepare(prepareOptions(pair.aligned, state));
+    const out = join(scratch.path, "out");
+    await runApply(applyOptions(pair, state, out));
+    expect((await tensorsOf(out)).get(name)?.bytes).toEqual(bytes);
+  });
+
+  test("rounding to 16 bits beyond the budget is said, with the linear that spends most", async () => {
+    await using scratch = await scratchFolder();
+    const aligned = await writePico(join(scratch.path, "aligned"), { seed: 1, dtype: "BF16" });
+    const tuned = await writePico(join(scratch.path, "tuned"), {
+      seed: 1,
+      dtype: "BF16",
+      delta: { seed: 2, size: 0.002 },
+    });
+    const state = join(scratch.path, "state");
+    await runPrepare(prepareOptions(aligned, state));
+    const warnings: string[] = [];
+    const progress = { ...silent, warn: (text: string) => void warnings.push(text) };
+    const budget = { kind: "loss", share: 0.001 } as const;
+    await runApply(applyOptions({ aligned, tuned }, state, join(scratch.path, "out"), { budget }), progress);
+    expect(warnings.join()).toMatch(/rounding to BF16 spends safety loss beyond the budget.*model\.layers/);
+  });
 });
+
+function scaleFirst(tensors: Map<string, Tensor>, name: string): void {
+  const bytes = tensors.get(name)?.bytes;
+  if (bytes) new DataView(bytes.buffer, bytes.byteOffset).setFloat32(0, 0.5, true);
+}

@@ -145,4 +145,14 @@ describe("prepare", () => {
     await expect(state.load(engine, 0, "qkv", "inverse")).rejects.toThrow(PipelineError);
     await expect(state.load(engine, 0, "qkv", "inverse")).rejects.toThrow(/--modes reference/);
   });
+
+  test("another chat template is another job, even when it gives as many tokens", async () => {
+    await using scratch = await scratchFolder();
+    const { aligned } = await writePair(scratch.path);
+    const out = join(scratch.path, "state");
+    await runPrepare(prepareOptions(aligned, out));
+    const file = join(aligned, "tokenizer_config.json");
+    await Bun.write(file, (await Bun.file(file).text()).replace(" + ' >'", " + ' .'"));
+    await expect(runPrepare(prepareOptions(aligned, out))).rejects.toThrow(/--overwrite/);
+  });
 });

@@ -1,0 +1,77 @@
+import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
+import { readdir } from "node:fs/promises";
+import { folderHashes } from "../support/pico.ts";
+import { jsonOf, succeed } from "./run.ts";
+import { dataFlags, makeWorld, type World } from "./world.ts";
+
+setDefaultTimeout(60_000); // children wait for their turn
+
+let world: World;
+beforeAll(async () => {
+  world = await makeWorld();
+});
+afterAll(() => world[Symbol.asyncDispose]());
+
+const data = ["--safe-data", "safe.jsonl", ...dataFlags];
+const pair = ["--aligned", "aligned", "--tuned", "tuned"];
+const adapter = ["--aligned", "aligned", "--tuned", "adapter"];
+
+/** Bytes of all tensors of a model folder, headers left out. */
+async function weightBytes(folder: string): Promise<number> {
+  return (await jsonOf(world.path, ["inspect", folder])).bytes;
+}
+
+/** Bytes that a state's tensors take. */
+async function stateBytes(folder: string): Promise<number> {
+  const names = (await readdir(world.at(folder), { recursive: true })).filter((name) => name.endsWith(".safetensors"));
+  const sizes = await Promise.all(
+    names.map(async (name) => (await jsonOf(world.path, ["inspect", `${folder}/${name}`])).bytes),
+  );
+  return sizes.reduce((sum, size) => sum + size, 0);
+}
+
+const runs: Readonly<Record<string, readonly string[]>> = {
+  prepare: ["prepare", "aligned", ...data, "--out", "new/state"],
+  "apply from a state": ["apply", ...pair, "--state", "state", "--out", "new/out"],
+  "apply from safe data": ["apply", ...pair, ...data, "--out", "new/out"],
+  "apply with task data": ["apply", ...pair, "--state", "state", "--task-data", "task.jsonl", "--out", "new/out"],
+  "apply to an adapter": ["apply", ...adapter, "--state", "state", "--out-format", "lora", "--out", "new/out"],
+};
+
+describe("--dry-run", () => {
+  for (const [what, args] of Object.entries(runs)) {
+    test(`${what}: writes nothing, and prints plan, sizes and a time guess`, async () => {
+      const before = await folderHashes(world.path);
+      const [{ stdout }, plan] = [
+        await succeed(world.path, [...args, "--dry-run"]),
+        await jsonOf(world.path, [...args, "--dry-run"]),
+      ];
+      expect(await folderHashes(world.path)).toEqual(before);
+      expect(await readdir(world.path)).not.toContain("new");
+      expect(stdout).toMatch(/would write new\/\w+: .* on disk.*of memory, \S+ TFLOP, about /);
+      expect(stdout).toContain("nothing was written");
+      expect(plan).toMatchObject({ dryRun: true, out: args.at(-1) });
+      for (const key of ["flop", "memoryBytes", "seconds"]) expect(plan.estimate[key]).toBeGreaterThan(0);
+    });
+  }
+
+  test("the sizes are those of what is then written", async () => {
+    const plan = async (name: string) => (await jsonOf(world.path, [...runs[name], "--dry-run"])).estimate;
+    const { stateBytes: planned, workBytes } = await plan("prepare");
+    await succeed(world.path, runs.prepare.with(-1, "state2"));
+    expect(await stateBytes("state2")).toBe(planned);
+    expect(workBytes).toBeGreaterThan(0);
+    expect((await plan("apply from a state")).outputBytes).toBe(await weightBytes("aligned"));
+    expect((await plan("apply with task data")).workBytes).toBeGreaterThan(0);
+    expect((await plan("apply to an adapter")).outputBytes).toBe(await weightBytes("adapter"));
+  });
+
+  test("--max-memory is honoured, or refused with what would be needed", async () => {
+    const { estimate } = await jsonOf(world.path, [...runs.prepare, "--dry-run"]);
+    await succeed(world.path, [...runs.prepare, "--dry-run", "--max-memory", String(estimate.memoryBytes)]);
+    const needed = `${Math.ceil(estimate.memoryBytes / 2 ** 20)} MiB`;
+    await expect(
+      succeed(world.path, [...runs.prepare, "--dry-run", "--max-memory", String(estimate.memoryBytes - 1)]),
+    ).rejects.toThrow(`exit 5\n${"error: prepare needs about "}${needed}`);
+  });
+});

@@ -268,7 +268,7 @@ const states: Readonly<Record<string, Fault>> = {
     says: /this state is not finished\. Run the same prepare command again/,
   },
   "a state of another config": {
-    make: (name) => writePico(world.at(name), { seed: 1, config: { rope_theta: 5000 } }),
+    make: (name) => writePico(world.at(name), { seed: 1, config: { max_position_embeddings: 128 } }),
     args: (name) => ["apply", "--aligned", name, "--tuned", "tuned", ...state],
     says: /state: was prepared from another model \(.*aligned\) than/,
   },

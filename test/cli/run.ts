@@ -46,17 +46,22 @@ export function startSafedelta(
 let free = Math.min(4, availableParallelism() + 1);
 const waiting: (() => void)[] = [];
 
-/** Run `safedelta ARGS…` in a folder to its end. */
-export async function safedelta(cwd: string, args: readonly string[], options: RunOptions = {}): Promise<Ran> {
+/** Do some work with a child of its own when its turn has come. */
+export async function inTurn<T>(work: () => Promise<T>): Promise<T> {
   if (free === 0) await new Promise<void>((resolve) => waiting.push(resolve));
   else free--;
   try {
-    return await endOf(startSafedelta(cwd, args, options));
+    return await work();
   } finally {
     const next = waiting.shift();
     if (next) next();
     else free++;
   }
+}
+
+/** Run `safedelta ARGS…` in a folder to its end. */
+export function safedelta(cwd: string, args: readonly string[], options: RunOptions = {}): Promise<Ran> {
+  return inTurn(() => endOf(startSafedelta(cwd, args, options)));
 }
 
 /** What a started command printed, once it has ended. */
@@ -73,7 +78,7 @@ export async function succeed(cwd: string, args: readonly string[], options: Run
   return ran;
 }
 
-/** Run a command with --json that must succeed, and return its one document. */
+/** Run a command with --json that must succeed: its stdout must be one JSON document and nothing else. */
 export async function jsonOf(cwd: string, args: readonly string[], options: RunOptions = {}) {
   const { stdout } = await succeed(cwd, [...args, "--json"], options);
   return JSON.parse(stdout);

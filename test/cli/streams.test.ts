@@ -13,44 +13,19 @@ afterAll(() => world[Symbol.asyncDispose]());
 const pair = ["--aligned", "aligned", "--tuned", "tuned"];
 const layerArgs = ["layer", "aligned/model.safetensors", "--out", "never"];
 
-/** Every command that finishes, with what makes it do something. */
-const commands: readonly (readonly string[])[] = [
-  ["prepare", "aligned", "--safe-data", "safe.jsonl", ...dataFlags, "--out", "state2"],
-  ["prepare", "aligned", "--safe-data", "safe.jsonl", ...dataFlags, "--out", "state3", "--dry-run"],
-  ["apply", ...pair, "--state", "state", "--out", "out"],
-  ["apply", ...pair, "--state", "state", "--out", "out2", "--dry-run"],
-  ["sweep", ...pair, "--state", "state", "--loss", "0.1"],
-  ["inspect", "aligned"],
-  ["diff", "aligned", "tuned"],
-  ["verify", "out"],
-  ["estimate", "aligned"],
-  ["doctor"],
-  ["schema", "prepare"],
-  ["generate", "aligned", "--prompt", "say hello", "--max-new-tokens", "2"],
-  ["chat", "aligned", "--max-new-tokens", "2"],
-];
-
 describe("streams", () => {
-  for (const args of commands) {
-    test(`${args[0]}${args.includes("--dry-run") ? " --dry-run" : ""} --json prints one document on stdout`, async () => {
-      const { stdout } = await succeed(world.path, [...args, "--json"], { stdin: "say hello\n" });
-      expect(JSON.parse(stdout)).toBeObject();
-      expect(stdout.endsWith("}\n")).toBe(true);
-    });
-  }
-
-  test("an error goes to stderr, in one line, and leaves stdout empty", async () => {
+  test.concurrent("an error goes to stderr, in one line, and leaves stdout empty", async () => {
     const { code, stdout, stderr } = await safedelta(world.path, [...layerArgs, "--json"]);
     expect({ code, stdout }).toEqual({ code: 4, stdout: "" });
     expect(stderr).toMatch(/^error: aligned\/model\.safetensors: has no tensor "aligned".*\n$/);
   });
 
-  test("--verbose adds the place in the program, and nothing else does", async () => {
+  test.concurrent("--verbose adds the place in the program, and nothing else does", async () => {
     const { stderr } = await safedelta(world.path, [...layerArgs, "--verbose"]);
     expect(stderr).toMatch(/\n +at .*layer\.ts:\d+/);
   });
 
-  test("results go to stdout, remarks to stderr, and -q leaves the remarks out", async () => {
+  test.concurrent("results go to stdout, remarks to stderr, and -q leaves the remarks out", async () => {
     const args = ["prepare", "aligned", "--safe-data", "safe.jsonl", ...dataFlags, "--out", "state4"];
     const { stdout, stderr } = await succeed(world.path, args);
     expect(stdout).toContain("prepared aligned");
@@ -62,13 +37,13 @@ describe("streams", () => {
     }
   });
 
-  test("-q keeps warnings", async () => {
+  test.concurrent("-q keeps warnings", async () => {
     await Bun.write(world.at("tuned/chat_template.jinja"), "{{ messages[0].content }}");
     const { stderr } = await succeed(world.path, ["apply", ...pair, "--state", "state", "--out", "warned", "-q"]);
     expect(stderr).toBe("warning: The chat templates differ; the output takes the aligned model's.\n");
   });
 
-  test("colours: never in a pipe, by FORCE_COLOR, not with NO_COLOR or --no-color", async () => {
+  test.concurrent("colours: never in a pipe, by FORCE_COLOR, not with NO_COLOR or --no-color", async () => {
     const errorOf = async (flags: readonly string[], env: Record<string, string>) =>
       (await safedelta(world.path, [...layerArgs, ...flags], { env })).stderr;
     const [esc, plain] = ["\u001b[", { NO_COLOR: "" }];
@@ -91,7 +66,7 @@ describe("progress", () => {
   }
 
   const noScript = Bun.which("script") === null || process.platform !== "linux";
-  test.skipIf(noScript)(
+  test.concurrent.skipIf(noScript)(
     `a bar on a terminal, none with --no-progress${noScript ? " (skipped: no `script` here)" : ""}`,
     async () => {
       expect(await onTerminal("bar")).toMatch(drawn);
@@ -100,7 +75,7 @@ describe("progress", () => {
     },
   );
 
-  test("no bar in a pipe", async () => {
+  test.concurrent("no bar in a pipe", async () => {
     const args = ["prepare", "aligned", "--safe-data", "safe.jsonl", ...dataFlags, "--out", "piped"];
     expect((await succeed(world.path, args)).stderr).not.toMatch(drawn);
   });

@@ -4,7 +4,7 @@ import { checkBudget } from "@safedelta/core";
 import type { Engine } from "@safedelta/engine";
 import { collectFacts } from "./applyFacts.ts";
 import type { ApplyFacts, ApplyOptions } from "./applyOptions.ts";
-import { checkFinished, copyRest, repairLayers, repairWithTask } from "./applyRun.ts";
+import { changedSince, copyRest, repairLayers, repairWithTask } from "./applyRun.ts";
 import { at, PipelineError } from "./errors.ts";
 import { type ApplyEstimate, estimateApply } from "./estimate.ts";
 import { removeQuietly, requireDisk, sha256, stableJson } from "./files.ts";
@@ -18,7 +18,7 @@ import { resolveBudgets } from "./repairLinear.ts";
 import { readSequences, type Sequences } from "./sequences.ts";
 import { openState, type State } from "./state.ts";
 import { stampOf, toolVersion } from "./version.ts";
-import { requireFreeOutput } from "./workFolder.ts";
+import { removeLeftover, requireFreeOutput } from "./workFolder.ts";
 
 /** Makes the further files of the output folder (model card, safedelta.json) out of the facts. */
 export type Describe = (facts: ApplyFacts) => ReadonlyMap<string, Uint8Array>;
@@ -50,6 +50,7 @@ export async function apply(
   progress: Progress,
 ): Promise<ApplyFacts> {
   checkOptions(options);
+  if (!options.overwrite) await removeLeftover(options.out, workFolder(options));
   await requireFreeOutput(options);
   await using pair = await openPair(options.aligned, options.tuned, options.offline, progress);
   const task = await readTask(options, pair);
@@ -57,11 +58,10 @@ export async function apply(
   const state = await stateOf(engine, options, progress);
   await using opened = new AsyncDisposableStack();
   const fingerprint = fingerprintOf(engine, options, state, task);
-  const writer = await openWriter(options, pair, fingerprint);
+  const writer = await resumeWriter(options, pair, fingerprint, progress);
   opened.defer(() => writer.abort());
   const budgets = await resolveBudgets(engine, pair, state, options, progress);
   const run = { engine, options, pair, state, writer, budgets, progress };
-  await checkFinished(run);
   if (task) await repairWithTask(run, task, join(workFolder(options), `task-${fingerprint.slice(0, 16)}`));
   else await repairLayers(run);
   await copyRest(run);
@@ -128,7 +128,28 @@ function fingerprintOf(engine: Engine, options: ApplyOptions, state: State, task
   return sha256(stableJson({ toolVersion, engine: stampOf(engine.info), ...inputs, mode, budget, rest }));
 }
 
-/** @throws PipelineError `usage` when unfinished work of another run is in the way */
+/**
+ * The writer, with what an interrupted run has finished; --overwrite starts anew when an input changed since.
+ * @throws PipelineError `usage` when unfinished work of another run is in the way, `incompatible` when an input changed
+ */
+async function resumeWriter(options: ApplyOptions, pair: Pair, fingerprint: string, progress: Progress) {
+  const { aligned, tuned, out, overwrite } = options;
+  await using opened = new AsyncDisposableStack();
+  const writer = await openWriter(options, pair, fingerprint);
+  opened.defer(() => writer.abort());
+  const name = await changedSince(pair, writer, progress);
+  if (name === undefined) {
+    opened.move();
+    return writer;
+  }
+  if (!overwrite) {
+    const what = `${name} changed in ${aligned} or ${tuned} since the interrupted run`;
+    throw new PipelineError("incompatible", `${what}. Start anew with --overwrite.`);
+  }
+  await removeQuietly(join(out, workName));
+  return openWriter(options, pair, fingerprint);
+}
+
 async function openWriter(
   { out, maxShardBytes, overwrite }: ApplyOptions,
   { aligned }: Pair,

@@ -41,20 +41,20 @@ export interface Note {
   readonly numbers?: RepairNumbers;
 }
 
-/** @throws PipelineError `incompatible` when an input changed since an interrupted run used it */
-export async function checkFinished({ pair, writer, options, progress }: Run): Promise<void> {
-  progress.stage("checking the finished pieces", writer.done.size);
-  for (const [name, note] of writer.done) {
+/** The first finished tensor whose inputs are no longer those that an interrupted run read; undefined when all are. */
+export async function changedSince(
+  pair: Pair,
+  { done }: CheckpointWriter,
+  progress: Progress,
+): Promise<string | undefined> {
+  progress.stage("checking the finished pieces", done.size);
+  for (const [name, note] of done) {
     const [a, t] = await readBoth(pair, name);
     const { alignedSha256, tunedSha256 } = note as Note;
-    if (sha256(a.bytes) !== alignedSha256 || hashOf(t) !== tunedSha256) {
-      throw new PipelineError(
-        "incompatible",
-        `${name} changed in ${options.aligned} or ${options.tuned} since the interrupted run. Start anew with --overwrite.`,
-      );
-    }
+    if (sha256(a.bytes) !== alignedSha256 || hashOf(t) !== tunedSha256) return name;
     progress.step(name);
   }
+  return undefined;
 }
 
 /** Repair every linear from the prepared state. */

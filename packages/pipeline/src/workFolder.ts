@@ -73,6 +73,12 @@ export async function requireFreeOutput({ out, aligned, tuned, overwrite }: Outp
   throw new PipelineError("usage", `${out}: a finished repaired model is there already. ${next}`);
 }
 
+/** Remove what an apply that was killed after its very last rename left beside its finished output. */
+export async function removeLeftover(out: string, beside: string): Promise<void> {
+  const names = await readdir(out).catch((): string[] => []);
+  if (names.includes("safedelta.json") && !names.includes(workName)) await removeQuietly(beside);
+}
+
 /** The path with its links followed, so that one folder has one name. */
 function placeOf(path: string): Promise<string> {
   return realpath(path).catch(() => resolve(path));

@@ -5,6 +5,8 @@ import { budgetFlag, chooseBudget } from "../budget.ts";
 import { defineCommand, required } from "../command.ts";
 import { budgetOptions, computeOptions, modeOption, option } from "../options.ts";
 
+/** A pool of one linear would be `loss` again. */
+const { globalLoss: _, ...dials } = budgetOptions;
 const dtypes = { f32: "F32", f16: "F16", bf16: "BF16" } as const;
 
 /** `safedelta layer IN.safetensors --out OUT.safetensors` */
@@ -16,7 +18,7 @@ export const layerCommand = defineCommand({
   args: ["IN.safetensors"],
   options: {
     mode: modeOption,
-    ...budgetOptions,
+    ...dials,
     engine: computeOptions.engine,
     maxMemory: computeOptions.maxMemory,
     out: option.text({ brief: "safetensors file to write", placeholder: "file" }),

@@ -1,0 +1,75 @@
+import { beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
+import { join } from "node:path";
+import { succeed } from "./run.ts";
+
+setDefaultTimeout(60_000); // children wait for their turn
+
+const root = join(import.meta.dir, "..", "..");
+const text = await Bun.file(join(root, "docs", "command-line.md")).text();
+/** Flags of each command, as its --help lists them. */
+const flags = new Map<string, Set<string>>();
+
+function flagsIn(words: string): string[] {
+  return [...words.matchAll(/(?<![\w-])--[a-z][a-z-]*/g)].map(([flag]) => flag);
+}
+
+beforeAll(async () => {
+  const { stdout } = await succeed(root, ["--help"]);
+  const names = stdout.slice(stdout.indexOf("COMMANDS")).matchAll(/^ {2}([a-z]+) {2}/gm);
+  await Promise.all(
+    [...names].map(async ([, name]) => {
+      const help = (await succeed(root, [name, "--help"])).stdout;
+      flags.set(name, new Set(flagsIn(help.slice(help.indexOf("FLAGS")))));
+    }),
+  );
+});
+
+/** Flags whose opposite is the interesting one. */
+const negated = ["--progress", "--color"];
+
+describe("docs/command-line.md", () => {
+  test("names every command and every flag", () => {
+    expect(flags.size).toBe(13);
+    const told = new Set(flagsIn(text));
+    const all = [...flags.values()].flatMap((own) => [...own]);
+    expect(all.filter((flag) => !told.has(flag) && !negated.includes(flag))).toEqual([]);
+    for (const name of flags.keys()) expect(text).toMatch(new RegExp(`^\\| .*\`${name}\\b`, "m"));
+  });
+
+  test("names no flag that does not exist", () => {
+    const known = new Set([...flags.values()].flatMap((own) => [...own]));
+    expect(flagsIn(text).filter((flag) => !known.has(flag))).toEqual([]);
+  });
+
+  test("has one example of each command, with flags that it has", () => {
+    const examples = [...text.matchAll(/^ {4}bun run safedelta ([a-z]+)(.*)$/gm)];
+    expect(examples.map(([, name]) => name).sort()).toEqual([...flags.keys()].sort());
+    for (const [, name, rest] of examples)
+      expect({ name, unknown: flagsIn(rest).filter((flag) => !flags.get(name)?.has(flag)) }).toEqual({
+        name,
+        unknown: [],
+      });
+  });
+
+  test("the table of flags tells which command has them", () => {
+    const rows = [...text.matchAll(/^\| (`--.*?) \| (.*?) \| .* \|$/gm)];
+    expect(rows.length).toBeGreaterThan(25);
+    for (const [, names, commands] of rows) {
+      const own = commands.split(", ").filter((name) => flags.has(name));
+      for (const name of own) {
+        const optional = ["--prompt", "--raw"]; // of generate only, in a row of two commands
+        const unknown = flagsIn(names).filter((flag) => !flags.get(name)?.has(flag) && !optional.includes(flag));
+        expect({ name, unknown }).toEqual({ name, unknown: [] });
+      }
+    }
+  });
+
+  test("README's examples have flags that exist", async () => {
+    const readme = await Bun.file(join(root, "README.md")).text();
+    for (const [, name, rest] of readme.matchAll(/^ {4}(?:npx -y bun@\S+|bun) run safedelta ([a-z]+)(.*?)(?: #.*)?$/gm))
+      expect({ name, unknown: flagsIn(rest).filter((flag) => !flags.get(name)?.has(flag)) }).toEqual({
+        name,
+        unknown: [],
+      });
+  });
+});

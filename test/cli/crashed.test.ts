@@ -62,13 +62,8 @@ describe("apply killed while its files take their final place", () => {
 
       const weights = Object.keys(whole).filter((name) => name.endsWith(".safetensors"));
       const others = Object.keys(whole).filter((name) => !name.endsWith(".safetensors"));
-      const orders = [
-        [],
-        weights.slice(0, 1),
-        weights,
-        [...weights, "README.md", "safedelta.json"],
-        [...weights, ...others],
-      ];
+      const described = [...weights, "README.md", "safedelta.json"];
+      const orders = kind === "shards" ? [weights.slice(0, 1), described] : [[], weights, [...weights, ...others]];
       for (const done of orders) {
         await rm(out, { recursive: true });
         await cp(world.at(`${folder} stopped`), out, { recursive: true });

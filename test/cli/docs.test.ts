@@ -6,7 +6,7 @@ setDefaultTimeout(60_000); // children wait for their turn
 
 const root = join(import.meta.dir, "..", "..");
 const text = await Bun.file(join(root, "docs", "command-line.md")).text();
-/** Flags of each command, as its --help lists them. */
+/** Flags of each command, as the usage lines of --help list them. */
 const flags = new Map<string, Set<string>>();
 
 function flagsIn(words: string): string[] {
@@ -15,13 +15,8 @@ function flagsIn(words: string): string[] {
 
 beforeAll(async () => {
   const { stdout } = await succeed(root, ["--help"]);
-  const names = stdout.slice(stdout.indexOf("COMMANDS")).matchAll(/^ {2}([a-z]+) {2}/gm);
-  await Promise.all(
-    [...names].map(async ([, name]) => {
-      const help = (await succeed(root, [name, "--help"])).stdout;
-      flags.set(name, new Set(flagsIn(help.slice(help.indexOf("FLAGS")))));
-    }),
-  );
+  for (const [, name, usage] of stdout.matchAll(/^ {2}safedelta ([a-z]+)(.*)$/gm))
+    flags.set(name, new Set([...flagsIn(usage), "--no-progress", "--no-color", "--help"]));
 });
 
 /** Flags whose opposite is the interesting one. */

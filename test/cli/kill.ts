@@ -34,7 +34,7 @@ function killedAfter(
     const end = endOf(child);
     let [last, left] = [await trace(out), nChanges];
     while (left > 0 && child.exitCode === null && child.signalCode === null) {
-      await Bun.sleep(1);
+      await Bun.sleep(3);
       const now = await trace(out);
       if (now !== last) [last, left] = [now, left - 1];
     }

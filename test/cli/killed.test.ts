@@ -51,7 +51,7 @@ describe("kill -9 at any moment, then the same command, gives the same bytes", (
       await succeed(world.path, args);
       const whole = await folderHashes(out);
       await rm(out, { recursive: true });
-      for (const limit of [2, 10, 50]) {
+      for (const limit of [4, 40]) {
         const { code } = await killedBeforeItsEnd(world.path, random.int(1, limit), "SIGKILL", args, out);
         expect(code).toBe(137);
         await expectHonest(out, whole);
@@ -66,7 +66,7 @@ describe("kill -9 at any moment, then the same command, gives the same bytes", (
 });
 
 describe("Ctrl-C", () => {
-  for (const name of ["prepare", "apply", "apply, task data"]) {
+  for (const name of ["prepare", "apply, task data"]) {
     test.concurrent(`${name}: exit 130, and the same command goes on`, async () => {
       const folder = `interrupted ${name}`;
       const [out, args] = [world.at(folder), [...jobs[name], "--out", folder]];

@@ -112,7 +112,7 @@ describe(`a small disk${skipped}`, () => {
   onDisk("a read-only folder is a clear failure", async () => {
     await mkdir(world.at("read-only"));
     await using _disk = smallDisk(world.at("read-only"), 2 ** 22, "ro");
-    for (const args of Object.values(jobs)) {
+    for (const args of [jobs.prepare, jobs.apply, jobs["apply, adapter"]]) {
       const { code, stdout, stderr } = await safedelta(world.path, [...args, "--out", "read-only/out"]);
       expect({ code, stdout }).toEqual({ code: 1, stdout: "" });
       expect(stderr).toMatch(/error: read-only\/out.*read-only file system/i);
@@ -124,7 +124,7 @@ describe(`a small disk${skipped}`, () => {
 describe("places that cannot be written", () => {
   test("a file in the way", async () => {
     await Bun.write(world.at("file"), "x");
-    for (const args of Object.values(jobs)) {
+    for (const args of [jobs.prepare, jobs.apply, jobs["apply, adapter"]]) {
       const { code, stdout, stderr } = await safedelta(world.path, [...args, "--out", "file/out"]);
       expect({ code, stdout }).toEqual({ code: 1, stdout: "" });
       expect(stderr).toMatch(/error: file\/out.*not a directory/i);
@@ -136,7 +136,8 @@ describe("places that cannot be written", () => {
 
 describe("--max-memory below what is needed", () => {
   const sweep = ["sweep", ...pair, "--state", "state", "--loss", "0.1"];
-  for (const [name, args] of Object.entries({ ...jobs, sweep })) {
+  const { prepare, apply, "apply, state on the way": both, "apply, adapter": adapter } = jobs;
+  for (const [name, args] of Object.entries({ prepare, apply, both, adapter, sweep })) {
     test.concurrent(`${name}: refused before the work, with what is needed`, async () => {
       const out = name === "sweep" ? [] : ["--out", `memory ${name}`];
       const { code, stdout, stderr } = await safedelta(world.path, [...args, ...out, "--max-memory", "100MiB"]);

@@ -48,12 +48,18 @@ describe("a folder", () => {
       "tokenizer.json": "{ }\r\n",
       "chat_template.jinja": "é",
       LICENSE: "free",
-      "README.md": "no",
+      "README.md": "a card",
       "x.py": "no",
     };
     for (const [name, text] of Object.entries(files)) await writeFile(join(folder.path, name), text);
     const { companions, close } = await openCheckpoint(folder.path);
-    expect([...companions.keys()]).toEqual(["LICENSE", "chat_template.jinja", "config.json", "tokenizer.json"]);
+    expect([...companions.keys()]).toEqual([
+      "LICENSE",
+      "README.md",
+      "chat_template.jinja",
+      "config.json",
+      "tokenizer.json",
+    ]);
     expect(Buffer.from((await companions.get("tokenizer.json")?.bytes()) ?? []).toString()).toBe("{ }\r\n");
     await close();
   });

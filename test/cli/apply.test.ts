@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
+import { cp } from "node:fs/promises";
 import { parse } from "yaml";
 import { folderHashes } from "../support/pico.ts";
 import { jsonOf, safedelta, succeed } from "./run.ts";
@@ -109,12 +110,27 @@ describe("apply", () => {
       "--out",
       "card",
     ]);
-    const header = headerOf(await Bun.file(world.at("card/README.md")).text());
+    const card = await Bun.file(world.at("card/README.md")).text();
+    const header = headerOf(card);
+    expect(header).not.toHaveProperty("license");
+    expect(card).toContain("licence: not stated by the aligned model");
     expect(header).toMatchObject({ base_model: ["tuned", "aligned"], base_model_relation: "merge" });
     const { engine, aligned } = await Bun.file(world.at("card/safedelta.json")).json();
     expect(Object.keys(engine).sort()).toEqual(["description", "name", "version"]);
     expect(aligned.spec).toBe(world.at("aligned"));
     expect((await Bun.file(world.at("state/state.json")).json()).engine).toEqual(engine);
+  });
+
+  test("the licence is the one that the aligned model's card states, and its licence file is copied", async () => {
+    await cp(world.at("aligned"), world.at("licensed"), { recursive: true });
+    await Bun.write(world.at("licensed/README.md"), "---\nlanguage: en\nlicense: llama3.2\n---\n# Its own card\n");
+    await Bun.write(world.at("licensed/LICENSE"), "terms");
+    const args = ["apply", "--aligned", "licensed", "--tuned", "tuned", "--state", "state", "--out", "under"];
+    expect((await jsonOf(world.path, args)).licence).toBe("llama3.2");
+    const card = await Bun.file(world.at("under/README.md")).text();
+    expect(headerOf(card).license).toBe("llama3.2");
+    expect(card).not.toContain("Its own card");
+    expect(await Bun.file(world.at("under/LICENSE")).text()).toBe("terms");
   });
 
   test("the same command again says that the result is there", async () => {

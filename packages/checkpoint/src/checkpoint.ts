@@ -10,7 +10,7 @@ export interface Checkpoint extends TensorSource {
   readonly kind: "folder" | "gguf" | "hub" | "adapted";
   /** config.json, unknown keys included; made up from the header for GGUF. */
   readonly config: JsonObject;
-  /** File name -> verbatim bytes: tokenizer files, chat template, config.json, generation_config.json, licences. */
+  /** File name -> verbatim bytes: tokenizer files, chat template, config.json, generation_config.json, licences, model card. */
   readonly companions: ReadonlyMap<string, Companion>;
   /** The outermost LoRA adapter, when there is one. */
   readonly adapter?: Adapter;

@@ -164,8 +164,8 @@ async function openWriter(
   }
 }
 
-/** The aligned model's config, tokenizer, template and generation settings, verbatim. */
+/** The aligned model's config, tokenizer, template, generation settings and licence, verbatim; the model card is the output's own. */
 async function companionFiles({ aligned }: Pair): Promise<[string, Uint8Array][]> {
-  const companions = [...aligned.checkpoint.companions];
+  const companions = [...aligned.checkpoint.companions].filter(([name]) => name !== "README.md");
   return Promise.all(companions.map(async ([name, file]): Promise<[string, Uint8Array]> => [name, await file.bytes()]));
 }

@@ -197,6 +197,7 @@ async function factsOf(
     engine: stampOf(engine.info),
     aligned: { spec: options.aligned, name: aligned.name, hash: (await hashModel(aligned)).sha256 },
     tuned: { spec: options.tuned, name: tuned.name, hash: (await hashModel(tuned)).sha256 },
+    licence: aligned.licence,
     stateHash: state.sha256,
     safeData: state.manifest.safeData,
     dtype: String([...(tuned.checkpoint.adapter?.tensors.values() ?? [])][0]?.dtype),

@@ -18,6 +18,7 @@ export function collectFacts({ engine, options, pair, state, writer }: Run, task
     engine: stampOf(engine.info),
     aligned: { spec: options.aligned, name: pair.aligned.name, hash: hashOf(pair.aligned, "alignedSha256") },
     tuned: { spec: options.tuned, name: pair.tuned.name, hash: hashOf(pair.tuned, "tunedSha256") },
+    licence: pair.aligned.licence,
     stateHash: state.sha256,
     safeData: state.manifest.safeData,
     taskData,

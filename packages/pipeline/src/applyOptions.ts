@@ -42,6 +42,8 @@ export interface ApplyFacts {
   readonly engine: EngineStamp;
   readonly aligned: ModelFacts;
   readonly tuned: ModelFacts;
+  /** Of the aligned model, when its card states one. */
+  readonly licence?: string;
   readonly stateHash: string;
   readonly safeData: DataFacts;
   readonly taskData?: DataFacts;

@@ -13,6 +13,8 @@ export interface OpenedModel extends AsyncDisposable {
   readonly configSha256: string;
   /** What the model is called where it is published: its Hub id, or the base name of a local folder or file. */
   readonly name: string;
+  /** What the header of its model card states. */
+  readonly licence?: string;
 }
 
 /**
@@ -30,8 +32,8 @@ export async function openModelFiles(spec: string, offline: boolean, base?: Chec
   if (problems.length > 0) throw problemsError("incompatible", `${spec} cannot be used:`, problems);
   const held = opened.move();
   const configSha256 = sha256(stableJson(checkpoint.config));
-  const name = await publicName(spec);
-  return { checkpoint, config, configSha256, name, [Symbol.asyncDispose]: () => held.disposeAsync() };
+  const [name, licence] = [await publicName(spec), await readLicence(checkpoint)];
+  return { checkpoint, config, configSha256, name, licence, [Symbol.asyncDispose]: () => held.disposeAsync() };
 }
 
 function readConfig({ spec, config }: Checkpoint): ModelConfig {
@@ -41,6 +43,13 @@ function readConfig({ spec, config }: Checkpoint): ModelConfig {
     if (!(error instanceof ModelError)) throw error;
     throw problemsError("incompatible", `${spec} cannot be used:`, error.problems);
   }
+}
+
+/** `license` in the front matter of README.md (huggingface.co/docs/hub/model-cards). */
+async function readLicence({ companions }: Checkpoint): Promise<string | undefined> {
+  const bytes = await companions.get("README.md")?.bytes();
+  const header = /^---\r?\n([\s\S]*?)\n---/.exec(new TextDecoder().decode(bytes))?.[1] ?? "";
+  return /^license:\s*["']?([\w.+-]+)["']?\s*$/m.exec(header)?.[1];
 }
 
 /** A name for public pages, which refuse local paths. Of BASE+ADAPTER it is the adapter's. */

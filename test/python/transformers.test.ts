@@ -47,7 +47,7 @@ const cases = families.flatMap((family) =>
     ),
   ),
 );
-const known = cases.filter(({ family }) => python.families.includes(family));
+const known = cases.filter(({ family }) => absent !== "" || python.families.includes(family));
 const folderOf = ({ family, dtype, tied, files }: Case) => `${family}-${dtype}-${tied ? "tied" : "untied"}-${files}`;
 
 /** Write a pair of the case's kind and repair it into the folder of the case. */

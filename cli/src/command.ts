@@ -62,7 +62,7 @@ async function runCommand<S extends Shape>(
   let { verbose = false, color = true } = flags as { verbose?: boolean; color?: boolean };
   try {
     const options = (await mergeOptions(schema, flags)) as z.output<z.ZodObject<S & typeof speechOptions>>;
-    const io = processIo(options as unknown as Parameters<typeof processIo>[0]);
+    const io = await processIo(options as unknown as Parameters<typeof processIo>[0]);
     ({ verbose, color } = io);
     process.exitCode = (await spec.run(options, args, io)) ?? exitCode.done;
   } catch (error) {

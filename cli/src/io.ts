@@ -32,7 +32,7 @@ export function paint(text: string, style: "red" | "yellow", color: boolean): st
 }
 
 /** The process's own streams behind `Io`. */
-export function processIo(options: IoOptions): Io {
+export async function processIo(options: IoOptions): Promise<Io> {
   const { json, quiet, verbose, color } = options;
   const terminal = process.stderr.isTTY === true && process.env.CI === undefined;
   const note = (text: string) => {
@@ -43,7 +43,7 @@ export function processIo(options: IoOptions): Io {
     quiet,
     verbose,
     color,
-    progress: terminalProgress({
+    progress: await terminalProgress({
       shown: options.progress && !quiet,
       terminal,
       warning: paint("warning:", "yellow", color),

@@ -1,5 +1,4 @@
 import type { Progress } from "@safedelta/pipeline";
-import { Presets, SingleBar } from "cli-progress";
 
 /** A line every so often where there is no terminal to draw on. */
 const plainIntervalMs = 5000;
@@ -15,13 +14,14 @@ export interface ProgressOptions {
 }
 
 /** A bar on a terminal, a line every few seconds elsewhere; warnings are always printed. */
-export function terminalProgress({ shown, terminal, warning, note }: ProgressOptions): Progress {
+export async function terminalProgress({ shown, terminal, warning, note }: ProgressOptions): Promise<Progress> {
   const warn = (message: string) => note(`${warning} ${message}\n`);
   if (!shown) return { stage() {}, step() {}, warn };
   return terminal ? barProgress(warn) : lineProgress(note, warn);
 }
 
-function barProgress(warn: Progress["warn"]): Progress {
+async function barProgress(warn: Progress["warn"]): Promise<Progress> {
+  const { Presets, SingleBar } = await import("cli-progress");
   const bar = new SingleBar(
     {
       format: "{bar} {percentage}% {stage} {detail} ({duration_formatted}, {eta_formatted} left)",

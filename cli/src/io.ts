@@ -1,4 +1,3 @@
-import { styleText } from "node:util";
 import type { Progress } from "@safedelta/pipeline";
 import { terminalProgress } from "./progress.ts";
 
@@ -26,9 +25,14 @@ export interface IoOptions {
   readonly color: boolean;
 }
 
+const styles = { red: 31, yellow: 33 } as const;
+
 /** A word for stderr, coloured where it is a terminal; NO_COLOR and FORCE_COLOR have their say, --no-color the last. */
-export function paint(text: string, style: "red" | "yellow", color: boolean): string {
-  return color ? styleText(style, text, { stream: process.stderr }) : text;
+export function paint(text: string, style: keyof typeof styles, color: boolean): string {
+  const { NO_COLOR = "", FORCE_COLOR = "", TERM } = process.env;
+  const wanted =
+    NO_COLOR === "" && ((FORCE_COLOR !== "" && FORCE_COLOR !== "0") || (process.stderr.isTTY && TERM !== "dumb"));
+  return color && wanted ? `\u001b[${styles[style]}m${text}\u001b[39m` : text;
 }
 
 /** The process's own streams behind `Io`. */

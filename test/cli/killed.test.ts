@@ -22,8 +22,6 @@ const shards = ["--max-shard-size", "4KB"];
 const jobs: Readonly<Record<string, readonly string[]>> = {
   prepare: ["prepare", "aligned", ...data, "--modes", "reference,exact,optimal"],
   apply: [...apply, "--state", "state"],
-  "apply, shards": [...apply, "--state", "state", "--mode", "exact", ...shards],
-  "apply, task data": [...apply, "--state", "state", ...task],
   "apply, task data, shards": [...apply, "--state", "state", ...task, ...shards],
   "apply, state on the way": [...apply, ...data],
   "apply, adapter": ["apply", "--aligned", "aligned", "--tuned", "adapter", "--state", "state", "--out-format", "lora"],
@@ -66,7 +64,7 @@ describe("kill -9 at any moment, then the same command, gives the same bytes", (
 });
 
 describe("Ctrl-C", () => {
-  for (const name of ["prepare", "apply, task data"]) {
+  for (const name of ["prepare", "apply"]) {
     test.concurrent(`${name}: exit 130, and the same command goes on`, async () => {
       const folder = `interrupted ${name}`;
       const [out, args] = [world.at(folder), [...jobs[name], "--out", folder]];

@@ -1,4 +1,3 @@
-import { createInterface } from "node:readline/promises";
 import type { Message } from "@safedelta/tokenizer";
 import { openTalker } from "../chatModel.ts";
 import { defineCommand, required } from "../command.ts";
@@ -20,6 +19,7 @@ export const chatCommand = defineCommand({
     const opening: Message[] = options.system === undefined ? [] : [{ role: "system", content: options.system }];
     let messages = [...opening];
     io.note(`${talker.name} is ready; an empty line leaves, /new begins anew`);
+    const { createInterface } = await import("node:readline/promises");
     const lines = createInterface({ input: process.stdin, output: process.stderr, prompt: "> " });
     lines.prompt();
     for await (const line of lines) {

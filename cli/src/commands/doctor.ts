@@ -1,4 +1,3 @@
-import { availableParallelism, totalmem } from "node:os";
 import { type EngineChoice, EngineUnavailableError, openEngine } from "@safedelta/engine";
 import { toolVersion } from "@safedelta/pipeline";
 import { formatBytes } from "@safedelta/report";
@@ -18,6 +17,7 @@ export const doctorCommand = defineCommand({
   args: [],
   options: {},
   async run(_options, _args, io) {
+    const { availableParallelism, totalmem } = await import("node:os");
     const engines = [await probe("wasm"), await probe("reference")];
     const machine = {
       version: toolVersion,

@@ -52,12 +52,12 @@ describe("apply", () => {
     });
   }
 
-  test("without a budget the mode's own default holds", async () => {
+  test.concurrent("without a budget the mode's own default holds", async () => {
     const facts = await jsonOf(world.path, ["apply", ...fromState, "--mode", "reference", "--out", "default"]);
     expect(facts.budget).toEqual({ kind: "scale", value: 0.1 });
   });
 
-  test("--task-data changes the repair at the same safety loss", async () => {
+  test.concurrent("--task-data changes the repair at the same safety loss", async () => {
     const args = ["apply", ...fromState, "--loss", "0.1", ...dataFlags];
     const plain = await jsonOf(world.path, [...args, "--out", "plain"]);
     const task = await jsonOf(world.path, [...args, "--task-data", "task.jsonl", "--out", "task"]);
@@ -66,14 +66,14 @@ describe("apply", () => {
     expect(largestGap(await valuesOf(world.at("task")), await valuesOf(world.at("plain")))).toBeGreaterThan(1e-4);
   });
 
-  test("without --state it prepares on the way, to the same weights", async () => {
+  test.concurrent("without --state it prepares on the way, to the same weights", async () => {
     const args = ["apply", ...pair, "--loss", "0.1"];
     await succeed(world.path, [...args, "--safe-data", "safe.jsonl", ...dataFlags, "--out", "on-the-way"]);
     await succeed(world.path, [...args, "--state", "state", "--out", "prepared"]);
     expect(largestGap(await valuesOf(world.at("on-the-way")), await valuesOf(world.at("prepared")))).toBe(0);
   });
 
-  test("both engines give the same model to rounding", async () => {
+  test.concurrent("both engines give the same model to rounding", async () => {
     const args = ["apply", ...fromState, "--loss", "0.1"];
     const facts = await jsonOf(world.path, [...args, "--engine", "reference", "--out", "slow"]);
     expect(facts.engine.name).toBe("reference");
@@ -81,7 +81,7 @@ describe("apply", () => {
     expect(largestGap(await valuesOf(world.at("slow")), await valuesOf(world.at("fast")))).toBeLessThan(1e-5);
   });
 
-  test("the recorded recipe makes the same model again, and the recorded commands do", async () => {
+  test.concurrent("the recorded recipe makes the same model again, and the recorded commands do", async () => {
     const args = ["apply", ...fromState, "--loss", "0.2", "--rest", "tuned", "--out", "first"];
     await succeed(world.path, args);
     const { recipe, command } = await Bun.file(world.at("first/safedelta.json")).json();
@@ -98,7 +98,7 @@ describe("apply", () => {
     expect((await folderHashes(world.at("first")))["model.safetensors"]).toBe(before["model.safetensors"]);
   });
 
-  test("the card names local models by their folders, and nothing written depends on the machine", async () => {
+  test.concurrent("the card names local models by their folders, and nothing written depends on the machine", async () => {
     await succeed(world.path, [
       "apply",
       "--aligned",
@@ -121,7 +121,7 @@ describe("apply", () => {
     expect((await Bun.file(world.at("state/state.json")).json()).engine).toEqual(engine);
   });
 
-  test("the licence is the one that the aligned model's card states, and its licence file is copied", async () => {
+  test.concurrent("the licence is the one that the aligned model's card states, and its licence file is copied", async () => {
     await cp(world.at("aligned"), world.at("licensed"), { recursive: true });
     await Bun.write(world.at("licensed/README.md"), "---\nlanguage: en\nlicense: llama3.2\n---\n# Its own card\n");
     await Bun.write(world.at("licensed/LICENSE"), "terms");
@@ -133,7 +133,7 @@ describe("apply", () => {
     expect(await Bun.file(world.at("under/LICENSE")).text()).toBe("terms");
   });
 
-  test("the same command again says that the result is there", async () => {
+  test.concurrent("the same command again says that the result is there", async () => {
     const args = ["apply", ...fromState, "--loss", "0.1", "--out", "twice"];
     await succeed(world.path, args);
     const { code, stderr } = await safedelta(world.path, args);
@@ -167,7 +167,7 @@ describe("apply to a LoRA adapter", () => {
     expect(found).toMatchObject({ ok: true, nTensors: 28, inputsChecked: true, nNorms: 28, problems: [] });
   });
 
-  test("--global-loss shares one pool", async () => {
+  test.concurrent("--global-loss shares one pool", async () => {
     const pooled = [...args.slice(0, -2), "--global-loss", "0.1", "--out-format", "lora", "--out", "pooled"];
     expect((await jsonOf(world.path, pooled)).totals.safetyLossShare).toBeCloseTo(0.1, 3);
   });
@@ -190,7 +190,7 @@ describe("apply to a LoRA adapter", () => {
     expect(over.stderr).toContain("a whole model is there");
   });
 
-  test("other files in the output folder stay", async () => {
+  test.concurrent("other files in the output folder stay", async () => {
     await Bun.write(world.at("kept/.note"), "mine");
     await succeed(world.path, [...args, "--out-format", "lora", "--out", "kept"]);
     await succeed(world.path, [...args, "--out-format", "lora", "--out", "kept", "--overwrite"]);

@@ -18,7 +18,7 @@ const run = (...args: readonly string[]) => succeed(world.path, args);
 const pair = ["--aligned", "aligned", "--tuned", "tuned"];
 
 describe("prepare", () => {
-  test("writes a state, tells its size before, and gives it back when asked again", async () => {
+  test.concurrent("writes a state, tells its size before, and gives it back when asked again", async () => {
     const args = ["prepare", "aligned", "--safe-data", "safe.jsonl", ...dataFlags, "--out", "made"];
     const { stdout, stderr } = await run(...args);
     expect(stderr).toMatch(/20 of 20 examples.*\n.*state: \S+ \w+ on disk/);
@@ -29,7 +29,7 @@ describe("prepare", () => {
     expect(again.peakMemoryBytes).toBeGreaterThan(2 ** 20);
   });
 
-  test("--modes decides what the state serves", async () => {
+  test.concurrent("--modes decides what the state serves", async () => {
     const args = ["prepare", "aligned", "--safe-data", "safe.jsonl", ...dataFlags, "--modes", "exact", "--out", "only"];
     expect((await json(...args)).parts).toEqual(["ordered"]);
     const { code, stderr } = await safedelta(world.path, ["apply", ...pair, "--state", "only", "--out", "x"]);
@@ -39,7 +39,7 @@ describe("prepare", () => {
 });
 
 describe("sweep", () => {
-  test("every mode of the state with every budget it has", async () => {
+  test.concurrent("every mode of the state with every budget it has", async () => {
     const args = ["sweep", ...pair, "--state", "state", "--loss", "0.01,0.1", "--scale", "0.5", "--keep", "0.5"];
     const { points } = await json(...args);
     const names = points.map(
@@ -56,7 +56,7 @@ describe("sweep", () => {
     expect(stdout.trim().split("\n")).toHaveLength(2 + points.length);
   });
 
-  test("--linears adds those of every linear, --out writes the models", async () => {
+  test.concurrent("--linears adds those of every linear, --out writes the models", async () => {
     const args = ["sweep", ...pair, "--state", "state", "--modes", "optimal", "--loss", "0.1", "--linears"];
     const { points } = await json(...args, "--out", "models");
     expect(points[0].linears).toHaveLength(14);
@@ -68,19 +68,19 @@ describe("sweep", () => {
 });
 
 describe("inspect", () => {
-  test("a model folder", async () => {
+  test.concurrent("a model folder", async () => {
     const facts = await json("inspect", "aligned");
     expect(facts).toMatchObject({ kind: "folder", nTensors: 20, dtypes: ["F32"], problems: [] });
     expect((await run("inspect", "aligned")).stdout).toContain("llama: 2 layers, hidden 24");
   });
 
-  test("an adapter, and a base with it", async () => {
+  test.concurrent("an adapter, and a base with it", async () => {
     expect(await json("inspect", "adapter")).toMatchObject({ kind: "adapter", nTensors: 28 });
     expect((await run("inspect", "adapter")).stdout).toContain('LoRA adapter of "aligned", 14 weights, rank 2');
     expect(await json("inspect", "aligned+adapter")).toMatchObject({ kind: "adapted", nTensors: 20 });
   });
 
-  test("a state and a safetensors file", async () => {
+  test.concurrent("a state and a safetensors file", async () => {
     const parts = ["inverse", "ordered", "spectrum"];
     expect(await json("inspect", "state")).toMatchObject({ kind: "state", parts, nLayers: 2 });
     expect((await run("inspect", "state")).stdout).toContain("mean diagonal");
@@ -96,7 +96,7 @@ describe("inspect", () => {
 });
 
 describe("diff and verify", () => {
-  test("diff names what differs", async () => {
+  test.concurrent("diff names what differs", async () => {
     const found = await json("diff", "aligned", "tuned");
     expect(found).toMatchObject({ nTensors: 20, nChanged: 14 });
     const changed = found.tensors.filter(({ status }: { status: string }) => status === "changed");
@@ -105,7 +105,7 @@ describe("diff and verify", () => {
     expect(await json("diff", "aligned", "adapter")).toMatchObject({ nChanged: 14 });
   });
 
-  test("verify holds, and finds what was changed", async () => {
+  test.concurrent("verify holds, and finds what was changed", async () => {
     await run("apply", ...pair, "--state", "state", "--out", "verified", "--loss", "0.1");
     expect(await json("verify", "verified")).toMatchObject({ ok: true, nTensors: 20, inputsChecked: true, nNorms: 28 });
     await cp(world.at("verified"), world.at("broken"), { recursive: true });
@@ -121,7 +121,7 @@ describe("diff and verify", () => {
 
 describe("generate and chat", () => {
   const model = join(tinyFolder, "tuned");
-  test("an answer, on stdout alone", async () => {
+  test.concurrent("an answer, on stdout alone", async () => {
     const args = ["generate", model, "--prompt", "say hello", "--max-new-tokens", "8"];
     const { answer } = await json(...args);
     const { stdout, stderr } = await run(...args);
@@ -132,14 +132,14 @@ describe("generate and chat", () => {
     ).toBeString();
   });
 
-  test("draws are decided by --seed", async () => {
+  test.concurrent("draws are decided by --seed", async () => {
     const args = ["generate", "aligned", "--prompt", "say hello", "--max-new-tokens", "8", "--temperature", "2"];
     const answers = await Promise.all([json(...args, "--seed", "1"), json(...args, "--seed", "1"), json(...args)]);
     expect(answers[1].answer).toBe(answers[0].answer);
     expect(answers[2].answer).not.toBe(answers[0].answer);
   });
 
-  test("chat takes turns from stdin and forgets at /new", async () => {
+  test.concurrent("chat takes turns from stdin and forgets at /new", async () => {
     const stdin = "say hello\n/new\nsay hello\n\nnever read\n";
     const { stdout, stderr } = await succeed(world.path, ["chat", model, "--max-new-tokens", "8"], { stdin });
     const lines = stdout.trimEnd().split("\n");
@@ -155,7 +155,7 @@ describe("generate and chat", () => {
 });
 
 describe("the machine and the recipes", () => {
-  test("doctor", async () => {
+  test.concurrent("doctor", async () => {
     const { engines, bun } = await json("doctor");
     expect(engines.map(({ name, usable }: { name: string; usable: boolean }) => [name, usable])).toEqual([
       ["wasm", true],
@@ -164,14 +164,14 @@ describe("the machine and the recipes", () => {
     expect(bun).toBe(Bun.version);
   });
 
-  test("estimate reads no weights", async () => {
+  test.concurrent("estimate reads no weights", async () => {
     const { prepare, apply } = await json("estimate", "aligned", "--samples", "20", "--tokens", "20");
     expect(apply.outputBytes).toBe(Bun.file(world.at("aligned/model.safetensors")).size - (await headerBytes()));
     expect(prepare.stateBytes).toBeGreaterThan(0);
     expect((await run("estimate", "aligned")).stdout).toMatch(/prepare: .* TFLOP, about .*\napply: {3}.* on disk/);
   });
 
-  test("schema describes the keys of every command", async () => {
+  test.concurrent("schema describes the keys of every command", async () => {
     const all = JSON.parse((await run("schema")).stdout);
     expect(Object.keys(all)).toContain("apply");
     const apply = JSON.parse((await run("schema", "apply")).stdout);

@@ -42,10 +42,8 @@ describe("--dry-run", () => {
   for (const [what, args] of Object.entries(runs)) {
     test(`${what}: writes nothing, and prints plan, sizes and a time guess`, async () => {
       const before = await folderHashes(world.path);
-      const [{ stdout }, plan] = [
-        await succeed(world.path, [...args, "--dry-run"]),
-        await jsonOf(world.path, [...args, "--dry-run"]),
-      ];
+      const dry = [...args, "--dry-run"];
+      const [{ stdout }, plan] = await Promise.all([succeed(world.path, dry), jsonOf(world.path, dry)]);
       expect(await folderHashes(world.path)).toEqual(before);
       expect(await readdir(world.path)).not.toContain("new");
       expect(stdout).toMatch(/would write new\/\w+: .* on disk.*of memory, \S+ TFLOP, about /);

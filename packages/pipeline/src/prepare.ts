@@ -21,6 +21,7 @@ import {
   type State,
   type StateManifest,
   type StatePart,
+  stateFormat,
   writeGroup,
 } from "./state.ts";
 import { packTriangle } from "./triangle.ts";
@@ -111,7 +112,7 @@ export async function prepare(engine: Engine, options: PrepareOptions, progress:
     await writeDurably(join(folder, "layer.json"), stableJson({ groups, linears } satisfies LayerManifest));
   }
   const manifest: StateManifest = {
-    format: 1,
+    format: stateFormat,
     toolVersion,
     engine: stamp,
     model: { spec: options.model, sha256: hash.sha256, configSha256, rest },

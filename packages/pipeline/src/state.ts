@@ -41,9 +41,12 @@ export interface LayerManifest {
   readonly linears: Readonly<Record<string, string>>;
 }
 
+/** Raised whenever what a state holds changes; 2 brought the hashes of embeddings and norms. */
+export const stateFormat = 2;
+
 /** `state.json`: written last, so a folder with this file is a whole state. */
 export interface StateManifest {
-  readonly format: 1;
+  readonly format: typeof stateFormat;
   readonly toolVersion: string;
   readonly engine: EngineStamp;
   readonly model: {
@@ -112,7 +115,7 @@ export async function openState(folder: string): Promise<State> {
 /** @throws PipelineError `incompatible` for another format, or when parts of it are gone */
 function checkManifest(path: string, manifest: StateManifest | null): StateManifest {
   const next = "Run prepare again.";
-  if (manifest?.format !== 1)
+  if (manifest?.format !== stateFormat)
     throw new PipelineError("incompatible", `${path}: format ${manifest?.format} is not known. ${next}`);
   const { model, safeData, parts, layers } = manifest;
   const whole = model && safeData && Array.isArray(parts) && Array.isArray(layers);

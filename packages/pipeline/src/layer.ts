@@ -1,4 +1,4 @@
-import { resolve } from "node:path";
+import { stat } from "node:fs/promises";
 import {
   openSafetensors,
   type Tensor,
@@ -37,6 +37,8 @@ export interface LayerOptions {
   readonly budget: Budget;
   /** Storage type of `weight`; the aligned one's unless given. */
   readonly dtype?: TensorDType;
+  /** Replace a file that stands at `out`. */
+  readonly overwrite: boolean;
   readonly maxMemoryBytes?: number;
 }
 
@@ -49,13 +51,12 @@ export interface LayerFacts extends RepairNumbers {
 
 /**
  * Repair one linear of a file.
- * @throws CheckpointError; PipelineError `usage` for budgets, `resources` when memory is short, `incompatible` when a tensor is
+ * @throws CheckpointError; PipelineError `usage` for budgets and for an `out` that may not be written, `resources` when memory is short, `incompatible` when a tensor is
  * missing, shapes do not fit, or the Hessian is not positive definite
  */
 export async function repairLayerFile(engine: Engine, options: LayerOptions): Promise<LayerFacts> {
   at(`--mode ${options.mode}`, () => checkBudget(options.mode, options.budget));
-  if (resolve(options.out) === resolve(options.input))
-    throw new PipelineError("usage", `${options.out}: is the input. Choose another --out.`);
+  await requireFreeFile(options);
   const file = await openSafetensors(options.input);
   try {
     requireMemory(options.maxMemoryBytes, memoryOf(file), "layer");
@@ -81,6 +82,16 @@ export async function repairLayerFile(engine: Engine, options: LayerOptions): Pr
   } finally {
     await file.close();
   }
+}
+
+/** @throws PipelineError `usage` when `out` is the input (by whatever path), a folder, or a file that may not be replaced */
+async function requireFreeFile({ input, out, overwrite }: LayerOptions): Promise<void> {
+  const [source, found] = await Promise.all([input, out].map((path) => stat(path).catch(() => undefined)));
+  const refuse = (why: string) => new PipelineError("usage", `${out}: ${why}`);
+  if (!found) return;
+  if (found.dev === source?.dev && found.ino === source.ino) throw refuse("is the input. Choose another --out.");
+  if (found.isDirectory()) throw refuse("is a folder. Name a file: --out FILE.safetensors.");
+  if (!overwrite) throw refuse("is there already. Choose another --out, or add --overwrite.");
 }
 
 /** The matrices of a repair and of its factor, each in f32. */

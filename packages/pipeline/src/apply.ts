@@ -35,7 +35,7 @@ export async function planApply(options: ApplyOptions, progress: Progress): Prom
   checkOptions(options);
   await requireFreeOutput(options);
   await using pair = await openPair(options.aligned, options.tuned, options.offline, progress);
-  return await planWork(options, pair, repairEstimate(pair, await readTask(options, pair)));
+  return await planWork(options, pair, repairEstimate(pair, await readTask(options, pair)), progress);
 }
 
 /**
@@ -54,7 +54,7 @@ export async function apply(
   await requireFreeOutput(options);
   await using pair = await openPair(options.aligned, options.tuned, options.offline, progress);
   const task = await readTask(options, pair);
-  await planWork(options, pair, repairEstimate(pair, task));
+  await planWork(options, pair, repairEstimate(pair, task), progress);
   const state = await stateOf(engine, options, progress);
   await using opened = new AsyncDisposableStack();
   const fingerprint = fingerprintOf(engine, options, state, task);
@@ -98,11 +98,16 @@ function repairEstimate({ aligned }: Pair, task?: Sequences): ApplyEstimate {
 }
 
 /** Check memory, disk and state (or the safe data) before the work. */
-export async function planWork(options: ApplyOptions, { aligned }: Pair, estimate: ApplyEstimate): Promise<ApplyPlan> {
+export async function planWork(
+  options: ApplyOptions,
+  { aligned }: Pair,
+  estimate: ApplyEstimate,
+  progress: Progress,
+): Promise<ApplyPlan> {
   const { source, out, maxMemoryBytes } = options;
   requireMemory(maxMemoryBytes, estimate.memoryBytes, "apply");
   if ("state" in source) await checkState(await openState(source.state), aligned);
-  const prepare = "state" in source ? undefined : await planPrepare(prepareOptions(options, source));
+  const prepare = "state" in source ? undefined : await planPrepare(prepareOptions(options, source), progress);
   const stateBytes = prepare ? prepare.estimate.stateBytes + prepare.estimate.workBytes : 0;
   const totalBytes = estimate.outputBytes + estimate.workBytes + stateBytes;
   await requireDisk(out, totalBytes, "apply", [join(out, workName), workFolder(options)]);

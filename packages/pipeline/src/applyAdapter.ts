@@ -21,7 +21,12 @@ export async function planApplyAdapter(options: ApplyOptions, progress: Progress
   checkOptions(options);
   await requireFreeAdapter(options);
   await using pair = await openPair(options.aligned, options.tuned, options.offline, progress);
-  return await planWork(options, pair, estimateAdapter(pair.aligned.config, repairable(pair, options).tensors));
+  return await planWork(
+    options,
+    pair,
+    estimateAdapter(pair.aligned.config, repairable(pair, options).tensors),
+    progress,
+  );
 }
 
 /**
@@ -39,7 +44,7 @@ export async function applyAdapter(
   await requireFreeAdapter(options);
   await using pair = await openPair(options.aligned, options.tuned, options.offline, progress);
   const adapter = repairable(pair, options);
-  await planWork(options, pair, estimateAdapter(pair.aligned.config, adapter.tensors));
+  await planWork(options, pair, estimateAdapter(pair.aligned.config, adapter.tensors), progress);
   const state = await stateOf(engine, options, progress);
   await checkAligned(pair, state);
   const budgets = await poolBudgets(engine, pair, adapter, state, options, progress);

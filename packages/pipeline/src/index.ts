@@ -8,7 +8,7 @@ export { type LayerFacts, type LayerOptions, repairLayerFile } from "./layer.ts"
 export { peakResidentBytes } from "./memory.ts";
 export { type OpenedModel, openModelFiles, openModelTokenizer } from "./models.ts";
 export { type PrepareOptions, type PreparePlan, planPrepare, prepare } from "./prepare.ts";
-export { type Progress, silent } from "./progress.ts";
+export { type Progress, silent, tellOpening } from "./progress.ts";
 export { type DataFacts, type DataOptions, readSequences, type Sequences } from "./sequences.ts";
 export { openState, partOf, type State, type StateManifest, type StatePart } from "./state.ts";
 export { type SweepLinear, type SweepOptions, type SweepPoint, sweep } from "./sweep.ts";

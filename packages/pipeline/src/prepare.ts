@@ -49,9 +49,9 @@ export interface PreparePlan {
 }
 
 /** Everything known before the work; nothing is written. */
-async function gather(options: PrepareOptions) {
+async function gather(options: PrepareOptions, progress: Progress) {
   await using opened = new AsyncDisposableStack();
-  const model = opened.use(await openModelFiles(options.model, options.offline));
+  const model = opened.use(await openModelFiles(options.model, options.offline, progress));
   const sequences = await readSequences(options.data, await openModelTokenizer(model));
   if (sequences.facts.nExamples === 0) throw new PipelineError("usage", `${options.data.file}: holds no example.`);
   const parts = [...new Set(options.modes.map((mode) => partOf[mode]))].sort();
@@ -62,9 +62,9 @@ async function gather(options: PrepareOptions) {
 }
 
 /** Plan only: check everything that can be checked without computing. @throws as `prepare` before its work */
-export async function planPrepare(options: PrepareOptions): Promise<PreparePlan> {
+export async function planPrepare(options: PrepareOptions, progress: Progress): Promise<PreparePlan> {
   const found = await findJob(options.out);
-  await using gathered = await gather(options);
+  await using gathered = await gather(options, progress);
   const { sequences, parts, estimate } = gathered;
   if (!found?.finished) await requireDisk(options.out, diskBytes(estimate), "prepare", [options.out]);
   return { safeData: sequences.facts, parts, estimate };
@@ -76,7 +76,7 @@ export async function planPrepare(options: PrepareOptions): Promise<PreparePlan>
  * @throws PipelineError `resources` before the work when memory or disk are short, `usage` when --out holds something else
  */
 export async function prepare(engine: Engine, options: PrepareOptions, progress: Progress): Promise<State> {
-  await using gathered = await gather(options);
+  await using gathered = await gather(options, progress);
   const { model, sequences, parts, estimate } = gathered;
   const { checkpoint, config, configSha256 } = model;
   progress.stage("hashing the model", 1);

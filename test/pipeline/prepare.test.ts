@@ -6,7 +6,6 @@ import { openEngine } from "@safedelta/engine";
 import { embed, forwardLayer, groupsOfLayer, loadLayer, openWorkspace, packSegments } from "@safedelta/model";
 import {
   openModelFiles,
-  openModelTokenizer,
   openState,
   PipelineError,
   prepare,
@@ -24,7 +23,7 @@ describe("prepare", () => {
     using engine = (await openEngine("wasm")).engine;
     await using model = await openModelFiles(aligned, true, silent);
     const { checkpoint, config } = model;
-    const { ids } = await readSequences(safeData, await openModelTokenizer(model));
+    const { ids } = await readSequences(safeData, model, silent);
     using workspace = openWorkspace(engine, config, 64);
     const groups = groupsOfLayer(config, 1);
     const hessians = new Map(groups.map((group) => [group.name, engine.alloc(group.cols, group.cols)]));

@@ -9,7 +9,6 @@ import { at, PipelineError } from "./errors.ts";
 import { type ApplyEstimate, estimateApply } from "./estimate.ts";
 import { removeQuietly, requireDisk, sha256, stableJson } from "./files.ts";
 import { requireMemory } from "./memory.ts";
-import { openModelTokenizer } from "./models.ts";
 import { overspent } from "./overspent.ts";
 import { checkState, openPair, type Pair } from "./pair.ts";
 import { type PreparePlan, planPrepare, prepare } from "./prepare.ts";
@@ -35,7 +34,7 @@ export async function planApply(options: ApplyOptions, progress: Progress): Prom
   checkOptions(options);
   await requireFreeOutput(options);
   await using pair = await openPair(options.aligned, options.tuned, options.offline, progress);
-  return await planWork(options, pair, repairEstimate(pair, await readTask(options, pair)), progress);
+  return await planWork(options, pair, repairEstimate(pair, await readTask(options, pair, progress)), progress);
 }
 
 /**
@@ -53,7 +52,7 @@ export async function apply(
   if (!options.overwrite) await removeLeftover(options.out, workFolder(options));
   await requireFreeOutput(options);
   await using pair = await openPair(options.aligned, options.tuned, options.offline, progress);
-  const task = await readTask(options, pair);
+  const task = await readTask(options, pair, progress);
   await planWork(options, pair, repairEstimate(pair, task), progress);
   const state = await stateOf(engine, options, progress);
   await using opened = new AsyncDisposableStack();
@@ -89,8 +88,12 @@ export function checkOptions({ mode, budget, taskData }: ApplyOptions): void {
   );
 }
 
-async function readTask({ taskData }: ApplyOptions, { aligned }: Pair): Promise<Sequences | undefined> {
-  return taskData && readSequences(taskData, await openModelTokenizer(aligned));
+async function readTask(
+  { taskData }: ApplyOptions,
+  { aligned }: Pair,
+  progress: Progress,
+): Promise<Sequences | undefined> {
+  return taskData && (await readSequences(taskData, aligned, progress));
 }
 
 function repairEstimate({ aligned }: Pair, task?: Sequences): ApplyEstimate {

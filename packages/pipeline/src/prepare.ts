@@ -8,7 +8,7 @@ import { at, PipelineError } from "./errors.ts";
 import { estimatePrepare, type PrepareEstimate } from "./estimate.ts";
 import { readJson, removeQuietly, requireDisk, sha256, stableJson } from "./files.ts";
 import { requireMemory } from "./memory.ts";
-import { hashModel, openModelFiles, openModelTokenizer } from "./models.ts";
+import { hashModel, openModelFiles } from "./models.ts";
 import { restNames } from "./pair.ts";
 import type { Progress } from "./progress.ts";
 import { type DataFacts, type DataOptions, readSequences } from "./sequences.ts";
@@ -52,7 +52,7 @@ export interface PreparePlan {
 async function gather(options: PrepareOptions, progress: Progress) {
   await using opened = new AsyncDisposableStack();
   const model = opened.use(await openModelFiles(options.model, options.offline, progress));
-  const sequences = await readSequences(options.data, await openModelTokenizer(model));
+  const sequences = await readSequences(options.data, model, progress);
   if (sequences.facts.nExamples === 0) throw new PipelineError("usage", `${options.data.file}: holds no example.`);
   const parts = [...new Set(options.modes.map((mode) => partOf[mode]))].sort();
   const estimate = estimatePrepare(model.config, sequences.facts, parts);

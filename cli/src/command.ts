@@ -62,6 +62,7 @@ async function runCommand<S extends Shape>(
   let { verbose = false, color = true } = flags as { verbose?: boolean; color?: boolean };
   try {
     const options = (await mergeOptions(schema, flags)) as z.output<z.ZodObject<S & typeof speechOptions>>;
+    requireNames(spec.args, args);
     const io = await processIo(options as unknown as Parameters<typeof processIo>[0]);
     ({ verbose, color } = io);
     process.exitCode = (await spec.run(options, args, io)) ?? exitCode.done;
@@ -84,6 +85,12 @@ function describe(error: unknown, verbose: boolean): string {
 export function required<T>(value: T | undefined, flag: string): T {
   if (value === undefined) throw new UsageError(`${flag} is missing. Run the command with --help for its usage.`);
   return value;
+}
+
+/** @throws UsageError for an empty argument, which no model or file has for a name */
+function requireNames(names: readonly string[], args: readonly string[]): void {
+  const empty = args.findIndex((arg) => arg.trim() === "");
+  if (empty >= 0) throw new UsageError(`${names[empty]} is empty. Run the command with --help for its usage.`);
 }
 
 function positionalOf(name: string) {

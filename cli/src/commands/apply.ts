@@ -26,15 +26,15 @@ export const applyCommand = defineCommand({
     "and safedelta.json. TUNED may be a LoRA adapter folder, which then applies to ALIGNED.",
   args: [],
   options: {
-    aligned: option.text({ brief: "the model before fine-tuning", placeholder: "model" }),
-    tuned: option.text({ brief: "the fine-tuned model, or its LoRA adapter", placeholder: "model" }),
-    state: option.text({ brief: "folder that prepare wrote", placeholder: "folder", group: "statistics" }),
+    aligned: option.path({ brief: "the model before fine-tuning", placeholder: "model" }),
+    tuned: option.path({ brief: "the fine-tuned model, or its LoRA adapter", placeholder: "model" }),
+    state: option.path({ brief: "folder that prepare wrote", placeholder: "folder", group: "statistics" }),
     mode: modeOption,
     ...budgetOptions,
     ...computeOptions,
     ...outputOptions,
     ...safeDataOptions,
-    taskData: option.text({
+    taskData: option.path({
       brief: "examples of the fine-tuning task: optimal then stays close to the task's outputs",
       placeholder: "file",
     }),

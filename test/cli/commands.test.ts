@@ -65,6 +65,13 @@ describe("sweep", () => {
     const gap = largestGap(await valuesOf(world.at("models/optimal-loss-0.1")), await valuesOf(world.at("alone")));
     expect(gap).toBe(0);
   });
+
+  test.concurrent("at the ends of the dial no number is null", async () => {
+    const args = ["sweep", ...pair, "--state", "state", "--loss", "0,1", "--global-loss", "0", "--linears"];
+    const { points } = await json(...args);
+    expect(points.length).toBeGreaterThan(6);
+    expect(JSON.stringify(points)).not.toContain("null");
+  });
 });
 
 describe("inspect", () => {

@@ -146,6 +146,22 @@ describe("layer", () => {
     expect((await readOut("o.safetensors")).weight.dtype).toBe("F16");
   });
 
+  test("at both ends of the dial no number is null; the aligned weights have no strength", async () => {
+    await writeSmall("ends.safetensors", (j, k) => (j === k ? 1 + j : 0.1));
+    for (const mode of ["optimal", "exact", "reference", "paper", "none"]) {
+      for (const share of ["0", "1"]) {
+        const args = ["ends.safetensors", "--out", "ends-out.safetensors", "--overwrite", "--mode", mode];
+        const facts = await layer(...args, "--loss", share);
+        expect({ mode, share, text: JSON.stringify(facts) }).toEqual({
+          mode,
+          share,
+          text: expect.not.stringContaining("null"),
+        });
+        if (mode === "optimal") expect("strength" in facts).toBe(share === "1");
+      }
+    }
+  });
+
   const refusals: readonly (readonly [string, () => Promise<unknown>, readonly string[], number, RegExp])[] = [
     [
       "NaN in the Hessian",

@@ -23,7 +23,7 @@ import {
 import type { Engine, Matrix } from "@safedelta/engine";
 import { at, PipelineError } from "./errors.ts";
 import { requireMemory, runtimeBytes } from "./memory.ts";
-import { writtenNumbers } from "./repairLinear.ts";
+import { jsonSafe, writtenNumbers } from "./repairLinear.ts";
 import { partOf } from "./state.ts";
 import { downloadAs, uploadF32 } from "./upload.ts";
 
@@ -42,7 +42,7 @@ export interface LayerOptions {
   readonly maxMemoryBytes?: number;
 }
 
-/** Numbers of the repair of one linear. */
+/** Numbers of the repair of one linear; an infinite strength (the aligned weights) is left out, since JSON has none. */
 export interface LayerFacts extends RepairNumbers {
   readonly mode: Mode;
   readonly rows: number;
@@ -78,7 +78,7 @@ export async function repairLayerFile(engine: Engine, options: LayerOptions): Pr
     const told = writtenNumbers(engine, numbers, { aligned, tuned }, written, prepared);
     const tensors: Tensor[] = [written, { name: "kept", dtype: "U8", shape: [rows, cols], bytes: mask }];
     await writeSafetensors(options.out, tensors);
-    return { mode: options.mode, rows, cols, ...told };
+    return { mode: options.mode, rows, cols, ...jsonSafe(told) };
   } finally {
     await file.close();
   }

@@ -15,7 +15,7 @@ import { estimateApply } from "./estimate.ts";
 import { requireMemory } from "./memory.ts";
 import { checkState, openPair, type Pair } from "./pair.ts";
 import type { Progress } from "./progress.ts";
-import { curveOf, eachLinear } from "./repairLinear.ts";
+import { curveOf, eachLinear, jsonSafe } from "./repairLinear.ts";
 import { openState, partOf, type State } from "./state.ts";
 
 /** What `sweep` is asked to do: every budget in every mode that has its dial. */
@@ -45,7 +45,7 @@ export interface SweepPoint {
   readonly linears: readonly SweepLinear[];
 }
 
-/** One linear at one point. */
+/** One linear at one point; an infinite strength is left out. */
 export interface SweepLinear extends RepairNumbers {
   readonly name: string;
   readonly rows: number;
@@ -120,7 +120,10 @@ async function sweepMode(
             budget.share,
           )
         : undefined;
-    rows[i] = curves.map(({ curve, ...shape }, j) => ({ ...shape, ...numbersAt(curve, pooled?.[j] ?? budget) }));
+    rows[i] = curves.map(({ curve, ...shape }, j) => ({
+      ...shape,
+      ...jsonSafe(numbersAt(curve, pooled?.[j] ?? budget)),
+    }));
   });
   return rows;
 }

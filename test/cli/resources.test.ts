@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "
 import { mkdir, readdir } from "node:fs/promises";
 import { folderHashes, scratchFolder } from "../support/pico.ts";
 import { jsonOf, safedelta, succeed } from "./run.ts";
-import { dataFlags, makeWorld, type World } from "./world.ts";
+import { dataFlags, drawFlags, makeWorld, type World } from "./world.ts";
 
 setDefaultTimeout(60_000); // children wait for their turn
 
@@ -39,7 +39,7 @@ const jobs = {
   prepare: ["prepare", "aligned", "--safe-data", "safe.jsonl", ...dataFlags],
   apply: ["apply", ...pair, "--state", "state"],
   "apply, shards": ["apply", ...pair, "--state", "state", "--max-shard-size", "4KB"],
-  "apply, task data": ["apply", ...pair, "--state", "state", "--task-data", "task.jsonl", ...dataFlags],
+  "apply, task data": ["apply", ...pair, "--state", "state", "--task-data", "task.jsonl", ...drawFlags],
   "apply, state on the way": ["apply", ...pair, "--safe-data", "safe.jsonl", ...dataFlags],
   "apply, adapter": ["apply", "--aligned", "aligned", "--tuned", "adapter", "--state", "state", "--out-format", "lora"],
 } as const;

@@ -30,12 +30,15 @@ export const sweepCommand = defineCommand({
   },
   async run(options, _args, io) {
     const budgets = budgetsOf(options);
+    if (options.linears && !options.json)
+      throw new UsageError("--linears needs --json: the table has no room for them.");
+    if (options.overwrite && options.out === undefined) throw new UsageError("--overwrite needs --out.");
     if (budgets.length === 0) throw new UsageError("Give at least one budget, for example --loss 0.01,0.03,0.1.");
     const request = {
       aligned: required(options.aligned, "--aligned"),
       tuned: required(options.tuned, "--tuned"),
       state: required(options.state, "--state"),
-      modes: options.modes === undefined ? [] : parseModes(options.modes),
+      modes: options.modes === undefined ? [] : [...new Set(parseModes(options.modes))],
       budgets,
       offline: options.offline,
       maxMemoryBytes: options.maxMemory,

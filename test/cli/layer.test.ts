@@ -191,7 +191,7 @@ describe("layer", () => {
       () => writeSmall("bad.safetensors", () => 1),
       ["--max-memory", "1MB"],
       5,
-      /needs about \d+ MiB/,
+      /needs about [\d.]+ MiB/,
     ],
   ];
   for (const [what, write, flags, exit, message] of refusals) {

@@ -106,7 +106,7 @@ describe("prepare", () => {
     const { aligned } = await writePair(scratch.path);
     const out = join(scratch.path, "state");
     await expect(runPrepare(prepareOptions(aligned, out, { maxMemoryBytes: 2 ** 20 }))).rejects.toThrow(
-      /needs about \d+ MiB/,
+      /needs about [\d.]+ MiB/,
     );
     expect(await Bun.file(join(out, "job.json")).exists()).toBe(false);
   });

@@ -4,14 +4,7 @@ import { join } from "node:path";
 import { accumulate, finishHessian } from "@safedelta/core";
 import { openEngine } from "@safedelta/engine";
 import { embed, forwardLayer, groupsOfLayer, loadLayer, openWorkspace, packSegments } from "@safedelta/model";
-import {
-  openModelFiles,
-  openState,
-  PipelineError,
-  prepare,
-  readSequences,
-  silent,
-} from "@safedelta/pipeline";
+import { openModelFiles, openState, PipelineError, prepare, readSequences, silent } from "@safedelta/pipeline";
 import { folderHashes, scratchFolder, writePico } from "../support/pico.ts";
 import { Interruption, interruptAt, prepareOptions, runPrepare, safeData, writePair } from "./job.ts";
 
@@ -92,8 +85,10 @@ describe("prepare", () => {
     const { aligned } = await writePair(scratch.path);
     const out = join(scratch.path, "state");
     const first = await runPrepare(prepareOptions(aligned, out));
-    const again = await runPrepare(prepareOptions(aligned, out), interruptAt(2));
+    const stages: string[] = [];
+    const again = await runPrepare(prepareOptions(aligned, out), { ...silent, stage: (name) => stages.push(name) });
     expect(again.sha256).toBe(first.sha256);
+    expect(stages).not.toContain("preparing");
     const other = { data: { ...safeData, seed: 2 } };
     await expect(runPrepare(prepareOptions(aligned, out, other))).rejects.toThrow(/--overwrite/);
     const replaced = await runPrepare(prepareOptions(aligned, out, { ...other, overwrite: true }));

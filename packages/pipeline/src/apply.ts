@@ -8,6 +8,7 @@ import { changedSince, copyRest, repairLayers, repairWithTask } from "./applyRun
 import { at, PipelineError } from "./errors.ts";
 import { type ApplyEstimate, estimateApply } from "./estimate.ts";
 import { removeQuietly, requireDisk, sha256, stableJson } from "./files.ts";
+import { lockFolder } from "./lock.ts";
 import { requireMemory } from "./memory.ts";
 import { overspent } from "./overspent.ts";
 import { checkState, openPair, type Pair } from "./pair.ts";
@@ -51,6 +52,7 @@ export async function apply(
   checkOptions(options);
   if (!options.overwrite) await removeLeftover(options.out, workFolder(options));
   await requireFreeOutput(options);
+  await using _lock = await lockFolder(options.out);
   await using pair = await openPair(options.aligned, options.tuned, options.offline, progress);
   const task = await readTask(options, pair, progress);
   await planWork(options, pair, repairEstimate(pair, task), progress);

@@ -8,6 +8,7 @@ import type { ApplyFacts, ApplyOptions, LinearFacts } from "./applyOptions.ts";
 import { at, PipelineError } from "./errors.ts";
 import { estimateAdapter } from "./estimate.ts";
 import { guardFile, removeQuietly, sha256 } from "./files.ts";
+import { lockFolder } from "./lock.ts";
 import { hashModel } from "./models.ts";
 import { linearsOf, openPair, type Pair } from "./pair.ts";
 import type { Progress } from "./progress.ts";
@@ -42,6 +43,7 @@ export async function applyAdapter(
 ): Promise<ApplyFacts> {
   checkOptions(options);
   await requireFreeAdapter(options);
+  await using _lock = await lockFolder(options.out);
   await using pair = await openPair(options.aligned, options.tuned, options.offline, progress);
   const adapter = repairable(pair, options);
   await planWork(options, pair, estimateAdapter(pair.aligned.config, adapter.tensors), progress);

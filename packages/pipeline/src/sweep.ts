@@ -81,11 +81,16 @@ function modesOf({ modes, budgets }: SweepOptions, state: State): readonly Mode[
   for (const budget of budgets) {
     at("sweep", () => checkBudget(allModes.find((mode) => hasDial(mode, budget.kind)) ?? "optimal", budget));
     if (!chosen.some((mode) => hasDial(mode, budget.kind)))
-      throw new PipelineError("usage", `None of the modes ${chosen.join(", ")} has a budget of kind ${budget.kind}.`);
+      throw new PipelineError("usage", `None of the modes ${chosen.join(", ")} takes ${flagOf(budget)}.`);
   }
   const idle = modes.find((mode) => !budgets.some(({ kind }) => hasDial(mode, kind)));
   if (idle === undefined) return chosen;
   throw new PipelineError("usage", `Mode ${idle} has none of the budgets given. Add one of its own (see --help).`);
+}
+
+/** The flag that gives a budget of this kind. */
+function flagOf({ kind }: Budget): string {
+  return `--${kind.replace(/[A-Z]/, (letter) => `-${letter.toLowerCase()}`)}`;
 }
 
 /** Rows of linears by budget. */

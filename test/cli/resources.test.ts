@@ -35,12 +35,13 @@ beforeAll(async () => {
 afterAll(() => world[Symbol.asyncDispose]());
 
 const pair = ["--aligned", "aligned", "--tuned", "tuned"];
+const smallShards = ["--max-shard-size", "4KB"];
 const jobs = {
   prepare: ["prepare", "aligned", "--safe-data", "safe.jsonl", ...dataFlags],
   apply: ["apply", ...pair, "--state", "state"],
-  "apply, shards": ["apply", ...pair, "--state", "state", "--max-shard-size", "4KB"],
+  "apply, shards": ["apply", ...pair, "--state", "state", ...smallShards],
   "apply, task data": ["apply", ...pair, "--state", "state", "--task-data", "task.jsonl", ...drawFlags],
-  "apply, state on the way": ["apply", ...pair, "--safe-data", "safe.jsonl", ...dataFlags],
+  "apply, state on the way": ["apply", ...pair, "--safe-data", "safe.jsonl", ...dataFlags, ...smallShards],
   "apply, adapter": ["apply", "--aligned", "aligned", "--tuned", "adapter", "--state", "state", "--out-format", "lora"],
 } as const;
 

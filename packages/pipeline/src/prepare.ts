@@ -146,7 +146,7 @@ async function findWhole(
   try {
     const whole = await openState(out);
     await checkPieces(whole, progress);
-    if (before.job === fingerprint) await removeQuietly(workOf(out));
+    if (before.job === undefined || before.job === fingerprint) await removeQuietly(workOf(out));
     return whole;
   } catch (error) {
     if (overwrite) return undefined;

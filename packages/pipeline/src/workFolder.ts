@@ -20,6 +20,9 @@ const unfinished = "work";
 /** What prepare writes; job.json lay here in former formats. */
 const stateNames = [finishedFile, "layers", unfinished, jobFile];
 
+/** What a work folder that is being made or taken away may hold. */
+const workFile = /^(job\.json|state\.json|hidden-\d+\.f32)(\.part)?$|^layers$/;
+
 /** Folder of a state that is being made. */
 export function workOf(state: string): string {
   return join(state, unfinished);
@@ -34,9 +37,9 @@ export async function findStanding(folder: string): Promise<Standing> {
   const job = await readFingerprint(join(workOf(folder), jobFile));
   const state = names.includes(finishedFile) ? ((await readFingerprint(join(folder, finishedFile))) ?? "") : undefined;
   const work = await readdir(workOf(folder)).catch((): string[] => []);
-  const ours = job !== undefined || names.includes("layers") || names.includes(jobFile);
-  const nothing = names.every((name) => name === unfinished) && work.every((name) => name === `${jobFile}.part`);
-  if (!nothing && !(ours && names.every((name) => stateNames.includes(name))))
+  const begun = names.every((name) => name === unfinished) && work.every((name) => workFile.test(name));
+  const marked = job !== undefined || names.includes(jobFile) || (state !== undefined && names.includes("layers"));
+  if (!begun && !(marked && names.every((name) => stateNames.includes(name))))
     throw occupied(folder, "is not empty and was not made by prepare, so it is never replaced", false);
   return { state, job };
 }

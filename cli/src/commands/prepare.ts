@@ -46,7 +46,17 @@ export const prepareCommand = defineCommand({
       `prepared ${request.model} in ${formatMs(timing.ms)}, peak memory ${formatBytes(timing.peakMemoryBytes)}: ${state.folder}`,
     );
     const mode = request.modes.includes("optimal") ? [] : ["--mode", request.modes[0]];
-    const next = ["--aligned", request.model, "--tuned", "TUNED", "--state", state.folder, ...mode, "--out", "REPAIRED"];
+    const next = [
+      "--aligned",
+      request.model,
+      "--tuned",
+      "TUNED",
+      "--state",
+      state.folder,
+      ...mode,
+      "--out",
+      "REPAIRED",
+    ];
     io.print(`next: bun run safedelta apply ${shellLine(next)}`);
     return undefined;
   },

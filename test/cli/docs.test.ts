@@ -59,6 +59,21 @@ describe("docs/command-line.md", () => {
     }
   });
 
+  test("README links to what is there, and its rows on SmolLM2 are those of the results", async () => {
+    const readme = await Bun.file(join(root, "README.md")).text();
+    const links = [...readme.matchAll(/\]\(([\w./-]+)(?:#[\w-]+)?\)/g)].map(([, path]) => path);
+    expect(links).toContain("docs/results/smollm2.md");
+    for (const path of links)
+      expect({ path, exists: await Bun.file(join(root, path)).exists() }).toEqual({ path, exists: true });
+    const results = await Bun.file(join(root, "docs/results/smollm2.md")).text();
+    const rows = readme.match(/^\| .* \| \d\.\d\d \(.*\) \|$/gm) ?? [];
+    expect(rows.length).toBeGreaterThan(5);
+    for (const row of rows) expect(results).toContain(row);
+    const verdict = /No setting restores the refusal\s+and keeps the task/;
+    expect(results).toMatch(verdict);
+    expect(readme).toMatch(verdict);
+  });
+
   test("README's examples have flags that exist", async () => {
     const readme = await Bun.file(join(root, "README.md")).text();
     for (const [, name, rest] of readme.matchAll(/^ {4}(?:npx -y bun@\S+|bun) run safedelta ([a-z]+)(.*?)(?: #.*)?$/gm))

@@ -46,7 +46,7 @@ export function chooseBudget(flags: BudgetFlags, mode: keyof typeof defaultBudge
   return kind === undefined ? defaultBudgets[mode] : budgetOf(kind, Number(flags[kind]));
 }
 
-/** All budgets of a sweep, in the order of their kinds. */
+/** All budgets of a sweep, each once, in the order of their kinds. */
 export function budgetsOf(lists: BudgetLists): Budget[] {
-  return kinds.flatMap((kind) => (lists[kind] ?? []).map((amount) => budgetOf(kind, amount)));
+  return kinds.flatMap((kind) => [...new Set(lists[kind])].map((amount) => budgetOf(kind, amount)));
 }

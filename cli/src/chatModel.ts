@@ -1,6 +1,6 @@
 import { type EngineChoice, openEngine } from "@safedelta/engine";
 import { generate, type Model, openModel } from "@safedelta/model";
-import { openModelFiles, openModelTokenizer } from "@safedelta/pipeline";
+import { openModelFiles, openModelTokenizer, type Progress } from "@safedelta/pipeline";
 import type { Message, Tokenizer } from "@safedelta/tokenizer";
 
 /** How answers are drawn; greedy without a temperature. */
@@ -22,8 +22,13 @@ export interface Talker extends Disposable {
 }
 
 /** Load a whole model into an engine. @throws as `openModelFiles` */
-export async function openTalker(spec: string, choice: EngineChoice, offline: boolean): Promise<Talker> {
-  await using files = await openModelFiles(spec, offline);
+export async function openTalker(
+  spec: string,
+  choice: EngineChoice,
+  offline: boolean,
+  progress: Progress,
+): Promise<Talker> {
+  await using files = await openModelFiles(spec, offline, progress);
   const tokenizer = await openModelTokenizer(files);
   const { engine } = await openEngine(choice);
   const model = await openModel(engine, files.checkpoint);

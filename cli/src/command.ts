@@ -3,7 +3,7 @@ import { z } from "zod";
 import { codeOf, exitCode, explainsItself, UsageError } from "./exitCode.ts";
 import { type Io, paint, processIo } from "./io.ts";
 import { speechOptions } from "./options.ts";
-import { mergeOptions } from "./recipe.ts";
+import { type GivenOption, mergeOptions } from "./recipe.ts";
 
 /** The options of a command as zod types by flag name (camel case; `--kebab-case` on the command line). */
 export type Shape = Readonly<Record<string, z.ZodType>>;
@@ -16,11 +16,12 @@ export interface CommandSpec<S extends Shape> {
   /** Names of positional arguments; a trailing "?" makes one optional. */
   readonly args: readonly string[];
   readonly options: S;
-  /** Returns the exit code (nothing is 0). */
+  /** Returns the exit code (nothing is 0). `given`: which options have more than their default. */
   run(
     options: z.output<z.ZodObject<S & typeof speechOptions>>,
     args: readonly string[],
     io: Io,
+    given: ReadonlyMap<string, GivenOption>,
   ): Promise<number | undefined>;
 }
 
@@ -61,10 +62,12 @@ async function runCommand<S extends Shape>(
 ): Promise<void> {
   let { verbose = false, color = true } = flags as { verbose?: boolean; color?: boolean };
   try {
-    const options = (await mergeOptions(schema, flags)) as z.output<z.ZodObject<S & typeof speechOptions>>;
+    const merged = await mergeOptions(schema, flags);
+    const options = merged.options as z.output<z.ZodObject<S & typeof speechOptions>>;
+    requireNames(spec.args, args);
     const io = await processIo(options as unknown as Parameters<typeof processIo>[0]);
     ({ verbose, color } = io);
-    process.exitCode = (await spec.run(options, args, io)) ?? exitCode.done;
+    process.exitCode = (await spec.run(options, args, io, merged.given)) ?? exitCode.done;
   } catch (error) {
     process.stderr.write(`${paint("error:", "red", color)} ${describe(error, verbose)}\n`);
     process.exitCode = codeOf(error);
@@ -84,6 +87,24 @@ function describe(error: unknown, verbose: boolean): string {
 export function required<T>(value: T | undefined, flag: string): T {
   if (value === undefined) throw new UsageError(`${flag} is missing. Run the command with --help for its usage.`);
   return value;
+}
+
+/**
+ * Refuse options that would have no effect beside another one. Those of a weaker source (a recipe's beside a flag) may stand.
+ * @throws UsageError naming both
+ */
+export function refuseIdle(given: ReadonlyMap<string, GivenOption>, beside: string, idle: readonly string[]): void {
+  const cause = given.get(beside);
+  const found = idle.map((name) => given.get(name)).filter((option) => option !== undefined);
+  const refused = found.filter(({ rank }) => cause !== undefined && rank >= cause.rank).map(({ where }) => where);
+  if (refused.length === 0) return;
+  throw new UsageError(`${refused.join(", ")}: without effect beside ${cause?.where}. Leave one or the other out.`);
+}
+
+/** @throws UsageError for an empty argument, which no model or file has for a name */
+function requireNames(names: readonly string[], args: readonly string[]): void {
+  const empty = args.findIndex((arg) => arg.trim() === "");
+  if (empty >= 0) throw new UsageError(`${names[empty]} is empty. Run the command with --help for its usage.`);
 }
 
 function positionalOf(name: string) {

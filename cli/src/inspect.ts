@@ -7,7 +7,7 @@ import {
   tensorBytes,
 } from "@safedelta/checkpoint";
 import { checkTensors, type ModelConfig, parseConfig } from "@safedelta/model";
-import { openState } from "@safedelta/pipeline";
+import { openState, type Progress, tellOpening } from "@safedelta/pipeline";
 import { formatBytes, formatNumber, table } from "@safedelta/report";
 import { dataLine } from "./words.ts";
 
@@ -18,16 +18,16 @@ export interface Inspected {
 }
 
 /** Look into anything that the other commands read or write. */
-export async function openInspected(path: string, offline: boolean): Promise<Inspected> {
+export async function openInspected(path: string, offline: boolean, progress: Progress): Promise<Inspected> {
   const kind = await classifyPath(path);
   if (kind === "state") return inspectState(path);
   if (kind === "adapter") return inspectAdapter(path);
   if (kind === "safetensors") return inspectFile(path);
-  return inspectModel(path, offline);
+  return inspectModel(path, offline, progress);
 }
 
-async function inspectModel(spec: string, offline: boolean): Promise<Inspected> {
-  const checkpoint = await openCheckpoint(spec, { offline });
+async function inspectModel(spec: string, offline: boolean, progress: Progress): Promise<Inspected> {
+  const checkpoint = await openCheckpoint(spec, { offline, ...tellOpening(progress) });
   const config = parseConfig(checkpoint.config);
   const problems = checkTensors(config, checkpoint.tensors);
   const tensors = [...checkpoint.tensors.values()];

@@ -1,3 +1,4 @@
+import { statSync } from "node:fs";
 import { z } from "zod";
 
 /** What is kept with an option besides its type. */
@@ -33,25 +34,63 @@ export function parseSize(text: string): number {
   return Math.round(value * unit);
 }
 
-const sizeText = z.union([z.string(), z.number()]).transform((value, context) => {
+/** A zod transform out of a parser that throws. */
+function parsedBy<In, Out>(parse: (value: In) => Out) {
+  return (value: In, context: { addIssue(issue: { code: "custom"; message: string }): void }): Out => {
+    try {
+      return parse(value);
+    } catch (error) {
+      context.addIssue({ code: "custom", message: (error as Error).message });
+      return z.NEVER;
+    }
+  };
+}
+
+const scalar = z.union([z.string(), z.number()]);
+const sizeText = scalar.transform(parsedBy((value) => parseSize(String(value))));
+
+function isNumber(word: string): boolean {
+  return word.trim() !== "" && Number.isFinite(Number(word));
+}
+
+/** The finite number that a word spells. @throws Error quoting the word */
+function parseNumber(word: string): number {
+  if (!isNumber(word)) throw new Error(`"${word}" is not a finite number`);
+  return Number(word);
+}
+
+const numberText = scalar.transform(parsedBy((value) => parseNumber(String(value))));
+
+/** The numbers of a list written with commas. @throws Error quoting what is no number */
+function parseNumbers(value: number | string | readonly number[]): number[] {
+  const words = typeof value === "object" ? value.map(String) : String(value).split(",");
+  const wrong = words.find((word) => !isNumber(word));
+  if (wrong === undefined && words.length > 0) return words.map(Number);
+  throw new Error(`"${value}" must be finite numbers separated by commas, but "${wrong ?? ""}" is none`);
+}
+
+const numberList = z.union([scalar, z.array(z.number())]).transform(parsedBy(parseNumbers));
+
+const pathText = z.string().refine((path) => path.trim() !== "", "must name a file or folder, but is empty");
+
+/** False for what exists and is no folder. A look only: what may be written there is judged before the work. */
+function mayBeFolder(path: string): boolean {
   try {
-    return parseSize(String(value));
-  } catch (error) {
-    context.addIssue({ code: "custom", message: (error as Error).message });
-    return z.NEVER;
+    return statSync(path).isDirectory();
+  } catch {
+    return true;
   }
-});
-
-const numberText = z.union([z.number(), z.string().regex(/\S/, "must be a number")]).pipe(z.coerce.number());
-
-const numberList = z
-  .union([z.number(), z.string(), z.array(z.number())])
-  .transform((value) => (Array.isArray(value) ? value : String(value).split(",").map(Number)))
-  .refine((list) => list.length > 0 && list.every((x) => Number.isFinite(x)), "must be numbers separated by commas");
+}
 
 /** Option kinds. Each becomes a flag, a recipe key and a line of the JSON Schema. */
 export const option = {
   text: (meta: OptionMeta) => z.string().optional().meta(metaOf(meta)),
+  path: (meta: OptionMeta) => pathText.optional().meta(metaOf(meta)),
+  outFolder: (brief: string) =>
+    pathText
+      .refine(mayBeFolder, { error: ({ input }) => `${input} is a file; name a folder` })
+      .optional()
+      .meta(metaOf({ brief, placeholder: "folder" })),
   flag: (brief: string, value = false) => z.boolean().default(value).meta(metaOf({ brief })),
   number: (meta: OptionMeta) => numberText.optional().meta(metaOf(meta)),
   count: (value: number, meta: OptionMeta) =>
@@ -92,14 +131,14 @@ export const computeOptions = {
 
 /** Options of the commands that write a folder. */
 export const outputOptions = {
-  out: option.text({ brief: "folder to write", placeholder: "folder" }),
+  out: option.outFolder("folder to write"),
   overwrite: option.flag("replace what stands at --out"),
   dryRun: option.flag("check everything and print plan, sizes and a time guess; write nothing"),
 };
 
 /** Which safe examples, and how they become tokens. */
 export const safeDataOptions = {
-  safeData: option.text({
+  safeData: option.path({
     brief: "safe examples: JSONL, JSON, CSV or parquet with messages or instruction/response",
     placeholder: "file",
     group: "statistics",

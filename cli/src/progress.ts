@@ -15,7 +15,11 @@ export interface ProgressOptions {
 
 /** A bar on a terminal, a line every few seconds elsewhere; warnings are always printed. */
 export async function terminalProgress({ shown, terminal, warning, note }: ProgressOptions): Promise<Progress> {
-  const warn = (message: string) => note(`${warning} ${message}\n`);
+  const said = new Set<string>();
+  const warn = (message: string) => {
+    if (!said.has(message)) note(`${warning} ${message}\n`);
+    said.add(message);
+  };
   if (!shown) return { stage() {}, step() {}, warn };
   return terminal ? barProgress(warn) : lineProgress(note, warn);
 }

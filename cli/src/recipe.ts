@@ -8,12 +8,24 @@ interface Source {
   spell(name: string): string;
 }
 
+/** An option that was given: how its source spells it, and how strong that source is (recipe 0, environment 1, flag 2). */
+export interface GivenOption {
+  readonly where: string;
+  readonly rank: number;
+}
+
+/** What the sources said; options that none of them gave have their defaults and are not in `given`. */
+export interface MergedOptions {
+  readonly options: unknown;
+  readonly given: ReadonlyMap<string, GivenOption>;
+}
+
 /**
  * The options of a command from all their sources: flag, then environment (SAFEDELTA_MAX_MEMORY for --max-memory), then
  * recipe, then default. Of a group (the budgets) only what the strongest source gives counts.
  * @throws UsageError for an unknown key or a value of the wrong kind, naming where it came from
  */
-export async function mergeOptions(schema: z.ZodObject, flags: Record<string, unknown>): Promise<unknown> {
+export async function mergeOptions(schema: z.ZodObject, flags: Record<string, unknown>): Promise<MergedOptions> {
   const given = Object.fromEntries(Object.entries(flags).filter(([, value]) => value !== undefined));
   const path = given.recipe ?? process.env.SAFEDELTA_RECIPE;
   const recipe = typeof path === "string" ? await readRecipe(path, schema) : {};
@@ -22,13 +34,13 @@ export async function mergeOptions(schema: z.ZodObject, flags: Record<string, un
     { values: fromEnvironment(schema), spell: variable },
     { values: given, spell: (name) => `--${kebab(name)}` },
   ];
-  const merged = new Map<string, { value: unknown; where: string }>();
-  for (const { values, spell } of sources) {
+  const merged = new Map<string, GivenOption & { value: unknown }>();
+  for (const [rank, { values, spell }] of sources.entries()) {
     for (const name of Object.keys(values)) for (const other of groupOf(schema, name)) merged.delete(other);
-    for (const [name, value] of Object.entries(values)) merged.set(name, { value, where: spell(name) });
+    for (const [name, value] of Object.entries(values)) merged.set(name, { value, where: spell(name), rank });
   }
   const result = schema.safeParse(Object.fromEntries([...merged].map(([name, { value }]) => [name, value])));
-  if (result.success) return result.data;
+  if (result.success) return { options: result.data, given: merged };
   const lines = result.error.issues.map(
     ({ path: [name], message }) => `${merged.get(String(name))?.where}: ${message}`,
   );

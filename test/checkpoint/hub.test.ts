@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import { mkdir, readdir, readFile, readlink, rm, symlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { openCheckpoint, writeSafetensors } from "@safedelta/checkpoint";
+import { openCheckpoint, resolveSpec, writeSafetensors } from "@safedelta/checkpoint";
 import { FakeHub } from "./fake-hub.ts";
 import { failure, randomTensor, tempFolder } from "./tools.ts";
 
@@ -118,6 +118,49 @@ describe("the cache", () => {
     } finally {
       process.chdir(before);
     }
+  });
+});
+
+describe("a spelling that could be both", () => {
+  /** Resolve in a folder that holds `models/mine` and nothing else. */
+  async function inFolder<T>(work: () => Promise<T>): Promise<T> {
+    await using folder = await tempFolder();
+    await mkdir(join(folder.path, "models/mine"), { recursive: true });
+    const before = process.cwd();
+    process.chdir(folder.path);
+    try {
+      return await work();
+    } finally {
+      process.chdir(before);
+    }
+  }
+
+  test.each([
+    ["models/mien", "the folder models is here"],
+    ["models/mien.gguf", "it ends in .gguf"],
+    ["org/model.safetensors", "it ends in .safetensors"],
+    ["./org/model", "write a model folder"],
+    ["../org", "write a model folder"],
+    ["/org/model", "write a model folder"],
+    ["~/model", "write a model folder"],
+    ["a/b/c", "write a model folder"],
+    ["model", "write a model folder"],
+  ])("%s is a path that is not there", async (spec, why) => {
+    const error = await inFolder(() => failure(() => resolveSpec(spec)));
+    expect(error.kind).toBe("not-found");
+    expect(error.message).toStartWith(`${spec}: there is no such file or folder; `);
+    expect(error.message).toContain(why);
+  });
+
+  test.each(["org/model", "org/Llama-3.2-1B", "models/mien@main"])("%s is a Hub id", async (spec) => {
+    expect(await inFolder(() => resolveSpec(spec))).toMatchObject({ kind: "hub" });
+  });
+
+  test("is told in both readings when the cache lacks it and the run is offline", async () => {
+    await using folder = await tempFolder();
+    process.env.HF_HUB_CACHE = folder.path;
+    const { message } = await failure(() => openCheckpoint("org/tiny", { offline: true }));
+    expect(message).toMatch(/no such local folder, and as a model of the Hub .*cache/);
   });
 });
 

@@ -3,7 +3,7 @@ import { cp } from "node:fs/promises";
 import { parse } from "yaml";
 import { folderHashes } from "../support/pico.ts";
 import { jsonOf, safedelta, succeed } from "./run.ts";
-import { dataFlags, largestGap, makeWorld, valuesOf, type World } from "./world.ts";
+import { dataFlags, drawFlags, largestGap, makeWorld, valuesOf, type World } from "./world.ts";
 
 setDefaultTimeout(60_000); // children wait for their turn
 
@@ -58,9 +58,9 @@ describe("apply", () => {
   });
 
   test.concurrent("--task-data changes the repair at the same safety loss", async () => {
-    const args = ["apply", ...fromState, "--loss", "0.1", ...dataFlags];
+    const args = ["apply", ...fromState, "--loss", "0.1"];
     const plain = await jsonOf(world.path, [...args, "--out", "plain"]);
-    const task = await jsonOf(world.path, [...args, "--task-data", "task.jsonl", "--out", "task"]);
+    const task = await jsonOf(world.path, [...args, "--task-data", "task.jsonl", ...drawFlags, "--out", "task"]);
     expect(task.taskData).toMatchObject({ nExamples: 20 });
     expect(task.totals.safetyLossShare).toBeCloseTo(plain.totals.safetyLossShare, 3);
     expect(largestGap(await valuesOf(world.at("task")), await valuesOf(world.at("plain")))).toBeGreaterThan(1e-4);

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
-import { cp, mkdir } from "node:fs/promises";
+import { cp, mkdir, readdir } from "node:fs/promises";
 import { join } from "node:path";
 import { tinyFolder } from "../support/pico.ts";
 import { jsonOf, safedelta, succeed } from "./run.ts";
@@ -64,6 +64,20 @@ describe("sweep", () => {
     await run("apply", ...pair, "--state", "state", "--loss", "0.1", "--out", "alone");
     const gap = largestGap(await valuesOf(world.at("models/optimal-loss-0.1")), await valuesOf(world.at("alone")));
     expect(gap).toBe(0);
+  });
+
+  test.concurrent("what is named twice is swept and written once", async () => {
+    const args = ["sweep", ...pair, "--state", "state", "--modes", "optimal,optimal", "--loss", "0.1,0.10,1e-1"];
+    const { points } = await json(...args, "--out", "once");
+    expect(points).toHaveLength(1);
+    expect(await readdir(world.at("once"))).toEqual(["optimal-loss-0.1"]);
+  });
+
+  test.concurrent("at the ends of the dial no number is null", async () => {
+    const args = ["sweep", ...pair, "--state", "state", "--loss", "0,1", "--global-loss", "0", "--linears"];
+    const { points } = await json(...args);
+    expect(points.length).toBeGreaterThan(6);
+    expect(JSON.stringify(points)).not.toContain("null");
   });
 });
 

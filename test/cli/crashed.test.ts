@@ -111,7 +111,7 @@ describe("prepare killed at its ends", () => {
     await succeed(world.path, args);
     expect(await folderHashes(world.at("ends"))).toEqual(whole);
     await rm(world.at("ends"), { recursive: true });
-    await Bun.write(world.at("ends/job.json.part"), "{");
+    await Bun.write(world.at("ends/work/job.json.part"), "{");
     await succeed(world.path, args);
     expect(await folderHashes(world.at("ends"))).toEqual(whole);
   });

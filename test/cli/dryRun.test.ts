@@ -67,7 +67,7 @@ describe("--dry-run", () => {
   test("--max-memory is honoured, or refused with what would be needed", async () => {
     const { estimate } = await jsonOf(world.path, [...runs.prepare, "--dry-run"]);
     await succeed(world.path, [...runs.prepare, "--dry-run", "--max-memory", String(estimate.memoryBytes)]);
-    const needed = `${Math.ceil(estimate.memoryBytes / 2 ** 20)} MiB`;
+    const needed = `${Math.ceil((10 * estimate.memoryBytes) / 2 ** 20) / 10} MiB`;
     await expect(
       succeed(world.path, [...runs.prepare, "--dry-run", "--max-memory", String(estimate.memoryBytes - 1)]),
     ).rejects.toThrow(`exit 5\n${"error: prepare needs about "}${needed}`);

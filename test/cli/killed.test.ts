@@ -4,7 +4,7 @@ import { folderHashes } from "../support/pico.ts";
 import { Random } from "../support/random.ts";
 import { killedBeforeItsEnd } from "./kill.ts";
 import { safedelta, succeed } from "./run.ts";
-import { dataFlags, makeWorld, type World } from "./world.ts";
+import { dataFlags, drawFlags, makeWorld, type World } from "./world.ts";
 
 setDefaultTimeout(120_000); // children wait for their turn
 
@@ -16,7 +16,7 @@ afterAll(() => world[Symbol.asyncDispose]());
 
 const data = ["--safe-data", "safe.jsonl", ...dataFlags];
 const apply = ["apply", "--aligned", "aligned", "--tuned", "tuned"];
-const task = ["--task-data", "task.jsonl", ...dataFlags];
+const task = ["--task-data", "task.jsonl", ...drawFlags];
 const shards = ["--max-shard-size", "4KB"];
 
 const jobs: Readonly<Record<string, readonly string[]>> = {

@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
+import { mkdir, symlink } from "node:fs/promises";
 import { join } from "node:path";
 import {
   decodeF32,
@@ -141,8 +142,24 @@ describe("layer", () => {
     for (const key of keys) expect(facts).toHaveProperty(key);
     expect(facts).toMatchObject({ mode: "optimal", rows: 4, cols: 8, strength: 1 });
     expect((await readOut("o.safetensors")).weight.dtype).toBe("BF16");
-    await layer("in.safetensors", "--out", "o.safetensors", "--dtype", "f16");
+    await layer("in.safetensors", "--out", "o.safetensors", "--dtype", "f16", "--overwrite");
     expect((await readOut("o.safetensors")).weight.dtype).toBe("F16");
+  });
+
+  test("at both ends of the dial no number is null; the aligned weights have no strength", async () => {
+    await writeSmall("ends.safetensors", (j, k) => (j === k ? 1 + j : 0.1));
+    for (const mode of ["optimal", "exact", "reference", "paper", "none"]) {
+      for (const share of ["0", "1"]) {
+        const args = ["ends.safetensors", "--out", "ends-out.safetensors", "--overwrite", "--mode", mode];
+        const facts = await layer(...args, "--loss", share);
+        expect({ mode, share, text: JSON.stringify(facts) }).toEqual({
+          mode,
+          share,
+          text: expect.not.stringContaining("null"),
+        });
+        if (mode === "optimal") expect("strength" in facts).toBe(share === "1");
+      }
+    }
   });
 
   const refusals: readonly (readonly [string, () => Promise<unknown>, readonly string[], number, RegExp])[] = [
@@ -174,7 +191,7 @@ describe("layer", () => {
       () => writeSmall("bad.safetensors", () => 1),
       ["--max-memory", "1MB"],
       5,
-      /needs about \d+ MiB/,
+      /needs about [\d.]+ MiB/,
     ],
   ];
   for (const [what, write, flags, exit, message] of refusals) {
@@ -191,6 +208,26 @@ describe("layer", () => {
       expect(await Bun.file(join(scratch.path, "no.safetensors")).exists()).toBe(false);
     });
   }
+
+  test("replaces no file without --overwrite, no folder, and never its input, whatever path leads there", async () => {
+    await writeSmall("again.safetensors", (j, k) => (j === k ? 1 : 0));
+    const at = (name: string) => join(scratch.path, name);
+    await Bun.write(at("mine.safetensors"), "mine");
+    await mkdir(at("place.safetensors"));
+    await symlink("again.safetensors", at("link.safetensors"));
+    const refused: [string[], RegExp][] = [
+      [["mine.safetensors"], /mine\.safetensors: is there already\. .*--overwrite/],
+      [["place.safetensors", "--overwrite"], /is a folder/],
+      [["link.safetensors", "--overwrite"], /is the input/],
+    ];
+    for (const [out, why] of refused) {
+      const ran = await safedelta(scratch.path, ["layer", "again.safetensors", "--out", ...out]);
+      expect(ran).toMatchObject({ code: 2, stdout: "", stderr: expect.stringMatching(why) });
+    }
+    expect(await Bun.file(at("mine.safetensors")).text()).toBe("mine");
+    await layer("again.safetensors", "--out", "mine.safetensors", "--overwrite");
+    expect((await readOut("mine.safetensors")).weight.shape).toEqual([4, 8]);
+  });
 
   test("names what a file lacks, and shapes that do not fit", async () => {
     const write = (...tensors: Tensor[]) => writeSafetensors(join(scratch.path, "part.safetensors"), tensors);

@@ -8,6 +8,7 @@ let world: World;
 beforeAll(async () => {
   world = await makeWorld();
   await Bun.write(world.at("recipe.yaml"), "aligned: aligned\ntuned: tuned\nstate: state\nmode: exact\nkeep: 0.25\n");
+  await Bun.write(world.at("drawn.yaml"), "safe-data: safe.jsonl\nsamples: 3\n");
   await Bun.write(world.at("other.yaml"), "samples: 3\nmodes: exact\n");
 });
 afterAll(() => world[Symbol.asyncDispose]());
@@ -58,6 +59,11 @@ describe("flag, environment, recipe, default: the earlier wins", () => {
     const flags = ["--safe-data", "safe.jsonl", "--dry-run", "--out", "x"];
     const plan = await jsonOf(world.path, ["apply", "--recipe", "recipe.yaml", ...flags]);
     expect(plan.prepare.safeData).toMatchObject({ nExamples: 20 });
+  });
+
+  test.concurrent("a recipe's samples may stand beside a --state", async () => {
+    const args = ["apply", "--aligned", "aligned", "--tuned", "tuned", "--state", "state", "--out", "x", "--dry-run"];
+    expect(await jsonOf(world.path, [...args, "--recipe", "drawn.yaml"])).toMatchObject({ dryRun: true });
   });
 
   test.concurrent("switches in the environment", async () => {

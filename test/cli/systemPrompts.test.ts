@@ -16,6 +16,7 @@ beforeAll(async () => {
     messages: [
       { role: "system", content: "be kind" },
       { role: "user", content: "say hello" },
+      { role: "assistant", content: "hello" },
     ],
   };
   await Bun.write(world.at("own.jsonl"), `${JSON.stringify(line)}\n`);

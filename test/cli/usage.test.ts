@@ -16,6 +16,7 @@ beforeAll(async () => {
   await Bun.write(world.at("list.yaml"), "- loss\n");
   await Bun.write(world.at("torn.yaml"), "loss: [0.1\n");
   await Bun.write(world.at("two.yaml"), "loss: 0.1\nscale: 1\n");
+  await Bun.write(world.at("idle.yaml"), "state: state\nsamples: 5\n");
   await Bun.write(world.at("damaged.jsonl"), '{"messages": [}\n');
   await Bun.write(world.at("nothing.jsonl"), "");
 });
@@ -45,8 +46,52 @@ const wrong: Readonly<Record<string, readonly [readonly string[], RegExp]>> = {
   "missing --out": [["apply", ...pair, "--state", "state"], /--out is missing/],
   "missing --state and --safe-data": [["apply", ...pair, "--out", "x"], /--state \(or --safe-data/],
   "both --state and --safe-data": [[...apply, "--safe-data", "safe.jsonl"], /--state or --safe-data, not both/],
+  "a sample of safe data that are not read": [
+    [...apply, "--samples", "5", "--seed", "1"],
+    /--samples, --seed: without effect beside --state/,
+  ],
+  "system prompts for safe data that are not read": [
+    [...apply, "--task-data", "task.jsonl", "--samples", "5", "--system-prompts", "none"],
+    /--system-prompts: without effect beside --state/,
+  ],
+  "the same in a recipe": [
+    [...apply.slice(0, -4), "--out", "out", "--recipe", "idle.yaml"],
+    /idle\.yaml: samples: without/,
+  ],
+  "--linears without --json": [
+    ["sweep", ...pair, "--state", "state", "--loss", "0.1", "--linears"],
+    /--linears needs --json/,
+  ],
+  "--overwrite of nothing": [
+    ["sweep", ...pair, "--state", "state", "--loss", "0.1", "--overwrite"],
+    /--overwrite needs --out/,
+  ],
   "two budgets": [[...apply, "--loss", "0.1", "--strength", "2"], /--loss and --strength/],
   "a word for a number": [[...apply, "--loss", "much"], /--loss: .*number/],
+  "no number for a number, quoted": [[...apply, "--strength", "abc"], /--strength: "abc" is not a finite number/],
+  "Infinity for a number": [[...apply, "--strength", "Infinity"], /--strength: "Infinity" is not a finite number/],
+  "a list of nothing": [["sweep", ...pair, "--state", "state", "--loss", ","], /--loss: "," must be .* but "" is none/],
+  "a list that ends in a comma": [
+    ["sweep", ...pair, "--state", "state", "--loss", "0.1,"],
+    /--loss: "0\.1," must be finite numbers/,
+  ],
+  "an empty --out": [into(""), /--out: must name a file or folder, but is empty/],
+  "a blank --out": [into("  "), /--out: .*empty/],
+  "an empty --aligned": [
+    ["apply", "--aligned", "", "--tuned", "tuned", "--state", "state", "--out", "x"],
+    /--aligned: /,
+  ],
+  "an empty --state": [["apply", ...pair, "--state", "", "--out", "x"], /--state: .*empty/],
+  "an empty --safe-data": [["prepare", "aligned", "--safe-data", "", "--out", "x"], /--safe-data: .*empty/],
+  "an empty --out of sweep": [["sweep", ...pair, "--state", "state", "--loss", "0.1", "--out", ""], /--out: .*empty/],
+  "an empty --out of layer": [["layer", "linear.safetensors", "--out", ""], /--out: .*empty/],
+  "an empty argument": [["inspect", ""], /PATH is empty/],
+  "out is a file": [into("safe.jsonl", "--overwrite"), /--out: safe\.jsonl is a file; name a folder/],
+  "out of prepare is a file": [[...prepare, "--out", "safe.jsonl"], /--out: safe\.jsonl is a file/],
+  "out of sweep is a file": [
+    ["sweep", ...pair, "--state", "state", "--loss", "0.1", "--out", "safe.jsonl"],
+    /--out: safe\.jsonl is a file/,
+  ],
   "nothing for a number": [[...apply, "--loss="], /--loss/],
   "a broken number": [["estimate", "aligned", "--samples", "1.5"], /--samples: .*int/],
   "a negative number": [[...prepare, "--seed", "-1", "--out", "x"], /--seed/],

@@ -22,8 +22,9 @@ export interface WorldOptions {
   readonly withState?: boolean;
 }
 
-/** Flags that every prepare and apply of the tests gives. */
-export const dataFlags = ["--samples", "20", "--max-tokens", "64", "--system-prompts", "none"];
+/** Flags of the tests wherever examples are drawn, and where they are safe ones. */
+export const drawFlags = ["--samples", "20", "--max-tokens", "64"];
+export const dataFlags = [...drawFlags, "--system-prompts", "none"];
 
 export async function makeWorld({ dtype = "F32", withState = true }: WorldOptions = {}): Promise<World> {
   const scratch = await scratchFolder();

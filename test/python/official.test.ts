@@ -97,7 +97,7 @@ describe.skipIf(absent !== "")(`the official procedure ${absent && `(skipped: ${
 
   /** Both repairs of a linear; `near`: for each entry how far its running sum is from the budget, as a share of that. */
   async function repairBoth(name: LinearName, scale: number, dtype: string) {
-    const flags = ["--mode", "reference", "--scale", String(scale), "--out", at("ours")];
+    const flags = ["--mode", "reference", "--scale", String(scale), "--out", at("ours"), "--overwrite"];
     const facts = await jsonOf(scratch.path, ["layer", at(name), ...flags]);
     await runPython("official_step.py", at(name), at("theirs"), String(scale), dtype);
     const [tuned] = await numbersOf(at(name), "tuned");

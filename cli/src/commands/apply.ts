@@ -11,12 +11,15 @@ import {
 } from "@safedelta/pipeline";
 import { formatBytes, formatMs, formatNumber, formatPercent, totalsOf } from "@safedelta/report";
 import { budgetFlag, chooseBudget } from "../budget.ts";
-import { defineCommand, required } from "../command.ts";
+import { defineCommand, refuseIdle, required } from "../command.ts";
 import { UsageError } from "../exitCode.ts";
 import type { Io } from "../io.ts";
 import { budgetOptions, computeOptions, modeOption, option, outputOptions, safeDataOptions } from "../options.ts";
 import { describeRepair } from "../repairFiles.ts";
 import { dataLine, describeData, planLine } from "../words.ts";
+
+/** How examples are drawn and cut: of no use where none are read. */
+const drawing = ["samples", "seed", "maxTokens"];
 
 /** `safedelta apply --aligned A --tuned T --state STATE --out OUT` */
 export const applyCommand = defineCommand({
@@ -26,15 +29,15 @@ export const applyCommand = defineCommand({
     "and safedelta.json. TUNED may be a LoRA adapter folder, which then applies to ALIGNED.",
   args: [],
   options: {
-    aligned: option.text({ brief: "the model before fine-tuning", placeholder: "model" }),
-    tuned: option.text({ brief: "the fine-tuned model, or its LoRA adapter", placeholder: "model" }),
-    state: option.text({ brief: "folder that prepare wrote", placeholder: "folder", group: "statistics" }),
+    aligned: option.path({ brief: "the model before fine-tuning", placeholder: "model" }),
+    tuned: option.path({ brief: "the fine-tuned model, or its LoRA adapter", placeholder: "model" }),
+    state: option.path({ brief: "folder that prepare wrote", placeholder: "folder", group: "statistics" }),
     mode: modeOption,
     ...budgetOptions,
     ...computeOptions,
     ...outputOptions,
     ...safeDataOptions,
-    taskData: option.text({
+    taskData: option.path({
       brief: "examples of the fine-tuning task: optimal then stays close to the task's outputs",
       placeholder: "file",
     }),
@@ -42,7 +45,8 @@ export const applyCommand = defineCommand({
     outFormat: option.choice(["model", "lora"], "model", "write the whole model, or the repaired LoRA adapter"),
     maxShardSize: option.size({ brief: "largest weight file [5GB]" }),
   },
-  async run(options, _args, io) {
+  async run(options, _args, io, given) {
+    refuseIdle(given, "state", options.taskData === undefined ? [...drawing, "systemPrompts"] : ["systemPrompts"]);
     const request: ApplyOptions = {
       aligned: required(options.aligned, "--aligned"),
       tuned: required(options.tuned, "--tuned"),

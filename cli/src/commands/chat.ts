@@ -15,7 +15,7 @@ export const chatCommand = defineCommand({
     offline: computeOptions.offline,
   },
   async run(options, [model], io) {
-    using talker = await openTalker(required(model, "MODEL"), options.engine, options.offline);
+    using talker = await openTalker(required(model, "MODEL"), options.engine, options.offline, io.progress);
     const opening: Message[] = options.system === undefined ? [] : [{ role: "system", content: options.system }];
     let messages = [...opening];
     io.note(`${talker.name} is ready; an empty line leaves, /new begins anew`);

@@ -13,7 +13,7 @@ export const demoCommand = defineCommand({
   help: "Prepares, repairs in three ways, measures five models and sweeps the budgets, in well under a minute.",
   args: [],
   options: {
-    out: option.text({ brief: "folder to write [demo-out]", placeholder: "folder" }),
+    out: option.outFolder("folder to write [demo-out]"),
     engine: computeOptions.engine,
   },
   async run(options, _args, io) {

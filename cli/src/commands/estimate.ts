@@ -1,6 +1,6 @@
 import { openCheckpoint } from "@safedelta/checkpoint";
 import { parseConfig } from "@safedelta/model";
-import { estimateModel } from "@safedelta/pipeline";
+import { estimateModel, tellOpening } from "@safedelta/pipeline";
 import { defineCommand, required } from "../command.ts";
 import { computeOptions, option } from "../options.ts";
 import { parseModes, planLine } from "../words.ts";
@@ -17,7 +17,10 @@ export const estimateCommand = defineCommand({
     offline: computeOptions.offline,
   },
   async run(options, [model], io) {
-    const checkpoint = await openCheckpoint(required(model, "MODEL"), { offline: options.offline });
+    const checkpoint = await openCheckpoint(required(model, "MODEL"), {
+      offline: options.offline,
+      ...tellOpening(io.progress),
+    });
     const modes = parseModes(options.modes ?? "reference,optimal");
     const result = estimateModel(
       parseConfig(checkpoint.config),

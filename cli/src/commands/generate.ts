@@ -17,7 +17,7 @@ export const generateCommand = defineCommand({
   },
   async run(options, [model], io) {
     const prompt = required(options.prompt, "--prompt");
-    using talker = await openTalker(required(model, "MODEL"), options.engine, options.offline);
+    using talker = await openTalker(required(model, "MODEL"), options.engine, options.offline, io.progress);
     const system = options.system === undefined ? [] : [{ role: "system", content: options.system }];
     const started = performance.now();
     const onText = io.json ? undefined : (text: string) => process.stdout.write(text);

@@ -9,7 +9,7 @@ export const inspectCommand = defineCommand({
   args: ["PATH"],
   options: { offline: computeOptions.offline },
   async run(options, [path], io) {
-    const { facts, text } = await openInspected(required(path, "PATH"), options.offline);
+    const { facts, text } = await openInspected(required(path, "PATH"), options.offline, io.progress);
     io.document(facts);
     io.print(text);
     return undefined;

@@ -21,7 +21,8 @@ export const layerCommand = defineCommand({
     ...dials,
     engine: computeOptions.engine,
     maxMemory: computeOptions.maxMemory,
-    out: option.text({ brief: "safetensors file to write", placeholder: "file" }),
+    out: option.path({ brief: "safetensors file to write", placeholder: "file" }),
+    overwrite: option.flag("replace the file that stands at --out"),
     dtype: option.choice(["aligned", "f32", "f16", "bf16"], "aligned", "storage type of weight"),
   },
   async run(options, [input], io) {
@@ -34,6 +35,7 @@ export const layerCommand = defineCommand({
       mode: options.mode,
       budget,
       dtype: options.dtype === "aligned" ? undefined : dtypes[options.dtype],
+      overwrite: options.overwrite,
       maxMemoryBytes: options.maxMemory,
     });
     io.document(facts);

@@ -29,7 +29,7 @@ export const prepareCommand = defineCommand({
       overwrite: options.overwrite,
       maxMemoryBytes: options.maxMemory,
     };
-    const plan = await planPrepare(request);
+    const plan = await planPrepare(request, io.progress);
     const { estimate } = plan;
     io.note(`${dataLine(plan.safeData)}\nstate: ${planLine(estimate, estimate.stateBytes)}`);
     if (options.dryRun) return printPlan(io, plan, request.out);

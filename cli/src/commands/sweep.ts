@@ -14,9 +14,9 @@ export const sweepCommand = defineCommand({
   help: "Writes no model unless --out is given; then each point becomes a folder OUT/MODE-BUDGET.",
   args: [],
   options: {
-    aligned: option.text({ brief: "the model before fine-tuning", placeholder: "model" }),
-    tuned: option.text({ brief: "the fine-tuned model, or its LoRA adapter", placeholder: "model" }),
-    state: option.text({ brief: "folder that prepare wrote", placeholder: "folder" }),
+    aligned: option.path({ brief: "the model before fine-tuning", placeholder: "model" }),
+    tuned: option.path({ brief: "the fine-tuned model, or its LoRA adapter", placeholder: "model" }),
+    state: option.path({ brief: "folder that prepare wrote", placeholder: "folder" }),
     modes: option.text({ brief: "modes [all that the state serves]", placeholder: "a,b,…" }),
     loss: option.numbers({ brief: "shares 0..1 of the full fine-tuning's safety loss, for each linear" }),
     globalLoss: option.numbers({ brief: "the same, one pool for all linears (exact, optimal)" }),
@@ -24,18 +24,21 @@ export const sweepCommand = defineCommand({
     keep: option.numbers({ brief: "shares of the columns (exact)" }),
     scale: option.numbers({ brief: "the paper's s (reference, none, paper)" }),
     linears: option.flag("with --json: the numbers of every linear too"),
-    out: option.text({ brief: "folder to write the models into", placeholder: "folder" }),
+    out: option.outFolder("folder to write the models into"),
     overwrite: option.flag("replace models that stand in --out"),
     ...computeOptions,
   },
   async run(options, _args, io) {
     const budgets = budgetsOf(options);
+    if (options.linears && !options.json)
+      throw new UsageError("--linears needs --json: the table has no room for them.");
+    if (options.overwrite && options.out === undefined) throw new UsageError("--overwrite needs --out.");
     if (budgets.length === 0) throw new UsageError("Give at least one budget, for example --loss 0.01,0.03,0.1.");
     const request = {
       aligned: required(options.aligned, "--aligned"),
       tuned: required(options.tuned, "--tuned"),
       state: required(options.state, "--state"),
-      modes: options.modes === undefined ? [] : parseModes(options.modes),
+      modes: options.modes === undefined ? [] : [...new Set(parseModes(options.modes))],
       budgets,
       offline: options.offline,
       maxMemoryBytes: options.maxMemory,

@@ -11,7 +11,7 @@ import {
   type Rate,
 } from "@safedelta/evaluation";
 import { openModel } from "@safedelta/model";
-import { openModelFiles, openModelTokenizer } from "@safedelta/pipeline";
+import { openModelFiles, openModelTokenizer, silent } from "@safedelta/pipeline";
 import { demoFolder } from "./story.ts";
 
 /** What is measured of every model, each a rate with its 95 % interval. */
@@ -47,7 +47,7 @@ export function firstOf({ guardedRefusal, newTask, oldTasks }: DemoSets, n: numb
 
 /** Let a model answer all prompts and judge them. */
 export async function measure(engine: Engine, folder: string, name: string, sets: DemoSets): Promise<DemoRates> {
-  await using files = await openModelFiles(folder, true);
+  await using files = await openModelFiles(folder, true, silent);
   using model = await openModel(engine, files.checkpoint);
   const chat = localChat(name, model, await openModelTokenizer(files), { batchSize: 100 });
   const rates = {

@@ -1,3 +1,4 @@
+import { dirname, extname } from "node:path";
 import { classifyPath } from "./classify.ts";
 import { CheckpointError } from "./errors.ts";
 
@@ -46,8 +47,22 @@ function refuse(spec: string, kind: "safetensors" | "state" | "unknown"): Checkp
   return new CheckpointError("not-found", `${spec}: ${reasons[kind]}`, { file: spec });
 }
 
+const fileEndings = [".gguf", ".safetensors", ".bin", ".pt", ".pth", ".json", ".jsonl", ".yaml", ".zip"];
+
 /**
- * The one place where a model spelling gets its meaning, for every command. A local path that exists wins over a Hub id.
+ * Why a spelling that could be a Hub id is taken for a local path that is not there; undefined when it is not. A mistyped path
+ * must not become a download of someone else's model.
+ */
+async function whyLocal(spec: string): Promise<string | undefined> {
+  if (spec.includes("@")) return undefined; // only a Hub id has a revision
+  if (fileEndings.includes(extname(spec).toLowerCase())) return `it ends in ${extname(spec)}`;
+  const parent = dirname(spec);
+  return (await classifyPath(parent)) === "absent" ? undefined : `the folder ${parent} is here`;
+}
+
+/**
+ * The one place where a model spelling gets its meaning, for every command. A local path that exists wins over a Hub id; what
+ * looks like a path (a file's ending, a folder that is there) is one even when nothing stands there.
  * @throws CheckpointError "not-found" when the spelling means nothing
  */
 export async function resolveSpec(spec: string): Promise<Resolved> {
@@ -58,6 +73,8 @@ export async function resolveSpec(spec: string): Promise<Resolved> {
   const chain = await splitChain(spec);
   if (chain) return chain;
   const id = parseHubId(spec);
-  if (id) return { kind: "hub", id };
-  throw new CheckpointError("not-found", `${spec}: there is no such file or folder; ${spellings}`, { file: spec });
+  const why = id && (await whyLocal(spec));
+  if (id && !why) return { kind: "hub", id };
+  const next = why ? `it is taken for a local path, since ${why}; a model of the Hub is ${spec}@main` : spellings;
+  throw new CheckpointError("not-found", `${spec}: there is no such file or folder; ${next}`, { file: spec });
 }

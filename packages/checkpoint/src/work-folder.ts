@@ -116,7 +116,7 @@ function notEmpty({ out }: WorkPaths): CheckpointError {
 }
 
 /**
- * Looks for work of the same plan in an output folder.
+ * Looks for work of the same plan in an output folder. Work of another plan in which nothing was finished is no loss.
  * @returns the work, or undefined when it has to start anew
  * @throws CheckpointError "incompatible" when starting anew would destroy something and `overwrite` is false
  */
@@ -130,8 +130,8 @@ export async function findWork(
   const journal = await readJournal(paths.journal);
   if (journal?.plan === plan) return checkWork(paths, shards, journal);
   if (overwrite) return undefined;
-  if (journal) throw foreignWork(paths);
-  if (names.some((name) => name !== workName)) throw notEmpty(paths);
+  if (journal && journal.entries.length > 0) throw foreignWork(paths);
+  if (names.some((name) => !name.startsWith("."))) throw notEmpty(paths);
   return undefined;
 }
 

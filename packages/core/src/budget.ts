@@ -44,7 +44,8 @@ export function checkBudget(mode: Mode, budget: Budget): void {
   if (!hasDial(mode, budget.kind)) throw new CoreError("budget", wrongDial(mode, budget.kind));
   const [value, limit] = "share" in budget ? [budget.share, 1] : [budget.value, Number.POSITIVE_INFINITY];
   if (!(value >= 0 && value <= limit)) {
-    throw new CoreError("budget", `The budget "${budget.kind}" must lie in 0 … ${limit}, but is ${value}.`);
+    const range = limit === 1 ? "lie in 0 … 1" : "be 0 or more";
+    throw new CoreError("budget", `The budget "${budget.kind}" must ${range}, but is ${value}.`);
   }
 }
 

@@ -8,8 +8,8 @@ import { changedSince, copyRest, repairLayers, repairWithTask } from "./applyRun
 import { at, PipelineError } from "./errors.ts";
 import { type ApplyEstimate, estimateApply } from "./estimate.ts";
 import { removeQuietly, requireDisk, sha256, stableJson } from "./files.ts";
+import { lockFolder } from "./lock.ts";
 import { requireMemory } from "./memory.ts";
-import { openModelTokenizer } from "./models.ts";
 import { overspent } from "./overspent.ts";
 import { checkState, openPair, type Pair } from "./pair.ts";
 import { type PreparePlan, planPrepare, prepare } from "./prepare.ts";
@@ -35,7 +35,7 @@ export async function planApply(options: ApplyOptions, progress: Progress): Prom
   checkOptions(options);
   await requireFreeOutput(options);
   await using pair = await openPair(options.aligned, options.tuned, options.offline, progress);
-  return await planWork(options, pair, repairEstimate(pair, await readTask(options, pair)));
+  return await planWork(options, pair, repairEstimate(pair, await readTask(options, pair, progress)), progress);
 }
 
 /**
@@ -52,9 +52,10 @@ export async function apply(
   checkOptions(options);
   if (!options.overwrite) await removeLeftover(options.out, workFolder(options));
   await requireFreeOutput(options);
+  await using _lock = await lockFolder(options.out);
   await using pair = await openPair(options.aligned, options.tuned, options.offline, progress);
-  const task = await readTask(options, pair);
-  await planWork(options, pair, repairEstimate(pair, task));
+  const task = await readTask(options, pair, progress);
+  await planWork(options, pair, repairEstimate(pair, task), progress);
   const state = await stateOf(engine, options, progress);
   await using opened = new AsyncDisposableStack();
   const fingerprint = fingerprintOf(engine, options, state, task);
@@ -89,8 +90,12 @@ export function checkOptions({ mode, budget, taskData }: ApplyOptions): void {
   );
 }
 
-async function readTask({ taskData }: ApplyOptions, { aligned }: Pair): Promise<Sequences | undefined> {
-  return taskData && readSequences(taskData, await openModelTokenizer(aligned));
+async function readTask(
+  { taskData }: ApplyOptions,
+  { aligned }: Pair,
+  progress: Progress,
+): Promise<Sequences | undefined> {
+  return taskData && (await readSequences(taskData, aligned, progress));
 }
 
 function repairEstimate({ aligned }: Pair, task?: Sequences): ApplyEstimate {
@@ -98,11 +103,16 @@ function repairEstimate({ aligned }: Pair, task?: Sequences): ApplyEstimate {
 }
 
 /** Check memory, disk and state (or the safe data) before the work. */
-export async function planWork(options: ApplyOptions, { aligned }: Pair, estimate: ApplyEstimate): Promise<ApplyPlan> {
+export async function planWork(
+  options: ApplyOptions,
+  { aligned }: Pair,
+  estimate: ApplyEstimate,
+  progress: Progress,
+): Promise<ApplyPlan> {
   const { source, out, maxMemoryBytes } = options;
   requireMemory(maxMemoryBytes, estimate.memoryBytes, "apply");
   if ("state" in source) await checkState(await openState(source.state), aligned);
-  const prepare = "state" in source ? undefined : await planPrepare(prepareOptions(options, source));
+  const prepare = "state" in source ? undefined : await planPrepare(prepareOptions(options, source), progress);
   const stateBytes = prepare ? prepare.estimate.stateBytes + prepare.estimate.workBytes : 0;
   const totalBytes = estimate.outputBytes + estimate.workBytes + stateBytes;
   await requireDisk(out, totalBytes, "apply", [join(out, workName), workFolder(options)]);

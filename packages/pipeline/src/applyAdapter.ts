@@ -8,6 +8,7 @@ import type { ApplyFacts, ApplyOptions, LinearFacts } from "./applyOptions.ts";
 import { at, PipelineError } from "./errors.ts";
 import { estimateAdapter } from "./estimate.ts";
 import { guardFile, removeQuietly, sha256 } from "./files.ts";
+import { lockFolder } from "./lock.ts";
 import { hashModel } from "./models.ts";
 import { linearsOf, openPair, type Pair } from "./pair.ts";
 import type { Progress } from "./progress.ts";
@@ -21,7 +22,12 @@ export async function planApplyAdapter(options: ApplyOptions, progress: Progress
   checkOptions(options);
   await requireFreeAdapter(options);
   await using pair = await openPair(options.aligned, options.tuned, options.offline, progress);
-  return await planWork(options, pair, estimateAdapter(pair.aligned.config, repairable(pair, options).tensors));
+  return await planWork(
+    options,
+    pair,
+    estimateAdapter(pair.aligned.config, repairable(pair, options).tensors),
+    progress,
+  );
 }
 
 /**
@@ -37,9 +43,10 @@ export async function applyAdapter(
 ): Promise<ApplyFacts> {
   checkOptions(options);
   await requireFreeAdapter(options);
+  await using _lock = await lockFolder(options.out);
   await using pair = await openPair(options.aligned, options.tuned, options.offline, progress);
   const adapter = repairable(pair, options);
-  await planWork(options, pair, estimateAdapter(pair.aligned.config, adapter.tensors));
+  await planWork(options, pair, estimateAdapter(pair.aligned.config, adapter.tensors), progress);
   const state = await stateOf(engine, options, progress);
   await checkAligned(pair, state);
   const budgets = await poolBudgets(engine, pair, adapter, state, options, progress);

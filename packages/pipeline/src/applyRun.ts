@@ -15,7 +15,7 @@ import { at, PipelineError } from "./errors.ts";
 import { removeQuietly, sha256 } from "./files.ts";
 import { linearsOf, type Pair, readPair, restNames } from "./pair.ts";
 import type { Progress } from "./progress.ts";
-import { type BudgetOf, repairLinear, taskSpectrumOf, writtenNumbers } from "./repairLinear.ts";
+import { type BudgetOf, jsonSafe, repairLinear, taskSpectrumOf, writtenNumbers } from "./repairLinear.ts";
 import type { Sequences } from "./sequences.ts";
 import { type LoadedGroup, partOf, type State } from "./state.ts";
 import { downloadAs } from "./upload.ts";
@@ -117,10 +117,6 @@ async function repairOne(
     sha256: sha256(bytes),
     numbers: jsonSafe(told),
   } satisfies Note);
-}
-
-function jsonSafe({ strength, ...numbers }: RepairNumbers): RepairNumbers {
-  return Number.isFinite(strength) ? { ...numbers, strength } : numbers;
 }
 
 function infoOf({ aligned }: Pair, name: string): TensorInfo {

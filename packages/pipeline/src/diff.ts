@@ -1,5 +1,5 @@
 import { type Checkpoint, decodeF32, openCheckpoint } from "@safedelta/checkpoint";
-import type { Progress } from "./progress.ts";
+import { type Progress, tellOpening } from "./progress.ts";
 
 /** How one tensor differs between two models. */
 export interface TensorDiff {
@@ -22,9 +22,9 @@ export async function diffModels(
   progress: Progress,
 ): Promise<TensorDiff[]> {
   await using opened = new AsyncDisposableStack();
-  const a = await openCheckpoint(first, { offline });
+  const a = await openCheckpoint(first, { offline, ...tellOpening(progress) });
   opened.defer(() => a.close());
-  const b = await openCheckpoint(second, { offline, base: a });
+  const b = await openCheckpoint(second, { offline, base: a, ...tellOpening(progress) });
   opened.defer(() => b.close());
   const names = [...new Set([...a.tensors.keys(), ...b.tensors.keys()])];
   progress.stage("comparing", names.length);

@@ -1,6 +1,7 @@
 import { readdir, rm, stat, statfs } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { PipelineError } from "./errors.ts";
+import { freeText, neededText } from "./sizes.ts";
 
 /** sha256 in hex of text or bytes. */
 export function sha256(data: string | Uint8Array): string {
@@ -80,10 +81,9 @@ export async function requireDisk(
   const taken = await Promise.all(unfinished.map(takenBytes));
   const neededBytes = taken.reduce((left, bytes) => left - bytes, totalBytes);
   if (free >= neededBytes) return;
-  const gib = (bytes: number) => `${(bytes / 2 ** 30).toFixed(2)} GiB`;
   throw new PipelineError(
     "resources",
-    `${what} needs ${gib(neededBytes)} of disk at ${path}, but only ${gib(free)} are free. Free some, or choose another --out.`,
+    `${what} needs ${neededText(neededBytes)} of disk at ${path}, but only ${freeText(free)} are free. Free some, or choose another --out.`,
   );
 }
 

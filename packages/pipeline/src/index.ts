@@ -1,3 +1,4 @@
+export { hasDial } from "@safedelta/core";
 export { type ApplyPlan, apply, type Describe, planApply } from "./apply.ts";
 export { applyAdapter, planApplyAdapter } from "./applyAdapter.ts";
 export type { ApplyFacts, ApplyOptions, LinearFacts, ModelFacts, SafeSource } from "./applyOptions.ts";
@@ -5,10 +6,11 @@ export { diffModels, type TensorDiff } from "./diff.ts";
 export { PipelineError, type PipelineErrorKind } from "./errors.ts";
 export { type ApplyEstimate, assumedFlopRate, estimateModel, type PrepareEstimate } from "./estimate.ts";
 export { type LayerFacts, type LayerOptions, repairLayerFile } from "./layer.ts";
+export { lockFolder } from "./lock.ts";
 export { peakResidentBytes } from "./memory.ts";
 export { type OpenedModel, openModelFiles, openModelTokenizer } from "./models.ts";
 export { type PrepareOptions, type PreparePlan, planPrepare, prepare } from "./prepare.ts";
-export { type Progress, silent } from "./progress.ts";
+export { type Progress, silent, tellOpening } from "./progress.ts";
 export { type DataFacts, type DataOptions, readSequences, type Sequences } from "./sequences.ts";
 export { openState, partOf, type State, type StateManifest, type StatePart } from "./state.ts";
 export { type SweepLinear, type SweepOptions, type SweepPoint, sweep } from "./sweep.ts";

@@ -1,4 +1,4 @@
-import { resolve } from "node:path";
+import { stat } from "node:fs/promises";
 import {
   openSafetensors,
   type Tensor,
@@ -23,7 +23,7 @@ import {
 import type { Engine, Matrix } from "@safedelta/engine";
 import { at, PipelineError } from "./errors.ts";
 import { requireMemory, runtimeBytes } from "./memory.ts";
-import { writtenNumbers } from "./repairLinear.ts";
+import { jsonSafe, writtenNumbers } from "./repairLinear.ts";
 import { partOf } from "./state.ts";
 import { downloadAs, uploadF32 } from "./upload.ts";
 
@@ -37,10 +37,12 @@ export interface LayerOptions {
   readonly budget: Budget;
   /** Storage type of `weight`; the aligned one's unless given. */
   readonly dtype?: TensorDType;
+  /** Replace a file that stands at `out`. */
+  readonly overwrite: boolean;
   readonly maxMemoryBytes?: number;
 }
 
-/** Numbers of the repair of one linear. */
+/** Numbers of the repair of one linear; an infinite strength (the aligned weights) is left out, since JSON has none. */
 export interface LayerFacts extends RepairNumbers {
   readonly mode: Mode;
   readonly rows: number;
@@ -49,13 +51,12 @@ export interface LayerFacts extends RepairNumbers {
 
 /**
  * Repair one linear of a file.
- * @throws CheckpointError; PipelineError `usage` for budgets, `resources` when memory is short, `incompatible` when a tensor is
+ * @throws CheckpointError; PipelineError `usage` for budgets and for an `out` that may not be written, `resources` when memory is short, `incompatible` when a tensor is
  * missing, shapes do not fit, or the Hessian is not positive definite
  */
 export async function repairLayerFile(engine: Engine, options: LayerOptions): Promise<LayerFacts> {
   at(`--mode ${options.mode}`, () => checkBudget(options.mode, options.budget));
-  if (resolve(options.out) === resolve(options.input))
-    throw new PipelineError("usage", `${options.out}: is the input. Choose another --out.`);
+  await requireFreeFile(options);
   const file = await openSafetensors(options.input);
   try {
     requireMemory(options.maxMemoryBytes, memoryOf(file), "layer");
@@ -77,10 +78,20 @@ export async function repairLayerFile(engine: Engine, options: LayerOptions): Pr
     const told = writtenNumbers(engine, numbers, { aligned, tuned }, written, prepared);
     const tensors: Tensor[] = [written, { name: "kept", dtype: "U8", shape: [rows, cols], bytes: mask }];
     await writeSafetensors(options.out, tensors);
-    return { mode: options.mode, rows, cols, ...told };
+    return { mode: options.mode, rows, cols, ...jsonSafe(told) };
   } finally {
     await file.close();
   }
+}
+
+/** @throws PipelineError `usage` when `out` is the input (by whatever path), a folder, or a file that may not be replaced */
+async function requireFreeFile({ input, out, overwrite }: LayerOptions): Promise<void> {
+  const [source, found] = await Promise.all([input, out].map((path) => stat(path).catch(() => undefined)));
+  const refuse = (why: string) => new PipelineError("usage", `${out}: ${why}`);
+  if (!found) return;
+  if (found.dev === source?.dev && found.ino === source.ino) throw refuse("is the input. Choose another --out.");
+  if (found.isDirectory()) throw refuse("is a folder. Name a file: --out FILE.safetensors.");
+  if (!overwrite) throw refuse("is there already. Choose another --out, or add --overwrite.");
 }
 
 /** The matrices of a repair and of its factor, each in f32. */

@@ -1,5 +1,6 @@
 import { readFileSync } from "node:fs";
 import { PipelineError } from "./errors.ts";
+import { freeText, neededText } from "./sizes.ts";
 
 /** Largest resident set of this process so far, in bytes (VmHWM on Linux, getrusage elsewhere). */
 export function peakResidentBytes(): number {
@@ -21,9 +22,8 @@ export const runtimeBytes = 160 * 2 ** 20;
 /** @throws PipelineError `resources` when `neededBytes` is above the limit the user gave */
 export function requireMemory(limitBytes: number | undefined, neededBytes: number, what: string): void {
   if (limitBytes === undefined || neededBytes <= limitBytes) return;
-  const mib = (bytes: number) => `${Math.ceil(bytes / 2 ** 20)} MiB`;
   throw new PipelineError(
     "resources",
-    `${what} needs about ${mib(neededBytes)} of memory, more than --max-memory ${mib(limitBytes)}. Raise it to at least that.`,
+    `${what} needs about ${neededText(neededBytes)} of memory, more than --max-memory ${freeText(limitBytes)}. Raise it to at least that.`,
   );
 }

@@ -4,6 +4,7 @@ import { checkTensors, expectedTensors, type ModelConfig, ModelError, parseConfi
 import { openTokenizer, type Tokenizer, TokenizerError } from "@safedelta/tokenizer";
 import { PipelineError, problemsError } from "./errors.ts";
 import { sha256, stableJson } from "./files.ts";
+import { type Progress, tellOpening } from "./progress.ts";
 
 /** An opened model: its files and what they describe. Disposing it closes the files. */
 export interface OpenedModel extends AsyncDisposable {
@@ -19,13 +20,19 @@ export interface OpenedModel extends AsyncDisposable {
 
 /**
  * Open a model by any spelling (folder, Hub id, BASE+ADAPTER, file.gguf) and check that every tensor is there in its shape.
+ * @param progress hears of downloads and oddities
  * @param base the model that a bare adapter folder applies to
  * @throws CheckpointError; PipelineError `incompatible` listing what of its config is not supported, or every missing or
  * misshapen tensor
  */
-export async function openModelFiles(spec: string, offline: boolean, base?: Checkpoint): Promise<OpenedModel> {
+export async function openModelFiles(
+  spec: string,
+  offline: boolean,
+  progress: Progress,
+  base?: Checkpoint,
+): Promise<OpenedModel> {
   await using opened = new AsyncDisposableStack();
-  const checkpoint = await openCheckpoint(spec, { offline, base });
+  const checkpoint = await openCheckpoint(spec, { offline, base, ...tellOpening(progress) });
   opened.defer(() => checkpoint.close());
   const config = readConfig(checkpoint);
   const problems = checkTensors(config, checkpoint.tensors);

@@ -21,8 +21,8 @@ export interface Pair extends AsyncDisposable {
  */
 export async function openPair(aligned: string, tuned: string, offline: boolean, progress: Progress): Promise<Pair> {
   await using opened = new AsyncDisposableStack();
-  const first = opened.use(await openModelFiles(aligned, offline));
-  const second = opened.use(await openModelFiles(tuned, offline, first.checkpoint));
+  const first = opened.use(await openModelFiles(aligned, offline, progress));
+  const second = opened.use(await openModelFiles(tuned, offline, progress, first.checkpoint));
   const { problems, warnings } = await checkPair(first, second);
   if (problems.length > 0)
     throw problemsError("incompatible", `${tuned} was not fine-tuned from ${aligned}:`, problems);

@@ -7,12 +7,14 @@ import { calibrate, nBatches } from "./calibrate.ts";
 import { at, PipelineError } from "./errors.ts";
 import { estimatePrepare, type PrepareEstimate } from "./estimate.ts";
 import { readJson, removeQuietly, requireDisk, sha256, stableJson } from "./files.ts";
+import { lockFolder } from "./lock.ts";
 import { requireMemory } from "./memory.ts";
-import { hashModel, openModelFiles, openModelTokenizer } from "./models.ts";
+import { hashModel, openModelFiles } from "./models.ts";
 import { restNames } from "./pair.ts";
 import type { Progress } from "./progress.ts";
 import { type DataFacts, type DataOptions, readSequences } from "./sequences.ts";
 import {
+  checkPieces,
   type GroupManifest,
   type LayerManifest,
   layerFolder,
@@ -27,7 +29,7 @@ import {
 import { packTriangle } from "./triangle.ts";
 import { bytesOf } from "./upload.ts";
 import { stampOf, toolVersion } from "./version.ts";
-import { claimFolder, findJob, writeDurably } from "./workFolder.ts";
+import { claimWork, findStanding, publishState, workOf, writeDurably } from "./workFolder.ts";
 
 /** What `prepare` is asked to do. */
 export interface PrepareOptions {
@@ -49,10 +51,10 @@ export interface PreparePlan {
 }
 
 /** Everything known before the work; nothing is written. */
-async function gather(options: PrepareOptions) {
+async function gather(options: PrepareOptions, progress: Progress) {
   await using opened = new AsyncDisposableStack();
-  const model = opened.use(await openModelFiles(options.model, options.offline));
-  const sequences = await readSequences(options.data, await openModelTokenizer(model));
+  const model = opened.use(await openModelFiles(options.model, options.offline, progress));
+  const sequences = await readSequences(options.data, model, progress);
   if (sequences.facts.nExamples === 0) throw new PipelineError("usage", `${options.data.file}: holds no example.`);
   const parts = [...new Set(options.modes.map((mode) => partOf[mode]))].sort();
   const estimate = estimatePrepare(model.config, sequences.facts, parts);
@@ -62,11 +64,11 @@ async function gather(options: PrepareOptions) {
 }
 
 /** Plan only: check everything that can be checked without computing. @throws as `prepare` before its work */
-export async function planPrepare(options: PrepareOptions): Promise<PreparePlan> {
-  const found = await findJob(options.out);
-  await using gathered = await gather(options);
+export async function planPrepare(options: PrepareOptions, progress: Progress): Promise<PreparePlan> {
+  const { state } = await findStanding(options.out);
+  await using gathered = await gather(options, progress);
   const { sequences, parts, estimate } = gathered;
-  if (!found?.finished) await requireDisk(options.out, diskBytes(estimate), "prepare", [options.out]);
+  if (state === undefined) await requireDisk(options.out, diskBytes(estimate), "prepare", [workOf(options.out)]);
   return { safeData: sequences.facts, parts, estimate };
 }
 
@@ -76,7 +78,7 @@ export async function planPrepare(options: PrepareOptions): Promise<PreparePlan>
  * @throws PipelineError `resources` before the work when memory or disk are short, `usage` when --out holds something else
  */
 export async function prepare(engine: Engine, options: PrepareOptions, progress: Progress): Promise<State> {
-  await using gathered = await gather(options);
+  await using gathered = await gather(options, progress);
   const { model, sequences, parts, estimate } = gathered;
   const { checkpoint, config, configSha256 } = model;
   progress.stage("hashing the model", 1);
@@ -85,10 +87,12 @@ export async function prepare(engine: Engine, options: PrepareOptions, progress:
   const { file: _, ...data } = sequences.facts;
   const stamp = stampOf(engine.info);
   const fingerprint = sha256(stableJson({ toolVersion, engine: stamp, model: hash.sha256, data, parts }));
-  const claim = await claimFolder(options.out, fingerprint, options.overwrite);
-  const workFolder = join(options.out, "work");
-  if (claim === "done") return finished(options.out, workFolder);
-  await requireDisk(options.out, diskBytes(estimate), "prepare", [options.out]);
+  await using _lock = await lockFolder(options.out);
+  const standing = await findWhole(options, fingerprint, progress);
+  if (standing) return standing;
+  await claimWork(options.out, fingerprint, options.overwrite);
+  const work = workOf(options.out);
+  await requireDisk(options.out, diskBytes(estimate), "prepare", [work]);
 
   progress.stage("preparing", config.nLayers * nBatches(sequences.ids));
   for await (const { layer, hessians } of calibrate({
@@ -96,11 +100,11 @@ export async function prepare(engine: Engine, options: PrepareOptions, progress:
     checkpoint,
     config,
     sequences: sequences.ids,
-    workFolder,
+    workFolder: work,
     neededLayer: config.nLayers,
     progress,
   })) {
-    const folder = layerFolder(options.out, layer);
+    const folder = layerFolder(work, layer);
     const groups: GroupManifest[] = [];
     for (const group of groupsOfLayer(config, layer)) {
       const hessian = hessians.get(group.name) as Matrix;
@@ -113,24 +117,47 @@ export async function prepare(engine: Engine, options: PrepareOptions, progress:
   }
   const manifest: StateManifest = {
     format: stateFormat,
+    fingerprint,
     toolVersion,
     engine: stamp,
     model: { spec: options.model, sha256: hash.sha256, configSha256, rest },
     safeData: sequences.facts,
     parts,
-    layers: await readLayers(options.out, config.nLayers),
+    layers: await readLayers(work, config.nLayers),
   };
-  await writeDurably(join(options.out, "state.json"), stableJson(manifest));
-  return finished(options.out, workFolder);
+  await writeDurably(join(work, "state.json"), stableJson(manifest));
+  await publishState(options.out);
+  return openState(options.out);
+}
+
+/**
+ * The whole state of this very job, its pieces checked; undefined when it is still to be made.
+ * @throws PipelineError `incompatible` when it is damaged and may not be made again
+ */
+async function findWhole(
+  { out, overwrite }: PrepareOptions,
+  fingerprint: string,
+  progress: Progress,
+): Promise<State | undefined> {
+  const before = await findStanding(out);
+  if (before.job === fingerprint && (before.state === undefined || overwrite)) await publishState(out);
+  const { state } = await findStanding(out);
+  if (state !== fingerprint) return undefined;
+  try {
+    const whole = await openState(out);
+    await checkPieces(whole, progress);
+    if (before.job === undefined || before.job === fingerprint) await removeQuietly(workOf(out));
+    return whole;
+  } catch (error) {
+    if (overwrite) return undefined;
+    const reason = error instanceof Error ? error.message : String(error);
+    const next = reason.includes("--overwrite") ? "" : " Run prepare again with --overwrite.";
+    throw new PipelineError("incompatible", `${reason}${next}`, error);
+  }
 }
 
 function diskBytes({ stateBytes, workBytes }: PrepareEstimate): number {
   return stateBytes + workBytes;
-}
-
-async function finished(folder: string, workFolder: string): Promise<State> {
-  await removeQuietly(workFolder);
-  return openState(folder);
 }
 
 /** Damp and factor one Hessian and write what the modes need of it. */

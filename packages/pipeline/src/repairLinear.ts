@@ -133,6 +133,11 @@ export function writtenNumbers(
   return numbersAsWritten(engine, numbers, weights, rounded, prepared, task);
 }
 
+/** Numbers that JSON can hold: an infinite strength (zero budget, the aligned weights) is left out. */
+export function jsonSafe({ strength, ...numbers }: RepairNumbers): RepairNumbers {
+  return Number.isFinite(strength) ? { ...numbers, strength } : numbers;
+}
+
 /** The task spectrum of a group from the Hessian of its task inputs (which is damped in place). */
 export function taskSpectrumOf(engine: Engine, prepared: LoadedGroup, hessian: Matrix): TaskSpectrum {
   finishHessian(engine, hessian);

@@ -2,6 +2,7 @@ import {
   type Example,
   hashExamples,
   loadExamples,
+  type Message,
   rotateSystemPrompts,
   sampleExamples,
   systemPromptRotations,
@@ -9,7 +10,8 @@ import {
 import { type Tokenizer, TokenizerError } from "@safedelta/tokenizer";
 import { PipelineError } from "./errors.ts";
 import { sha256 } from "./files.ts";
-import { withPlace } from "./models.ts";
+import { type OpenedModel, openModelTokenizer, withPlace } from "./models.ts";
+import type { Progress } from "./progress.ts";
 
 /** Which examples are read, and how they become tokens. */
 export interface DataOptions {
@@ -17,7 +19,7 @@ export interface DataOptions {
   /** At most this many examples, drawn with `seed`. */
   readonly samples: number;
   readonly seed: number;
-  /** Longer sequences are cut at the end. */
+  /** Longer sequences are cut at the end; at the model's positions where those are fewer. */
   readonly maxTokens: number;
   /**
    * `official`: the rotation of the official code, put before each example. `none`: the messages as they are. `auto`: official
@@ -39,6 +41,7 @@ export interface DataFacts {
   /** Sequences that were cut at maxTokens. */
   readonly nCut: number;
   readonly seed: number;
+  /** The cut in force: what was asked for, or the model's positions. */
   readonly maxTokens: number;
   readonly systemPrompts: "official" | "none";
 }
@@ -51,16 +54,27 @@ export interface Sequences {
 
 /**
  * Read, sample and tokenise examples. Whole conversations are used: prompt and answer, template markers included, no padding.
- * @throws DataError; PipelineError `incompatible` when the tokenizer or its template refuses the text, `usage` when the system prompts cannot be applied
+ * Examples without an answer, and those longer than the model's positions, are told as warnings.
+ * @throws DataError; PipelineError `incompatible` when the model's tokenizer or its template refuses the text, `usage` when the
+ * system prompts cannot be applied or no example has an answer
  */
-export async function readSequences(options: DataOptions, tokenizer: Tokenizer): Promise<Sequences> {
+export async function readSequences(options: DataOptions, model: OpenedModel, progress: Progress): Promise<Sequences> {
+  const tokenizer = await openModelTokenizer(model);
   const all = await loadExamples(options.file);
   const { examples, nAvailable } = sampleExamples(all, options.samples, options.seed);
+  checkAnswers(options.file, examples, progress);
   const systemPrompts = chooseSystemPrompts(options, examples, tokenizer);
   const asked = systemPrompts === "official" ? rotateSystemPrompts(examples, systemPromptRotations.official) : examples;
   const encode = ({ messages }: Example) => tokenizer.encodeChat(messages, { addGenerationPrompt: false });
   const whole = withPlace(options.file, () => asked.map(encode));
-  const ids = whole.map((sequence) => sequence.slice(0, options.maxTokens));
+  const { maxPositions } = model.config;
+  const maxTokens = Math.min(options.maxTokens, maxPositions);
+  const ids = whole.map((sequence) => sequence.slice(0, maxTokens));
+  const nCut = whole.filter((sequence) => sequence.length > maxTokens).length;
+  if (nCut > 0 && maxPositions < options.maxTokens)
+    progress.warn(
+      `${options.file}: ${nCut} of ${ids.length} examples are cut at the model's ${maxPositions} positions.`,
+    );
   const facts: DataFacts = {
     file: options.file,
     sha256: hashExamples(examples),
@@ -68,12 +82,21 @@ export async function readSequences(options: DataOptions, tokenizer: Tokenizer):
     nAvailable,
     nExamples: ids.length,
     nTokens: ids.reduce((sum, sequence) => sum + sequence.length, 0),
-    nCut: whole.filter((sequence) => sequence.length > options.maxTokens).length,
+    nCut,
     seed: options.seed,
-    maxTokens: options.maxTokens,
+    maxTokens,
     systemPrompts,
   };
   return { ids, facts };
+}
+
+/** The statistics are of what the model shall go on saying, so requests alone are of no use. @throws PipelineError `usage` */
+function checkAnswers(file: string, examples: readonly Example[], progress: Progress): void {
+  const isAnswer = ({ role, content }: Message) => role === "assistant" && content.trim() !== "";
+  const nSilent = examples.filter(({ messages }) => !messages.some(isAnswer)).length;
+  const need = "The method needs requests with their answers (refusals of the guarded ones).";
+  if (nSilent === examples.length) throw new PipelineError("usage", `${file}: no example has an answer. ${need}`);
+  if (nSilent > 0) progress.warn(`${file}: ${nSilent} of ${examples.length} examples have no answer. ${need}`);
 }
 
 function chooseSystemPrompts(

@@ -6,6 +6,7 @@ import type { Engine } from "@safedelta/engine";
 import type { GroupName } from "@safedelta/model";
 import { PipelineError } from "./errors.ts";
 import { guardFile, readJson, sha256, stableJson } from "./files.ts";
+import type { Progress } from "./progress.ts";
 import type { DataFacts } from "./sequences.ts";
 import { readSquare, readTriangle, squareBytes, triangleBytes } from "./triangle.ts";
 import type { EngineStamp } from "./version.ts";
@@ -21,6 +22,11 @@ export const partOf: Readonly<Record<Mode, StatePart>> = {
   exact: "ordered",
   optimal: "spectrum",
 };
+
+/** The modes that such parts serve. */
+export function modesOf(parts: readonly StatePart[]): Mode[] {
+  return (Object.keys(partOf) as Mode[]).filter((mode) => parts.includes(partOf[mode]));
+}
 
 /** One group's entry in its layer's manifest. */
 export interface GroupManifest {
@@ -47,6 +53,8 @@ export const stateFormat = 2;
 /** `state.json`: written last, so a folder with this file is a whole state. */
 export interface StateManifest {
   readonly format: typeof stateFormat;
+  /** Hash of the inputs, options and version that it was made from. */
+  readonly fingerprint: string;
   readonly toolVersion: string;
   readonly engine: EngineStamp;
   readonly model: {
@@ -112,9 +120,11 @@ export async function openState(folder: string): Promise<State> {
   };
 }
 
+const makeAgain = "Run prepare again with --overwrite.";
+
 /** @throws PipelineError `incompatible` for another format, or when parts of it are gone */
 function checkManifest(path: string, manifest: StateManifest | null): StateManifest {
-  const next = "Run prepare again.";
+  const next = makeAgain;
   if (manifest?.format !== stateFormat)
     throw new PipelineError("incompatible", `${path}: format ${manifest?.format} is not known. ${next}`);
   const { model, safeData, parts, layers } = manifest;
@@ -143,33 +153,59 @@ async function loadGroup(
   const group = state.manifest.layers[layer]?.groups.find((candidate) => candidate.name === name);
   if (!group) throw new PipelineError("incompatible", `${state.folder}: has no group ${name} in layer ${layer}.`);
   if (!state.manifest.parts.includes(part)) throw missingPart(state, part);
-  const file = await openSafetensors(join(layerFolder(state.folder, layer), `${name}.safetensors`));
-  try {
+  return withGroup(state.folder, layer, name, async (file) => {
     const factor = await readPart(engine, file, group, part);
     const { cols } = group;
     return { cols, [part]: factor, [Symbol.dispose]: () => factor[Symbol.dispose]() };
+  });
+}
+
+async function withGroup<T>(
+  state: string,
+  layer: number,
+  name: GroupName,
+  use: (file: TensorFile) => Promise<T>,
+): Promise<T> {
+  const file = await openSafetensors(join(layerFolder(state, layer), `${name}.safetensors`));
+  try {
+    return await use(file);
   } finally {
     await file.close();
   }
 }
 
+/** Read every piece of a state. @throws PipelineError, CheckpointError for the first that is gone or was changed */
+export async function checkPieces({ folder, manifest }: State, progress: Progress): Promise<void> {
+  progress.stage("checking the state that is there", manifest.layers.length);
+  for (const [layer, { groups }] of manifest.layers.entries()) {
+    for (const group of groups) {
+      await withGroup(folder, layer, group.name, async (file) => {
+        for (const tensor of Object.keys(group.tensors)) await readPiece(file, group, tensor);
+      });
+    }
+    progress.step(`layer ${layer}`);
+  }
+}
+
+/** Bytes of one tensor as prepare wrote them. @throws PipelineError `incompatible` when they are others */
+async function readPiece(file: TensorFile, group: GroupManifest, tensor: string): Promise<Uint8Array> {
+  const { bytes } = await file.read(tensor);
+  if (sha256(bytes) === group.tensors[tensor]) return bytes;
+  const changed = `${file.path}: ${tensor} was changed since prepare wrote it (its hash differs). ${makeAgain}`;
+  throw new PipelineError("incompatible", changed);
+}
+
 function missingPart(state: { folder: string; manifest: StateManifest }, part: StatePart): PipelineError {
-  const modes = Object.entries(partOf).filter(([, needed]) => needed === part);
-  const names = modes.map(([mode]) => mode).join(", ");
+  const names = modesOf([part]).join(", ");
   return new PipelineError(
     "incompatible",
-    `${state.folder}: holds nothing for ${names} (it was prepared for: ${state.manifest.parts.join(", ")}). ` +
-      `Run prepare again with --modes ${names.split(",")[0]}.`,
+    `${state.folder}: holds nothing for ${names} (it was prepared for ${modesOf(state.manifest.parts).join(", ")}). ` +
+      `Prepare again with --modes ${names.split(",")[0]} into another --out, or with --overwrite.`,
   );
 }
 
 async function readPart(engine: Engine, file: TensorFile, group: GroupManifest, part: StatePart) {
-  const read = async (tensor: string) => {
-    const { bytes } = await file.read(tensor);
-    if (sha256(bytes) === group.tensors[tensor]) return bytes;
-    const changed = `${file.path}: ${tensor} was changed since prepare wrote it (its hash differs). Run prepare again.`;
-    throw new PipelineError("incompatible", changed);
-  };
+  const read = (tensor: string) => readPiece(file, group, tensor);
   const n = group.cols;
   if (part === "inverse") return inverseFactorOf(readTriangle(engine, await read("inverse_factor"), n));
   if (part === "spectrum") {

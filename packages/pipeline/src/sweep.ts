@@ -15,7 +15,7 @@ import { estimateApply } from "./estimate.ts";
 import { requireMemory } from "./memory.ts";
 import { checkState, openPair, type Pair } from "./pair.ts";
 import type { Progress } from "./progress.ts";
-import { curveOf, eachLinear } from "./repairLinear.ts";
+import { curveOf, eachLinear, jsonSafe } from "./repairLinear.ts";
 import { openState, partOf, type State } from "./state.ts";
 
 /** What `sweep` is asked to do: every budget in every mode that has its dial. */
@@ -45,7 +45,7 @@ export interface SweepPoint {
   readonly linears: readonly SweepLinear[];
 }
 
-/** One linear at one point. */
+/** One linear at one point; an infinite strength is left out. */
 export interface SweepLinear extends RepairNumbers {
   readonly name: string;
   readonly rows: number;
@@ -81,11 +81,16 @@ function modesOf({ modes, budgets }: SweepOptions, state: State): readonly Mode[
   for (const budget of budgets) {
     at("sweep", () => checkBudget(allModes.find((mode) => hasDial(mode, budget.kind)) ?? "optimal", budget));
     if (!chosen.some((mode) => hasDial(mode, budget.kind)))
-      throw new PipelineError("usage", `None of the modes ${chosen.join(", ")} has a budget of kind ${budget.kind}.`);
+      throw new PipelineError("usage", `None of the modes ${chosen.join(", ")} takes ${flagOf(budget)}.`);
   }
   const idle = modes.find((mode) => !budgets.some(({ kind }) => hasDial(mode, kind)));
   if (idle === undefined) return chosen;
   throw new PipelineError("usage", `Mode ${idle} has none of the budgets given. Add one of its own (see --help).`);
+}
+
+/** The flag that gives a budget of this kind. */
+function flagOf({ kind }: Budget): string {
+  return `--${kind.replace(/[A-Z]/, (letter) => `-${letter.toLowerCase()}`)}`;
 }
 
 /** Rows of linears by budget. */
@@ -120,7 +125,10 @@ async function sweepMode(
             budget.share,
           )
         : undefined;
-    rows[i] = curves.map(({ curve, ...shape }, j) => ({ ...shape, ...numbersAt(curve, pooled?.[j] ?? budget) }));
+    rows[i] = curves.map(({ curve, ...shape }, j) => ({
+      ...shape,
+      ...jsonSafe(numbersAt(curve, pooled?.[j] ?? budget)),
+    }));
   });
   return rows;
 }

@@ -3,7 +3,7 @@ import { classifyPath, decodeF32, openAdapter, openCheckpoint } from "@safedelta
 import { PipelineError } from "./errors.ts";
 import { readJson, sha256 } from "./files.ts";
 import { hashModel, type OpenedModel, openModelFiles } from "./models.ts";
-import type { Progress } from "./progress.ts";
+import { type Progress, tellOpening } from "./progress.ts";
 
 /** What `verify` needs to know of safedelta.json. */
 interface Recorded {
@@ -47,7 +47,9 @@ export async function verifyOutput(folder: string, offline: boolean, progress: P
     throw new PipelineError("incompatible", `${path}: is damaged, parts of it are missing.`);
   await using opened = new AsyncDisposableStack();
   const isAdapter = (await classifyPath(folder)) === "adapter";
-  const output = isAdapter ? await openAdapter(folder) : await openCheckpoint(folder, { offline });
+  const output = isAdapter
+    ? await openAdapter(folder)
+    : await openCheckpoint(folder, { offline, ...tellOpening(progress) });
   opened.defer(() => output.close());
   const problems: string[] = [];
   const names = Object.keys(recorded.tensors);
@@ -62,9 +64,9 @@ export async function verifyOutput(folder: string, offline: boolean, progress: P
   const counts = { nTensors: names.length, problems };
   const why = "its own tensors are not those that were written";
   if (problems.length > 0) return { ...counts, inputsChecked: false, inputsProblem: why, nNorms: 0 };
-  const inputs = await openInputs(recorded, offline, opened);
+  const inputs = await openInputs(recorded, offline, opened, progress);
   if (typeof inputs === "string") return { ...counts, inputsChecked: false, inputsProblem: inputs, nNorms: 0 };
-  const repaired = opened.use(await openModelFiles(folder, offline, inputs.aligned.checkpoint));
+  const repaired = opened.use(await openModelFiles(folder, offline, progress, inputs.aligned.checkpoint));
   const nNorms = await checkInputs(recorded, inputs, repaired, problems, progress);
   return { ...counts, inputsChecked: true, nNorms };
 }
@@ -76,10 +78,11 @@ async function openInputs(
   { aligned, tuned }: Recorded,
   offline: boolean,
   opened: AsyncDisposableStack,
+  progress: Progress,
 ): Promise<Inputs | string> {
   try {
-    const first = opened.use(await openModelFiles(aligned.spec, offline));
-    return { aligned: first, tuned: opened.use(await openModelFiles(tuned.spec, offline, first.checkpoint)) };
+    const first = opened.use(await openModelFiles(aligned.spec, offline, progress));
+    return { aligned: first, tuned: opened.use(await openModelFiles(tuned.spec, offline, progress, first.checkpoint)) };
   } catch (error) {
     return (error as Error).message;
   }

@@ -3,44 +3,83 @@ import { join, resolve } from "node:path";
 import { workName } from "@safedelta/checkpoint";
 import { PipelineError } from "./errors.ts";
 import { guardFile, readJson, removeQuietly, stableJson } from "./files.ts";
+import { isLock } from "./lock.ts";
 
-/** What a state folder is at the start of a prepare. */
-export type Claim = "fresh" | "resume" | "done";
+/** What stands at the place of a state. */
+export interface Standing {
+  /** Fingerprint of the whole state there; empty for one of a former format, or a damaged one. */
+  readonly state?: string;
+  /** Fingerprint of the job that is under way there. */
+  readonly job?: string;
+}
 
-const keyFile = "job.json";
+const jobFile = "job.json";
 const finishedFile = "state.json";
+/** Where prepare works; what is in it becomes the state in one go at the end, so a former state serves until then. */
+const unfinished = "work";
+/** What prepare writes; job.json lay here in former formats. */
+const stateNames = [finishedFile, "layers", unfinished, jobFile];
 
-/** What prepare writes into a state folder, in the order in which it is taken away: without the first, it is no state. */
-const stateNames = [finishedFile, "layers", "work", keyFile];
+/** What a work folder that is being made or taken away may hold. */
+const workFile = /^(job\.json|state\.json|hidden-\d+\.f32)(\.part)?$|^layers$/;
 
-/**
- * What stands at the place of a state, looked at only: the fingerprint of its job, or nothing.
- * @throws PipelineError `usage` when it is not of prepare's making
- */
-export async function findJob(folder: string): Promise<{ fingerprint: string; finished: boolean } | undefined> {
-  const names = await readdir(folder).catch((): string[] => []);
-  if (names.every((name) => name === `${keyFile}.part`)) return undefined;
-  const found = names.includes(keyFile) ? await readJson<{ fingerprint?: unknown }>(join(folder, keyFile)) : undefined;
-  if (typeof found?.fingerprint !== "string")
-    throw occupied(folder, "is not empty and was not made by prepare, so it is never replaced", false);
-  return { fingerprint: found.fingerprint, finished: names.includes(finishedFile) };
+/** Folder of a state that is being made. */
+export function workOf(state: string): string {
+  return join(state, unfinished);
 }
 
 /**
- * Take a folder for a prepare that `fingerprint` names (hash of inputs, options and version).
- * `resume`: an interrupted run of the same job is there; `done`: it is finished.
+ * What stands at the place of a state, looked at only.
+ * @throws PipelineError `usage` when it is not of prepare's making
+ */
+export async function findStanding(folder: string): Promise<Standing> {
+  const names = (await readdir(folder).catch((): string[] => [])).filter((name) => !isLock(name));
+  const job = await readFingerprint(join(workOf(folder), jobFile));
+  const state = names.includes(finishedFile) ? ((await readFingerprint(join(folder, finishedFile))) ?? "") : undefined;
+  const work = await readdir(workOf(folder)).catch((): string[] => []);
+  const begun = names.every((name) => name === unfinished) && work.every((name) => workFile.test(name));
+  const marked = job !== undefined || names.includes(jobFile) || (state !== undefined && names.includes("layers"));
+  if (!begun && !(marked && names.every((name) => stateNames.includes(name))))
+    throw occupied(folder, "is not empty and was not made by prepare, so it is never replaced", false);
+  return { state, job };
+}
+
+/** Undefined when the file is not there, cannot be read, or holds none. */
+async function readFingerprint(path: string): Promise<string | undefined> {
+  const found = await readJson<{ fingerprint?: unknown } | null>(path).catch(() => undefined);
+  return typeof found?.fingerprint === "string" ? found.fingerprint : undefined;
+}
+
+/**
+ * Begin, or go on with, the job that `fingerprint` names (hash of inputs, options and version) in a state's work folder.
  * @throws PipelineError `usage` when something else stands there and may not be replaced
  */
-export async function claimFolder(folder: string, fingerprint: string, overwrite: boolean): Promise<Claim> {
-  const found = await findJob(folder);
-  if (found?.fingerprint === fingerprint) return found.finished ? "done" : "resume";
-  if (found && !overwrite) throw occupied(folder, "holds the result of another model, other data or other options");
-  return guardFile(folder, async (): Promise<Claim> => {
-    for (const name of found ? stateNames : []) await removeQuietly(join(folder, name));
-    await mkdir(folder, { recursive: true });
-    await writeDurably(join(folder, keyFile), stableJson({ fingerprint }));
-    return "fresh";
+export async function claimWork(folder: string, fingerprint: string, overwrite: boolean): Promise<void> {
+  const { state, job } = await findStanding(folder);
+  const other = state !== undefined || (job !== undefined && job !== fingerprint);
+  if (other && !overwrite) throw occupied(folder, "holds the result of another model, other data or other options");
+  if (job === fingerprint) return;
+  const work = workOf(folder);
+  await removeQuietly(work);
+  await guardFile(folder, () => mkdir(work, { recursive: true }));
+  await writeDurably(join(work, jobFile), stableJson({ fingerprint }));
+}
+
+/**
+ * Put what stands whole in the work folder (its state.json says so) in the place of the state. May be killed anywhere and called
+ * again; does nothing when the work is not whole.
+ */
+export async function publishState(folder: string): Promise<void> {
+  const work = workOf(folder);
+  if (!(await Bun.file(join(work, finishedFile)).exists())) return;
+  await guardFile(folder, async () => {
+    if ((await readdir(work)).includes("layers")) {
+      for (const name of [finishedFile, "layers", jobFile]) await removeQuietly(join(folder, name));
+      await rename(join(work, "layers"), join(folder, "layers"));
+    }
+    await rename(join(work, finishedFile), join(folder, finishedFile));
   });
+  await removeQuietly(work);
 }
 
 function occupied(folder: string, what: string, mayOverwrite = true): PipelineError {

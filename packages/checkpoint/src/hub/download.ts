@@ -158,7 +158,7 @@ function hubError(error: unknown, { repo, revision }: HubId, { endpoint, token }
   if (error.statusCode === 404)
     return new CheckpointError(
       "not-found",
-      `${repo}@${revision}: there is no such model or revision on ${endpoint}`,
+      `${repo}@${revision}: there is no such local folder, and no such model or revision on ${endpoint}`,
       place,
     );
   return new CheckpointError("io", `${repo}: ${endpoint} answered ${error.statusCode}: ${error.message}`, place);

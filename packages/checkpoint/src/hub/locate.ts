@@ -15,8 +15,8 @@ export async function locateHubModel(id: HubId, offline: boolean, onDownload: On
   if (!settings.offline) return (await import("./download.ts")).downloadSnapshot(id, settings, onDownload);
   throw new CheckpointError(
     "not-found",
-    `${id.repo}@${id.revision}: is not (completely) in the Hub cache ${settings.cache}, and this run is offline; ` +
-      "run once without --offline and HF_HUB_OFFLINE, or name a local folder",
+    `${id.repo}@${id.revision}: there is no such local folder, and as a model of the Hub it is not (completely) in the cache ` +
+      `${settings.cache}, while this run is offline; run once without --offline and HF_HUB_OFFLINE, or mend the path`,
     { file: id.repo },
   );
 }

@@ -1,4 +1,4 @@
-import type { ApplyOptions } from "@safedelta/pipeline";
+import { type ApplyOptions, hasDial } from "@safedelta/pipeline";
 import { UsageError } from "./exitCode.ts";
 import { kebab } from "./recipe.ts";
 
@@ -33,20 +33,41 @@ export function amountOf(budget: Budget): number {
 
 /** How the command line spells a budget: `--loss 0.01`. */
 export function budgetFlag(budget: Budget): string {
-  return `--${kebab(budget.kind)} ${amountOf(budget)}`;
+  return `${flagOf(budget.kind)} ${amountOf(budget)}`;
 }
 
-/** The one budget given, or the mode's default. @throws UsageError when two are given */
-export function chooseBudget(flags: BudgetFlags, mode: keyof typeof defaultBudgets): Budget {
+function flagOf(kind: Kind): string {
+  return `--${kebab(kind)}`;
+}
+
+/**
+ * The one budget given, or the mode's default.
+ * @param offered the dials that the command has
+ * @throws UsageError when two are given, or one that the mode has not or that is out of its range
+ */
+export function chooseBudget(
+  flags: BudgetFlags,
+  mode: keyof typeof defaultBudgets,
+  offered: readonly Kind[] = kinds,
+): Budget {
   const given = kinds.filter((kind) => flags[kind] !== undefined);
-  if (given.length > 1) {
-    throw new UsageError(`Give one budget, not ${given.map((kind) => `--${kebab(kind)}`).join(" and ")}.`);
-  }
+  if (given.length > 1) throw new UsageError(`Give one budget, not ${given.map(flagOf).join(" and ")}.`);
   const [kind] = given;
-  return kind === undefined ? defaultBudgets[mode] : budgetOf(kind, Number(flags[kind]));
+  if (kind === undefined) return defaultBudgets[mode];
+  if (hasDial(mode, kind)) return checkedBudget(kind, Number(flags[kind]));
+  const dials = offered.filter((dial) => hasDial(mode, dial)).map(flagOf);
+  throw new UsageError(`--mode ${mode} does not take ${flagOf(kind)}. Give one of: ${dials.join(", ")}.`);
 }
 
-/** All budgets of a sweep, each once, in the order of their kinds. */
+/** @throws UsageError when the amount is out of the range of its kind */
+function checkedBudget(kind: Kind, amount: number): Budget {
+  const budget = budgetOf(kind, amount);
+  const [limit, range] = "share" in budget ? [1, "lie in 0 … 1"] : [Number.POSITIVE_INFINITY, "be 0 or more"];
+  if (amount >= 0 && amount <= limit) return budget;
+  throw new UsageError(`${flagOf(kind)} must ${range}, but is ${amount}.`);
+}
+
+/** All budgets of a sweep, each once, in the order of their kinds. @throws UsageError for one out of its range */
 export function budgetsOf(lists: BudgetLists): Budget[] {
-  return kinds.flatMap((kind) => [...new Set(lists[kind])].map((amount) => budgetOf(kind, amount)));
+  return kinds.flatMap((kind) => [...new Set(lists[kind])].map((amount) => checkedBudget(kind, amount)));
 }

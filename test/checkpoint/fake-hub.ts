@@ -41,7 +41,8 @@ export class FakeHub implements Disposable {
     if (this.token !== undefined && request.headers.get("authorization") !== `Bearer ${this.token}`)
       return new Response("no", { status: 401 });
     const api = `/api/models/${this.repo}`;
-    if (pathname === `${api}/revision/main`) return Response.json({ _id: "1", id: this.repo, sha: this.commit });
+    if ([`${api}/revision/main`, `${api}/revision/${this.commit}`].includes(pathname))
+      return Response.json({ _id: "1", id: this.repo, sha: this.commit });
     if (pathname === `${api}/tree/${this.commit}`) return Response.json(this.tree());
     const file = pathname.replace(`/${this.repo}/resolve/${this.commit}/`, "");
     return this.file(file, range);

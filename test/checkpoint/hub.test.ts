@@ -183,6 +183,30 @@ describe("the download", () => {
     expect(hub.requests.length).toBe(requests);
   });
 
+  test("fetches the tokenizer that a cached model lacks, of the commit that is there", async () => {
+    await using folder = await tempFolder();
+    const files = await modelFiles(folder.path);
+    const cache = join(folder.path, "cache");
+    const snapshot = await buildCache(cache, new Map([...files].filter(([name]) => name !== "tokenizer.json")));
+    await writeFile(join(cache, "models--org--tiny/refs/main"), commit);
+    using hub = new FakeHub("org/tiny", commit, files);
+    Object.assign(process.env, { HF_ENDPOINT: hub.url, HF_HUB_CACHE: cache });
+    const warnings: string[] = [];
+    const offline = await openCheckpoint("org/tiny", { offline: true, onWarn: (message) => warnings.push(message) });
+    await offline.close();
+    expect([...offline.companions.keys()]).not.toContain("tokenizer.json");
+    expect(warnings).toEqual([expect.stringMatching(/org\/tiny: .*without its tokenizer.*offline/)]);
+    expect(hub.requests).toEqual([]);
+    await expectModel("org/tiny");
+    expect(await readdir(snapshot)).toContain("tokenizer.json");
+    expect(hub.requests.filter((line) => line.includes("/resolve/")).every((line) => /tokenizer/.test(line))).toBe(
+      true,
+    );
+    const requests = hub.requests.length;
+    await expectModel("org/tiny");
+    expect(hub.requests.length).toBe(requests);
+  });
+
   test("goes on where it stopped", async () => {
     await using folder = await tempFolder();
     const files = await modelFiles(folder.path);

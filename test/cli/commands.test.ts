@@ -31,10 +31,11 @@ describe("prepare", () => {
 
   test.concurrent("--modes decides what the state serves", async () => {
     const args = ["prepare", "aligned", "--safe-data", "safe.jsonl", ...dataFlags, "--modes", "exact", "--out", "only"];
+    expect((await run(...args)).stdout).toContain("--state only --mode exact --out REPAIRED");
     expect((await json(...args)).parts).toEqual(["ordered"]);
     const { code, stderr } = await safedelta(world.path, ["apply", ...pair, "--state", "only", "--out", "x"]);
     expect(code).toBe(4);
-    expect(stderr).toContain("Run prepare again with --modes optimal");
+    expect(stderr).toContain("it was prepared for exact). Prepare again with --modes optimal");
   });
 });
 

@@ -95,10 +95,15 @@ const wrong: Readonly<Record<string, readonly [readonly string[], RegExp]>> = {
   "nothing for a number": [[...apply, "--loss="], /--loss/],
   "a broken number": [["estimate", "aligned", "--samples", "1.5"], /--samples: .*int/],
   "a negative number": [[...prepare, "--seed", "-1", "--out", "x"], /--seed/],
-  "a share above 1": [[...apply, "--loss", "1.5"], /must lie in 0 … 1, but is 1.5/],
+  "a share above 1": [[...apply, "--global-loss", "1.5"], /--global-loss must lie in 0 … 1, but is 1\.5/],
+  "a strength below 0": [[...apply, "--strength", "-1"], /--strength must be 0 or more, but is -1/],
   "a dial of another mode": [
     [...apply, "--mode", "reference", "--strength", "1"],
-    /--mode reference: .*Give one of: loss, scale/,
+    /--mode reference does not take --strength\. Give one of: --loss, --scale\./,
+  ],
+  "a dial of another mode, of layer": [
+    ["layer", "linear.safetensors", "--out", "x", "--keep", "0.5"],
+    /--mode optimal does not take --keep\. Give one of: --loss, --strength\./,
   ],
   "an unknown mode": [[...apply, "--mode", "best"], /--mode: .*"optimal"\|"exact"/],
   "an unknown engine": [[...apply, "--engine", "gpu"], /--engine: .*wasm/],
@@ -110,10 +115,13 @@ const wrong: Readonly<Record<string, readonly [readonly string[], RegExp]>> = {
   ],
   "--task-data with a pool": [[...apply, "--global-loss", "0.1", "--task-data", "task.jsonl"], /--loss or --strength/],
   "a sweep without budgets": [["sweep", ...pair, "--state", "state"], /at least one budget/],
-  "a sweep with a budget out of range": [["sweep", ...pair, "--state", "state", "--loss", "2"], /must lie in 0 … 1/],
+  "a sweep with a budget out of range": [
+    ["sweep", ...pair, "--state", "state", "--global-loss", "2"],
+    /--global-loss must lie in 0 … 1/,
+  ],
   "a sweep's budget that no mode has": [
-    ["sweep", ...pair, "--state", "state", "--modes", "exact", "--scale", "1"],
-    /None of the modes exact/,
+    ["sweep", ...pair, "--state", "state", "--modes", "paper", "--global-loss", "1"],
+    /None of the modes paper takes --global-loss\./,
   ],
   "a sweep's mode without a budget": [
     ["sweep", ...pair, "--state", "state", "--modes", "exact,paper", "--keep", "0.5"],

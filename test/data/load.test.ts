@@ -166,6 +166,7 @@ describe("faults name file and line", () => {
     ["a text for an array", "f.json", '"x"', undefined, "expected a JSON array"],
     ["a number among records", "f.json", `[${good}, 3]`, 2, "expected a JSON object"],
     ["unknown shape", "f.jsonl", records({ promt: "Q", text: "A" }), 1, '"promt": Did you mean "prompt"?'],
+    ["unknown shape, advice", "f.jsonl", records({ a: "Q", b: "A" }), 1, "Rename the file's columns to one of these."],
     ["answer missing", "f.jsonl", good + records({ prompt: "Q" }), 2, "no known shape"],
     ["answer null", "f.jsonl", records({ prompt: "Q", response: null }), 1, '"response" is missing'],
     ["answer a number", "f.jsonl", records({ prompt: "Q", response: 3 }), 1, '"response" must be text, is a number'],

@@ -26,7 +26,7 @@ export const layerCommand = defineCommand({
     dtype: option.choice(["aligned", "f32", "f16", "bf16"], "aligned", "storage type of weight"),
   },
   async run(options, [input], io) {
-    const budget = chooseBudget(options, options.mode);
+    const budget = chooseBudget(options, options.mode, ["loss", "strength", "keep", "scale"]);
     const { engine } = await openEngine(options.engine);
     using opened = engine;
     const facts = await repairLayerFile(opened, {

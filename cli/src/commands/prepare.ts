@@ -4,7 +4,7 @@ import { formatBytes, formatMs } from "@safedelta/report";
 import { defineCommand, required } from "../command.ts";
 import type { Io } from "../io.ts";
 import { computeOptions, option, outputOptions, safeDataOptions } from "../options.ts";
-import { dataLine, describeData, parseModes, planLine } from "../words.ts";
+import { dataLine, describeData, parseModes, planLine, shellLine } from "../words.ts";
 
 /** `safedelta prepare MODEL --safe-data FILE --out STATE` */
 export const prepareCommand = defineCommand({
@@ -45,9 +45,19 @@ export const prepareCommand = defineCommand({
     io.print(
       `prepared ${request.model} in ${formatMs(timing.ms)}, peak memory ${formatBytes(timing.peakMemoryBytes)}: ${state.folder}`,
     );
-    io.print(
-      `next: bun run safedelta apply --aligned ${request.model} --tuned TUNED --state ${state.folder} --out REPAIRED`,
-    );
+    const mode = request.modes.includes("optimal") ? [] : ["--mode", request.modes[0]];
+    const next = [
+      "--aligned",
+      request.model,
+      "--tuned",
+      "TUNED",
+      "--state",
+      state.folder,
+      ...mode,
+      "--out",
+      "REPAIRED",
+    ];
+    io.print(`next: bun run safedelta apply ${shellLine(next)}`);
     return undefined;
   },
 });

@@ -23,7 +23,7 @@ const tokenizerFiles = [
 ];
 
 /** One of these is a vocabulary; a folder without any has no tokenizer of its own. */
-const vocabularyFiles = ["tokenizer.json", "tokenizer.model", "vocab.json", "vocab.txt", "spiece.model"];
+export const vocabularyFiles = ["tokenizer.json", "tokenizer.model", "vocab.json", "vocab.txt", "spiece.model"];
 
 const otherFiles = /^(config\.json|generation_config\.json|README\.md|(LICENSE|NOTICE|USE_POLICY)(\.(md|txt))?)$/i;
 

@@ -23,7 +23,8 @@ export interface OpenOptions {
 /** A Hub id becomes the folder of its files. */
 async function localise(resolved: Resolved, options: OpenOptions): Promise<Exclude<Resolved, { kind: "hub" }>> {
   if (resolved.kind !== "hub") return resolved;
-  const path = await locateHubModel(resolved.id, options.offline ?? false, options.onDownload ?? (() => {}));
+  const { onWarn = () => {}, onDownload = () => {} } = options;
+  const path = await locateHubModel(resolved.id, options.offline ?? false, { onWarn, onDownload });
   return { kind: (await classifyPath(path)) === "adapter" ? "adapter" : "folder", path };
 }
 

@@ -47,7 +47,7 @@ export function resolveColumns(
   if (columns.turns !== undefined || columns.prompt !== undefined) return columns;
   throw fail(
     "no known shape. Known: messages; conversations; instruction [+ input] + output|response; " +
-      `prompt + completion|response|answer; question + answer.${nearMiss(found)} Or map columns: prompt=…,response=…`,
+      `prompt + completion|response|answer; question + answer.${nearMiss(found)} Rename the file's columns to one of these.`,
   );
 }
 

@@ -1,6 +1,7 @@
 import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { adapterConfigName, adapterWeightsName } from "../adapter.ts";
+import { vocabularyFiles } from "../companions.ts";
 import { errorCode } from "../errors.ts";
 import { isJsonObject } from "../json-file.ts";
 import type { HubId } from "../resolve.ts";
@@ -42,10 +43,12 @@ async function neededFiles(folder: string, names: readonly string[]): Promise<st
   return ["config.json", weightsName];
 }
 
-/** True when every file that opening needs is in a snapshot (an interrupted download leaves some out). */
-async function isComplete(folder: string): Promise<boolean> {
-  const names = await unlessMissing(readdir(folder));
-  return names !== undefined && (await neededFiles(folder, names)).every((name) => names.includes(name));
+/** A snapshot in the cache that can be opened. */
+export interface CachedSnapshot {
+  readonly folder: string;
+  readonly commit: string;
+  /** False for a whole model without any vocabulary: Python's cache holds only what was asked of it. */
+  readonly hasTokenizer: boolean;
 }
 
 /** The commit that a revision meant when it was last downloaded. */
@@ -54,8 +57,13 @@ async function cachedCommit(cache: string, id: HubId): Promise<string> {
   return commit?.trim() || id.revision;
 }
 
-/** The folder of a completely cached snapshot, or undefined. */
-export async function findCached(cache: string, id: HubId): Promise<string | undefined> {
-  const folder = snapshotFolder(cache, id, await cachedCommit(cache, id));
-  return (await isComplete(folder)) ? folder : undefined;
+/** The snapshot in the cache, or undefined when a file that opening needs is not there (an interrupted download). */
+export async function findCached(cache: string, id: HubId): Promise<CachedSnapshot | undefined> {
+  const commit = await cachedCommit(cache, id);
+  const folder = snapshotFolder(cache, id, commit);
+  const names = await unlessMissing(readdir(folder));
+  if (names === undefined || !(await neededFiles(folder, names)).every((name) => names.includes(name)))
+    return undefined;
+  const hasTokenizer = !names.includes("config.json") || vocabularyFiles.some((name) => names.includes(name));
+  return { folder, commit, hasTokenizer };
 }

@@ -43,10 +43,14 @@ export class KernelEngine implements Engine {
 
   // ---- memory -------------------------------------------------------------------------------------------------------------
   alloc(rows: number, cols: number, dtype: DType = "f32"): Matrix {
-    if (!this.open) throw new EngineError("alloc", "the engine was disposed");
+    return this.hold("alloc", rows, cols, dtype);
+  }
+
+  private hold(operation: string, rows: number, cols: number, dtype: DType): KernelMatrix {
+    if (!this.open) throw new EngineError(operation, "the engine was disposed");
     check.checkAlloc(rows, cols);
     const bytes = rows * cols * dtypeBytes[dtype];
-    const allocation: Allocation = { address: this.kernels.alloc("alloc", bytes), bytes, live: true };
+    const allocation: Allocation = { address: this.kernels.alloc(operation, bytes), bytes, live: true };
     this.live.add(allocation);
     this.heldBytes += bytes;
     this.mostBytes = Math.max(this.mostBytes, this.heldBytes);
@@ -177,7 +181,7 @@ export class KernelEngine implements Engine {
     const H = this.square("eigh", h);
     const n = H.rows;
     const values = new Float64Array(n);
-    const vectors = this.alloc(n, n) as KernelMatrix;
+    const vectors = this.hold("eigh", n, n, "f32");
     try {
       this.finish("eigh", this.kernels.eigh(H.address, n, H.stride, values, vectors.address, vectors.stride));
     } catch (error) {

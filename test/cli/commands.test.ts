@@ -1,4 +1,6 @@
+import { suffix } from "bun:ffi";
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
+import { existsSync } from "node:fs";
 import { cp, mkdir, readdir } from "node:fs/promises";
 import { join } from "node:path";
 import { tinyFolder } from "../support/pico.ts";
@@ -172,7 +174,9 @@ describe("generate and chat", () => {
 describe("the machine and the recipes", () => {
   test.concurrent("doctor", async () => {
     const { engines, bun } = await json("doctor");
+    const built = existsSync(join(import.meta.dir, `../../engine/native/libsafedelta_native.${suffix}`));
     expect(engines.map(({ name, usable }: { name: string; usable: boolean }) => [name, usable])).toEqual([
+      ["native", built],
       ["wasm", true],
       ["reference", true],
     ]);

@@ -29,7 +29,7 @@ describe("streams", () => {
     const args = ["prepare", "aligned", "--safe-data", "safe.jsonl", ...dataFlags, "--out", "state4"];
     const { stdout, stderr } = await succeed(world.path, args);
     expect(stdout).toContain("prepared aligned");
-    expect(stderr).toContain("engine: wasm");
+    expect(stderr).toMatch(/engine: (native|wasm),/);
     for (const quiet of ["-q", "--quiet"]) {
       const silenced = await succeed(world.path, [...args, quiet]);
       expect(silenced.stderr).toBe("");

@@ -9,7 +9,11 @@ export interface EngineHere {
 }
 
 /** A record, so that the compiler asks for every kind that `openEngine` knows. */
-const kinds: Record<EngineHere["name"], EngineHere["name"]> = { reference: "reference", wasm: "wasm" };
+const kinds: Record<EngineHere["name"], EngineHere["name"]> = {
+  reference: "reference",
+  wasm: "wasm",
+  native: "native",
+};
 
 /** Every engine kind. An engine that fails with anything but `EngineUnavailableError` fails the tests. */
 export async function enginesHere(): Promise<EngineHere[]> {

@@ -63,15 +63,15 @@ export function describeFacts(facts: unknown): ReadonlyMap<string, Uint8Array> {
   return new Map([["safedelta.json", new TextEncoder().encode(JSON.stringify(facts))]]);
 }
 
-/** Prepare with the WASM engine. */
+/** Prepare with the engine that the command line takes. */
 export async function runPrepare(options: PrepareOptions, progress: Progress = silent) {
-  using engine = (await openEngine("wasm")).engine;
+  using engine = (await openEngine()).engine;
   return await prepare(engine, options, progress);
 }
 
-/** Apply with the WASM engine. */
+/** Apply with the engine that the command line takes. */
 export async function runApply(options: ApplyOptions, progress: Progress = silent) {
-  using engine = (await openEngine("wasm")).engine;
+  using engine = (await openEngine()).engine;
   return await apply(engine, options, describeFacts, progress);
 }
 

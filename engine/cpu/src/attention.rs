@@ -49,6 +49,7 @@ unsafe fn causal_softmax(s: Block) {
     }
 }
 
+widest! {
 /// out += L v with L the lower triangle of the square s. Rows of v above the diagonal are not read: they may hold anything.
 unsafe fn add_lower_product(s: Block, v: Block, out: Block) {
     for i in 0..s.rows {
@@ -62,9 +63,11 @@ unsafe fn add_lower_product(s: Block, v: Block, out: Block) {
         }
     }
 }
+}
 
+widest! {
 /// x := e^{x − max x} / Σ e^{x − max x}.
-fn softmax(x: &mut [f32]) {
+unsafe fn softmax(x: &mut [f32]) {
     let largest = fold(x, f32::NEG_INFINITY, |a, b| if b > a { b } else { a });
     for value in x.iter_mut() {
         *value = exp(*value - largest);
@@ -73,4 +76,5 @@ fn softmax(x: &mut [f32]) {
     for value in x.iter_mut() {
         *value *= inverse;
     }
+}
 }

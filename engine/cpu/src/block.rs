@@ -26,6 +26,10 @@ pub struct Block {
     pub right: isize,
 }
 
+// Threads work on blocks that do not overlap.
+unsafe impl Send for Block {}
+unsafe impl Sync for Block {}
+
 impl Block {
     /// A row-major block whose rows lie `stride` elements apart.
     pub fn row_major(at: *mut f32, rows: usize, cols: usize, stride: usize) -> Self {

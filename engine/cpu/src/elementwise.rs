@@ -9,7 +9,7 @@ const F16: u32 = 1;
 /// Columns that are copied together, so that both sides of a transposition stay in cache.
 const TILE: usize = 32;
 
-#[inline]
+#[inline(always)]
 unsafe fn load(m: *const u8, dtype: u32, at: usize) -> f32 {
     match dtype {
         F32 => *m.cast::<f32>().add(at),
@@ -18,7 +18,7 @@ unsafe fn load(m: *const u8, dtype: u32, at: usize) -> f32 {
     }
 }
 
-#[inline]
+#[inline(always)]
 unsafe fn store(m: *mut u8, dtype: u32, at: usize, value: f32) {
     match dtype {
         F32 => *m.cast::<f32>().add(at) = value,
@@ -27,6 +27,7 @@ unsafe fn store(m: *mut u8, dtype: u32, at: usize, value: f32) {
     }
 }
 
+widest! {
 /// dst := src, each in its own storage type (0 f32, 1 f16, 2 bf16), to nearest even. Same type: bit for bit.
 #[allow(clippy::too_many_arguments)]
 pub unsafe fn convert(
@@ -51,6 +52,7 @@ pub unsafe fn convert(
             store(dst, dst_dtype, i * dst_stride + j, load(src, src_dtype, i * src_stride + j));
         }
     }
+}
 }
 
 /// m := value.
@@ -80,6 +82,7 @@ pub unsafe fn mirror(m: *mut f32, n: usize, stride: usize) {
     }
 }
 
+widest! {
 /// C := alpha · A + C.
 pub unsafe fn add(alpha: f32, a: *const f32, a_stride: usize, c: *mut f32, c_stride: usize, rows: usize, cols: usize) {
     for i in 0..rows {
@@ -90,7 +93,9 @@ pub unsafe fn add(alpha: f32, a: *const f32, a_stride: usize, c: *mut f32, c_str
         }
     }
 }
+}
 
+widest! {
 /// Column j of m := factors[j] · column j.
 pub unsafe fn scale_cols(m: *mut f32, rows: usize, cols: usize, stride: usize, factors: *const f32) {
     let factors = core::slice::from_raw_parts(factors, cols);
@@ -101,7 +106,9 @@ pub unsafe fn scale_cols(m: *mut f32, rows: usize, cols: usize, stride: usize, f
         }
     }
 }
+}
 
+widest! {
 /// out[j] := Σ_i m[i][j]², in f64.
 pub unsafe fn column_squares(m: *const f32, rows: usize, cols: usize, stride: usize, out: *mut f64) {
     let sums = core::slice::from_raw_parts_mut(out, cols);
@@ -113,7 +120,9 @@ pub unsafe fn column_squares(m: *const f32, rows: usize, cols: usize, stride: us
         }
     }
 }
+}
 
+widest! {
 /// x[i][j] += bias[j].
 pub unsafe fn add_bias(x: *mut f32, rows: usize, cols: usize, stride: usize, bias: *const f32) {
     let bias = core::slice::from_raw_parts(bias, cols);
@@ -124,9 +133,10 @@ pub unsafe fn add_bias(x: *mut f32, rows: usize, cols: usize, stride: usize, bia
         }
     }
 }
+}
 
 /// Index number `at` of a list; a null list means every index in order.
-#[inline]
+#[inline(always)]
 unsafe fn index(list: *const i32, at: usize) -> usize {
     if list.is_null() {
         at

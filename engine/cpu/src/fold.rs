@@ -4,7 +4,7 @@
 const LANES: usize = 16;
 
 /// Σ x·y; y is as long as x.
-#[inline]
+#[inline(always)]
 pub fn dot(x: &[f32], y: &[f32]) -> f32 {
     let mut sums = [0.0; LANES];
     let (xs, ys) = (x.chunks_exact(LANES), y.chunks_exact(LANES));

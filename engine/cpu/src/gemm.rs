@@ -2,17 +2,14 @@
 //! multiplies them in registers.
 
 use crate::block::{Block, Outcome};
-use crate::micro::{tile, MR, NR};
-use crate::pack::pack;
+#[cfg(target_arch = "x86_64")]
+use crate::isa::{isa, Isa};
+#[cfg(target_arch = "x86_64")]
+use crate::micro::{Avx2, Avx512};
+use crate::micro::{Micro, Portable};
 use crate::scratch::Scratch;
 use crate::skinny;
-
-/// Depth of a panel: MR + NR panels of it (12 KB) lie in the first cache level.
-const KC: usize = 256;
-/// Rows of A packed at once: MC x KC floats (96 KB) lie in the second level.
-const MC: usize = 96;
-/// Columns of B packed at once: KC x NC floats (2 MB) lie in the last level.
-const NC: usize = 2048;
+use crate::threads;
 
 /// Which elements of the result are wanted.
 #[derive(Clone, Copy, PartialEq)]
@@ -55,42 +52,78 @@ unsafe fn upright(mut a: Block, mut b: Block, mut c: Block) -> (Block, Block, Bl
 }
 
 unsafe fn product(wanted: Wanted, alpha: f32, a: Block, b: Block, beta: f32, c: Block) -> Outcome {
+    #[cfg(target_arch = "x86_64")]
+    match isa() {
+        Isa::Avx512 => return product_by::<Avx512>(wanted, alpha, a, b, beta, c),
+        Isa::Avx2 => return product_by::<Avx2>(wanted, alpha, a, b, beta, c),
+        Isa::Portable => {}
+    }
+    product_by::<Portable>(wanted, alpha, a, b, beta, c)
+}
+
+unsafe fn product_by<M: Micro>(wanted: Wanted, alpha: f32, a: Block, b: Block, beta: f32, c: Block) -> Outcome {
     let (m, n, depth) = (c.rows, c.cols, a.cols);
-    if depth == 0 || alpha == 0.0 {
+    if m == 0 || n == 0 || depth == 0 || alpha == 0.0 {
         scale(beta, c);
         return Ok(());
     }
-    let packed_a = Scratch::new(MC.min(m.next_multiple_of(MR)) * KC.min(depth))?;
-    let packed_b = Scratch::new(NC.min(n.next_multiple_of(NR)) * KC.min(depth))?;
-    for j in (0..n).step_by(NC) {
-        let nc = NC.min(n - j);
-        for k in (0..depth).step_by(KC) {
-            let kc = KC.min(depth - k);
+    let packed_b = Scratch::<f32>::new(M::NC.min(n.next_multiple_of(M::NR)) * M::KC.min(depth))?;
+    let rows = rows_at_once::<M>(m);
+    let packed_a = Scratch::<f32>::new(rows * M::KC.min(depth) * m.div_ceil(rows))?;
+    for j in (0..n).step_by(M::NC) {
+        let nc = M::NC.min(n - j);
+        let m = if wanted == Wanted::Upper { m.min(j + nc) } else { m };
+        for k in (0..depth).step_by(M::KC) {
+            let kc = M::KC.min(depth - k);
             let beta = if k == 0 { beta } else { 1.0 };
-            pack::<NR>(b.part(k, j, kc, nc), packed_b.at());
-            for i in (0..m).step_by(MC) {
-                if wanted == Wanted::Upper && i >= j + nc {
-                    break;
-                }
-                let mc = MC.min(m - i);
-                pack::<MR>(a.part(i, k, mc, kc).transposed(), packed_a.at());
-                let first_col = |row: usize| if wanted == Wanted::Upper { (i + row).saturating_sub(j) / NR * NR } else { 0 };
-                tiles(kc, alpha, packed_a.at(), packed_b.at(), beta, c.part(i, j, mc, nc), first_col);
-            }
+            pack_b::<M>(b.part(k, j, kc, nc), &packed_b);
+            threads::for_each(m.div_ceil(rows), |piece| {
+                let i = piece * rows;
+                let mc = rows.min(m - i);
+                let packed_a = packed_a.at().add(piece * rows * kc);
+                M::pack_a(a.part(i, k, mc, kc).transposed(), packed_a);
+                let first_col = |row: usize| if wanted == Wanted::Upper { (i + row).saturating_sub(j) / M::NR * M::NR } else { 0 };
+                tiles::<M, _>(kc, alpha, packed_a, packed_b.at(), beta, c.part(i, j, mc, nc), first_col);
+            });
         }
     }
     Ok(())
 }
 
+/// Rows of A that one piece of work packs: at most MC, and few enough that each thread gets several pieces.
+fn rows_at_once<M: Micro>(m: usize) -> usize {
+    let shared = if threads::count() > 1 { m.div_ceil(4 * threads::count()) } else { m };
+    shared.min(M::MC).next_multiple_of(M::MR)
+}
+
+/// Columns of B that one piece of work packs.
+const STRIP: usize = 256;
+
+unsafe fn pack_b<M: Micro>(b: Block, to: &Scratch) {
+    threads::for_each(b.cols.div_ceil(STRIP), |piece| {
+        let j = piece * STRIP;
+        M::pack_b(b.part(0, j, b.rows, STRIP.min(b.cols - j)), to.at().add(j * b.rows));
+    });
+}
+
 /// C := alpha · A B + beta · C for packed A and B, from column `first_col(row)` on in each row of tiles.
-unsafe fn tiles(kc: usize, alpha: f32, a: *const f32, b: *const f32, beta: f32, c: Block, first_col: impl Fn(usize) -> usize) {
-    for j in (0..c.cols).step_by(NR) {
-        for i in (0..c.rows).step_by(MR) {
+#[inline(always)]
+unsafe fn tiles<M: Micro, F: Fn(usize) -> usize>(
+    kc: usize,
+    alpha: f32,
+    a: *const f32,
+    b: *const f32,
+    beta: f32,
+    c: Block,
+    first_col: F,
+) {
+    for j in (0..c.cols).step_by(M::NR) {
+        for i in (0..c.rows).step_by(M::MR) {
             if j < first_col(i) {
                 break;
             }
-            let part = c.part(i, j, MR.min(c.rows - i), NR.min(c.cols - j));
-            tile(kc, alpha, a.add(i * kc), b.add(j * kc), beta, part);
+            let part = c.part(i, j, M::MR.min(c.rows - i), M::NR.min(c.cols - j));
+            M::tile(kc, alpha, a.add(i * kc), b.add(j * kc), beta, part);
         }
     }
 }

@@ -1,7 +1,10 @@
-//! Plain kernels for dense algebra and transformer layers on one core. They work on raw memory and know nothing of who calls them:
-//! the `wasm` crate is a thin skin over them, and a C ABI can be another.
+//! Plain kernels for dense algebra and transformer layers. They work on raw memory and know nothing of who calls them: `wasm` and
+//! `native` are thin skins over them.
 //!
-//! Every function here is deterministic: the same input gives the same bytes.
+//! Every function here is deterministic: the same input gives the same bytes, on any number of threads.
+
+#[macro_use]
+mod isa;
 
 pub mod attention;
 pub mod block;
@@ -18,8 +21,12 @@ mod pack;
 pub mod scratch;
 mod skinny;
 mod small;
+mod threads;
 pub mod triangular;
-// Its parameters stand one matrix a line.
+// The parameters of the skins stand one matrix a line.
+#[cfg(not(target_arch = "wasm32"))]
+#[rustfmt::skip]
+mod native;
 #[cfg(target_arch = "wasm32")]
 #[rustfmt::skip]
 mod wasm;

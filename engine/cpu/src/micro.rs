@@ -1,18 +1,31 @@
-//! The innermost product, one tile of the result held in registers.
+//! The innermost product, one tile of the result held in registers, once for each instruction set.
 
 use crate::block::Block;
+use crate::pack::pack;
 
-/// Rows and columns of a tile: 8 vectors of 4 floats and what they are made of fill 16 registers. Larger tiles and an unrolled
-/// loop measured slower in WASM.
-pub const MR: usize = 4;
-pub const NR: usize = 8;
+/// A tile product and the sizes that suit its instruction set and caches.
+pub trait Micro {
+    /// Rows and columns of a tile.
+    const MR: usize;
+    const NR: usize;
+    /// Depth of a panel: MR + NR panels of it lie in the first cache level.
+    const KC: usize;
+    /// Most rows of A packed at once: MC x KC floats lie in the second level.
+    const MC: usize;
+    /// Most columns of B packed at once: KC x NC floats lie in the last level.
+    const NC: usize;
 
-type Tile = [[f32; NR]; MR];
+    /// Packed columns of Aᵀ and of B: see `pack`.
+    unsafe fn pack_a(m: Block, to: *mut f32);
+    unsafe fn pack_b(m: Block, to: *mut f32);
 
-/// C := alpha · A B + beta · C for one tile (C may be smaller than it): a holds depth x MR, b depth x NR numbers.
-#[inline]
-pub unsafe fn tile(depth: usize, alpha: f32, a: *const f32, b: *const f32, beta: f32, c: Block) {
-    let sums = products(depth, a, b);
+    /// C := alpha · A B + beta · C for one tile (C may be smaller than it): a holds depth x MR, b depth x NR numbers.
+    unsafe fn tile(depth: usize, alpha: f32, a: *const f32, b: *const f32, beta: f32, c: Block);
+}
+
+/// C := alpha · sums + beta · C.
+#[inline(always)]
+unsafe fn store<const MR: usize, const NR: usize>(alpha: f32, sums: &[[f32; NR]; MR], beta: f32, c: Block) {
     if c.rows == MR && c.cols == NR && c.right == 1 {
         for (i, row) in sums.iter().enumerate() {
             let into = &mut *c.address(i, 0).cast::<[f32; NR]>();
@@ -39,17 +52,126 @@ fn blend(alpha: f32, sum: f32, beta: f32, old: f32) -> f32 {
     }
 }
 
-#[inline(always)]
-unsafe fn products(depth: usize, a: *const f32, b: *const f32) -> Tile {
-    let mut sums: Tile = [[0.0; NR]; MR];
-    for k in 0..depth {
-        let a = &*a.add(k * MR).cast::<[f32; MR]>();
-        let b = &*b.add(k * NR).cast::<[f32; NR]>();
-        for i in 0..MR {
-            for j in 0..NR {
-                sums[i][j] += a[i] * b[j];
+/// 4 x 8: 8 vectors of 4 floats and what they are made of fill 16 registers. Larger tiles and an unrolled loop measured slower in
+/// WASM.
+pub struct Portable;
+
+impl Micro for Portable {
+    const MR: usize = 4;
+    const NR: usize = 8;
+    const KC: usize = 256;
+    const MC: usize = 96;
+    const NC: usize = 2048;
+
+    unsafe fn pack_a(m: Block, to: *mut f32) {
+        pack::<4>(m, to);
+    }
+
+    unsafe fn pack_b(m: Block, to: *mut f32) {
+        pack::<8>(m, to);
+    }
+
+    #[inline(always)]
+    unsafe fn tile(depth: usize, alpha: f32, a: *const f32, b: *const f32, beta: f32, c: Block) {
+        let mut sums = [[0.0; 8]; 4];
+        for k in 0..depth {
+            let a = &*a.add(k * 4).cast::<[f32; 4]>();
+            let b = &*b.add(k * 8).cast::<[f32; 8]>();
+            for i in 0..4 {
+                for j in 0..8 {
+                    sums[i][j] += a[i] * b[j];
+                }
             }
         }
+        store(alpha, &sums, beta, c);
     }
-    sums
+}
+
+#[cfg(target_arch = "x86_64")]
+pub use x86::{Avx2, Avx512};
+
+#[cfg(target_arch = "x86_64")]
+mod x86 {
+    use super::{store, Micro};
+    use crate::block::Block;
+    use crate::pack::pack;
+    use core::arch::x86_64::*;
+
+    /// 6 x 16: 12 of the 16 registers hold sums.
+    pub struct Avx2;
+
+    impl Micro for Avx2 {
+        const MR: usize = 6;
+        const NR: usize = 16;
+        const KC: usize = 256;
+        const MC: usize = 144;
+        const NC: usize = 4096;
+
+        unsafe fn pack_a(m: Block, to: *mut f32) {
+            pack::<6>(m, to);
+        }
+
+        unsafe fn pack_b(m: Block, to: *mut f32) {
+            pack::<16>(m, to);
+        }
+
+        #[inline(always)]
+        unsafe fn tile(depth: usize, alpha: f32, a: *const f32, b: *const f32, beta: f32, c: Block) {
+            tile_avx2(depth, alpha, a, b, beta, c)
+        }
+    }
+
+    #[target_feature(enable = "avx2,fma")]
+    unsafe fn tile_avx2(depth: usize, alpha: f32, mut a: *const f32, mut b: *const f32, beta: f32, c: Block) {
+        let mut s = [[_mm256_setzero_ps(); 2]; 6];
+        for _ in 0..depth {
+            let (b0, b1) = (_mm256_loadu_ps(b), _mm256_loadu_ps(b.add(8)));
+            for (i, row) in s.iter_mut().enumerate() {
+                let x = _mm256_broadcast_ss(&*a.add(i));
+                row[0] = _mm256_fmadd_ps(x, b0, row[0]);
+                row[1] = _mm256_fmadd_ps(x, b1, row[1]);
+            }
+            (a, b) = (a.add(6), b.add(16));
+        }
+        store(alpha, &*s.as_ptr().cast::<[[f32; 16]; 6]>(), beta, c);
+    }
+
+    /// 12 x 32: 24 of the 32 registers hold sums.
+    pub struct Avx512;
+
+    impl Micro for Avx512 {
+        const MR: usize = 12;
+        const NR: usize = 32;
+        const KC: usize = 256;
+        const MC: usize = 192;
+        const NC: usize = 4096;
+
+        unsafe fn pack_a(m: Block, to: *mut f32) {
+            pack::<12>(m, to);
+        }
+
+        unsafe fn pack_b(m: Block, to: *mut f32) {
+            pack::<32>(m, to);
+        }
+
+        #[inline(always)]
+        unsafe fn tile(depth: usize, alpha: f32, a: *const f32, b: *const f32, beta: f32, c: Block) {
+            tile_avx512(depth, alpha, a, b, beta, c)
+        }
+    }
+
+    #[target_feature(enable = "avx512f")]
+    unsafe fn tile_avx512(depth: usize, alpha: f32, mut a: *const f32, mut b: *const f32, beta: f32, c: Block) {
+        let mut s = [[_mm512_setzero_ps(); 2]; 12];
+        for _ in 0..depth {
+            let (b0, b1) = (_mm512_loadu_ps(b), _mm512_loadu_ps(b.add(16)));
+            for (i, row) in s.iter_mut().enumerate() {
+                let x = _mm512_set1_ps(*a.add(i));
+                row[0] = _mm512_fmadd_ps(x, b0, row[0]);
+                row[1] = _mm512_fmadd_ps(x, b1, row[1]);
+            }
+            (a, b) = (a.add(12), b.add(32));
+        }
+        store(alpha, &*s.as_ptr().cast::<[[f32; 32]; 12]>(), beta, c);
+    }
 }

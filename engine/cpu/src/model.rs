@@ -3,6 +3,7 @@
 use crate::exp::exp;
 use crate::fold::dot;
 
+widest! {
 /// out := x / √(mean(x²) + eps) · (weight + offset), row by row; out may be x.
 #[allow(clippy::too_many_arguments)]
 pub unsafe fn rms_norm(
@@ -24,7 +25,9 @@ pub unsafe fn rms_norm(
         }
     }
 }
+}
 
+widest! {
 /// For each head of x (rows x cols, heads of head_dim): (a, b) := (a·cos − b·sin, b·cos + a·sin), a and b half a head apart; row t
 /// of cos and sin (head_dim/2 numbers) belongs to row t of x.
 #[allow(clippy::too_many_arguments)]
@@ -52,7 +55,9 @@ pub unsafe fn rotary(
         }
     }
 }
+}
 
+widest! {
 /// gate := activation(gate) · up. kind 0: silu, x/(1 + e⁻ˣ); 1: gelu, x/2 · (1 + tanh u) with u = √(2/π)(x + 0.044715 x³).
 pub unsafe fn gated(kind: u32, gate: *mut f32, gate_stride: usize, up: *const f32, up_stride: usize, rows: usize, cols: usize) {
     for i in 0..rows {
@@ -65,6 +70,7 @@ pub unsafe fn gated(kind: u32, gate: *mut f32, gate_stride: usize, up: *const f3
             gated_row(gate, up, |x| 2.0 * SQRT_2_OVER_PI * (x + 0.044_715 * x * x * x));
         }
     }
+}
 }
 
 const SQRT_2_OVER_PI: f32 = 0.797_884_56;

@@ -2,6 +2,7 @@
 
 use crate::block::Block;
 
+widest! {
 /// Copy m (depth x width) into panels of W columns, each panel row by row, the last one filled up with zeros.
 pub unsafe fn pack<const W: usize>(m: Block, to: *mut f32) {
     for j in (0..m.cols).step_by(W) {
@@ -14,7 +15,9 @@ pub unsafe fn pack<const W: usize>(m: Block, to: *mut f32) {
         }
     }
 }
+}
 
+#[inline(always)]
 unsafe fn pack_ragged<const W: usize>(m: Block, to: *mut f32) {
     for k in 0..m.rows {
         for j in 0..W {
@@ -33,8 +36,13 @@ unsafe fn pack_panel<const W: usize>(m: Block, to: *mut f32) {
         }
     } else if m.down == 1 {
         while k + SIDE <= m.rows {
-            for j in (0..W).step_by(SIDE) {
+            for j in (0..W / SIDE * SIDE).step_by(SIDE) {
                 transpose(m, k, j, to.add(k * W + j), W);
+            }
+            for j in W / SIDE * SIDE..W {
+                for row in k..k + SIDE {
+                    *to.add(row * W + j) = *m.address(row, j);
+                }
             }
             k += SIDE;
         }

@@ -12,6 +12,9 @@ pub struct Scratch<T = f32> {
     layout: Layout,
 }
 
+// Threads work on parts that do not overlap.
+unsafe impl<T> Sync for Scratch<T> {}
+
 impl<T> Scratch<T> {
     pub fn new(len: usize) -> Result<Self, Failure> {
         let layout = layout_of(len.max(1).checked_mul(size_of::<T>())).ok_or(Failure::OutOfMemory)?;

@@ -27,6 +27,7 @@ pub unsafe fn multiply(alpha: f32, a: Block, b: Block, beta: f32, c: Block) {
     }
 }
 
+widest! {
 /// B lies column by column: every element is the dot product of two runs of memory.
 unsafe fn by_dots(alpha: f32, a: Block, b: Block, beta: f32, c: Block) {
     for j in 0..c.cols {
@@ -37,7 +38,9 @@ unsafe fn by_dots(alpha: f32, a: Block, b: Block, beta: f32, c: Block) {
         }
     }
 }
+}
 
+widest! {
 /// B lies row by row: each row of C is a sum of rows of B.
 unsafe fn by_rows(alpha: f32, a: Block, b: Block, beta: f32, c: Block) {
     for j in (0..c.cols).step_by(STRIP) {
@@ -56,8 +59,10 @@ unsafe fn by_rows(alpha: f32, a: Block, b: Block, beta: f32, c: Block) {
         }
     }
 }
+}
 
 /// sums += x B for the run x, four rows of B at a time.
+#[inline(always)]
 unsafe fn add_rows(x: *const f32, b: Block, sums: &mut [f32]) {
     let row = |k: usize| std::slice::from_raw_parts(b.address(k, 0), b.cols);
     let whole = b.rows / GROUP * GROUP;

@@ -16,6 +16,7 @@ pub fn half(n: usize) -> usize {
 }
 
 /// The upper triangle of r, transposed: element [j][k] is r(k, j), k <= j.
+#[inline(always)]
 unsafe fn load_triangle(r: Block) -> Triangle {
     let mut t = [[0.0; SMALL]; SMALL];
     for j in 0..r.cols {
@@ -27,6 +28,7 @@ unsafe fn load_triangle(r: Block) -> Triangle {
 }
 
 /// Hand the columns of b to `work`, `LANES` rows at a time, and store what it makes of them.
+#[inline(always)]
 unsafe fn by_lanes(b: Block, work: impl Fn(&mut [Column])) {
     let mut columns = [[0.0; LANES]; SMALL];
     for i in (0..b.rows).step_by(LANES) {
@@ -45,6 +47,7 @@ unsafe fn by_lanes(b: Block, work: impl Fn(&mut [Column])) {
     }
 }
 
+widest! {
 /// B := B · R for R upper triangular of at most SMALL columns. From the last column, since each reads those before it.
 pub unsafe fn multiply_small(b: Block, r: Block) {
     let t = load_triangle(r);
@@ -60,7 +63,9 @@ pub unsafe fn multiply_small(b: Block, r: Block) {
         }
     });
 }
+}
 
+widest! {
 /// B := B · R⁻¹ for R upper triangular of at most SMALL columns: x_j = (b_j − Σ_{k<j} x_k r_kj) / r_jj.
 pub unsafe fn solve_small(b: Block, r: Block) {
     let t = load_triangle(r);
@@ -78,7 +83,9 @@ pub unsafe fn solve_small(b: Block, r: Block) {
         }
     });
 }
+}
 
+widest! {
 /// R := R⁻¹ for at most SMALL columns, column by column: R X = I by back substitution.
 pub unsafe fn invert_small(r: Block) {
     let t = load_triangle(r);
@@ -94,7 +101,9 @@ pub unsafe fn invert_small(r: Block) {
         }
     }
 }
+}
 
+widest! {
 /// Upper triangle of h (at most SMALL x SMALL, row-major) := R with H = R Rᵀ; columns from the last.
 pub unsafe fn cholesky_small(h: Block) -> Outcome {
     for j in (0..h.cols).rev() {
@@ -117,4 +126,5 @@ pub unsafe fn cholesky_small(h: Block) -> Outcome {
         }
     }
     Ok(())
+}
 }

@@ -3,18 +3,19 @@
 use crate::block::{Block, Failure, Outcome};
 use crate::gemm::{gemm, scale};
 use crate::small::{half, invert_small, multiply_small, solve_small, SMALL};
+use crate::threads;
 
 /// B := B · R, or B · Rᵀ. B is m x n, R n x n; only its upper triangle is read.
 pub unsafe fn trmm(b: Block, r: Block, transposed: bool) -> Outcome {
     let (b, r) = if transposed { mirrored(b, r) } else { (b, r) };
-    multiply(b, r)
+    by_rows(b, |b| multiply(b, r))
 }
 
 /// B := B · R⁻¹, or B · R⁻ᵀ. B is m x n, R n x n; only its upper triangle is read. Fails on a zero on the diagonal, B untouched.
 pub unsafe fn trsm(b: Block, r: Block, transposed: bool) -> Outcome {
     require_pivots(r)?;
     let (b, r) = if transposed { mirrored(b, r) } else { (b, r) };
-    solve(b, r)
+    by_rows(b, |b| solve(b, r))
 }
 
 /// R := R⁻¹. The strictly lower part is neither read nor written. Fails on a zero on the diagonal, R untouched.
@@ -34,6 +35,13 @@ unsafe fn require_pivots(r: Block) -> Outcome {
 unsafe fn mirrored(b: Block, r: Block) -> (Block, Block) {
     (b.flipped_cols(), r.transposed().flipped_rows().flipped_cols())
 }
+
+/// Rows of B do not know each other, so each thread takes some; enough of them that no product becomes a skinny one by it.
+unsafe fn by_rows(b: Block, work: impl Fn(Block) -> Outcome + Sync) -> Outcome {
+    threads::by_pieces(b.rows, LEAST_ROWS, |i, rows| work(b.part(i, 0, rows, b.cols)))
+}
+
+const LEAST_ROWS: usize = 96;
 
 /// [B₁ B₂] := [B₁ R₁₁, B₁ R₁₂ + B₂ R₂₂].
 unsafe fn multiply(b: Block, r: Block) -> Outcome {
@@ -71,9 +79,9 @@ unsafe fn invert_part(r: Block) -> Outcome {
     }
     let (r11, r12, r22) = r.split(half(r.rows));
     scale(-1.0, r12);
-    solve(r12, r22)?;
+    by_rows(r12, |b| solve(b, r22))?;
     let (b, mirror) = mirrored(r12.transposed(), r11);
-    solve(b, mirror)?;
+    by_rows(b, |b| solve(b, mirror))?;
     invert_part(r11)?;
     invert_part(r22)
 }

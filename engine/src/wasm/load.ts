@@ -1,7 +1,7 @@
 import { EngineUnavailableError } from "../engine.ts";
 
 /** The exports of the Rust crate `engine/cpu` (see its `wasm.rs`). Addresses and sizes are unsigned 32-bit numbers. */
-export type Kernels = typeof import("../../wasm/kernels.js");
+export type WasmExports = typeof import("../../wasm/kernels.js");
 
 /** What `kernelsVersion` of `engine/cpu/src/wasm.rs` must say: raised together whenever an export changes. */
 const expectedVersion = 1;
@@ -11,12 +11,14 @@ const expectedVersion = 1;
  * @param binary the bytes of `kernels_bg.wasm`; read from beside this package unless given (a browser fetches them itself).
  * @throws EngineUnavailableError when the file is missing, from another version, or this runtime lacks WebAssembly SIMD.
  */
-export async function loadKernels(binary?: BufferSource): Promise<{ kernels: Kernels; memory: WebAssembly.Memory }> {
+export async function loadKernels(
+  binary?: BufferSource,
+): Promise<{ exports: WasmExports; memory: WebAssembly.Memory }> {
   try {
-    const kernels = await import("../../wasm/kernels.js");
-    const { memory } = kernels.initSync({ module: binary ?? (await readBinary()) });
-    requireVersion(kernels.kernels_version());
-    return { kernels, memory };
+    const exports = await import("../../wasm/kernels.js");
+    const { memory } = exports.initSync({ module: binary ?? (await readBinary()) });
+    requireVersion(exports.kernels_version());
+    return { exports, memory };
   } catch (error) {
     if (error instanceof EngineUnavailableError) throw error;
     throw new EngineUnavailableError("open", `the WASM build did not load: ${error}. Restore engine/wasm from git.`);

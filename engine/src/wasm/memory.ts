@@ -1,5 +1,5 @@
 import { EngineMemoryError } from "../engine.ts";
-import type { Kernels } from "./load.ts";
+import type { WasmExports } from "./load.ts";
 
 /** What Rust's allocator can give at once: signed 32-bit sizes. All of linear memory is 4 GiB. */
 const largestBytes = 2 ** 31 - 64;
@@ -7,20 +7,20 @@ const largestBytes = 2 ** 31 - 64;
 /** Linear memory: allocation, and typed arrays over it. Growth detaches old views, so each call makes its own. */
 export class LinearMemory {
   constructor(
-    private readonly kernels: Kernels,
+    private readonly exports: WasmExports,
     private readonly memory: WebAssembly.Memory,
   ) {}
 
   /** Address of `bytes` zeros. @throws EngineMemoryError naming the operation. */
   alloc(operation: string, bytes: number): number {
-    const address = bytes > largestBytes ? 0 : this.kernels.alloc(Math.max(bytes, 1));
+    const address = bytes > largestBytes ? 0 : this.exports.alloc(Math.max(bytes, 1));
     if (address === 0) throw outOfMemory(operation, bytes);
     return address;
   }
 
   /** Give back what `alloc` returned for as many bytes. */
   free(address: number, bytes: number): void {
-    this.kernels.free(address, Math.max(bytes, 1));
+    this.exports.free(address, Math.max(bytes, 1));
   }
 
   /** Run `use` with the address of `bytes` zeros that are freed afterwards. */

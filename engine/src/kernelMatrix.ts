@@ -1,5 +1,5 @@
-import { checkView, type Handle } from "../checks.ts";
-import { type DType, dtypeBytes, EngineError } from "../engine.ts";
+import { checkView, type Handle } from "./checks.ts";
+import { type DType, dtypeBytes, EngineError } from "./engine.ts";
 
 /** The memory of one `alloc`, shared by a matrix and its views. */
 export interface Allocation {
@@ -8,8 +8,8 @@ export interface Allocation {
   live: boolean;
 }
 
-/** A handle of the WASM engine. */
-export class WasmMatrix implements Handle {
+/** A handle of an engine over kernels. */
+export class KernelMatrix implements Handle {
   constructor(
     readonly allocation: Allocation,
     readonly offset: number,
@@ -21,16 +21,16 @@ export class WasmMatrix implements Handle {
     private readonly release: () => void,
   ) {}
 
-  /** Address of element (0, 0) in linear memory. */
+  /** Address of element (0, 0) in engine memory. */
   get address(): number {
     return this.allocation.address + this.offset * dtypeBytes[this.dtype];
   }
 
-  view(row: number, col: number, rows: number, cols: number): WasmMatrix {
+  view(row: number, col: number, rows: number, cols: number): KernelMatrix {
     if (!this.allocation.live) throw new EngineError("view", `the ${this.rows} x ${this.cols} matrix was disposed`);
     checkView(this, row, col, rows, cols);
     const offset = this.offset + row * this.stride + col;
-    return new WasmMatrix(this.allocation, offset, rows, cols, this.stride, this.dtype, () => {});
+    return new KernelMatrix(this.allocation, offset, rows, cols, this.stride, this.dtype, () => {});
   }
 
   [Symbol.dispose](): void {

@@ -1,0 +1,121 @@
+import { type EngineInfo, EngineMemoryError, EngineUnavailableError } from "../engine.ts";
+import type { Kernels, Status } from "../kernels.ts";
+import { statusCodes } from "../kernels.ts";
+import type { Library } from "./library.ts";
+
+/** Bytes of an error text or description that are read. */
+const textBytes = 1024;
+
+/** An engine of a library behind bun:ffi. */
+export class FfiKernels implements Kernels {
+  readonly convert: Kernels["convert"];
+  readonly fill: Kernels["fill"];
+  readonly syrk: Kernels["syrk"];
+  readonly mirror: Kernels["mirror"];
+  readonly choleskyReverse: Kernels["choleskyReverse"];
+  readonly invertTriangle: Kernels["invertTriangle"];
+  readonly eigh: Kernels["eigh"];
+  readonly add: Kernels["add"];
+  readonly scaleCols: Kernels["scaleCols"];
+  readonly columnSquares: Kernels["columnSquares"];
+  readonly gather: Kernels["gather"];
+  readonly scatter: Kernels["scatter"];
+  readonly rmsNorm: Kernels["rmsNorm"];
+  readonly addBias: Kernels["addBias"];
+  readonly rotary: Kernels["rotary"];
+  readonly attention: Kernels["attention"];
+  readonly gated: Kernels["gated"];
+  readonly write: Kernels["write"];
+  readonly read: Kernels["read"];
+
+  private constructor(
+    private readonly library: Library,
+    private readonly engine: number,
+  ) {
+    const { sd } = library;
+    this.write = sd.sd_write.bind(undefined, engine);
+    this.read = sd.sd_read.bind(undefined, engine);
+    this.convert = sd.sd_convert.bind(undefined, engine);
+    this.fill = sd.sd_fill.bind(undefined, engine);
+    this.syrk = sd.sd_syrk.bind(undefined, engine);
+    this.mirror = sd.sd_mirror.bind(undefined, engine);
+    this.choleskyReverse = sd.sd_cholesky_reverse.bind(undefined, engine);
+    this.invertTriangle = sd.sd_invert_triangle.bind(undefined, engine);
+    this.eigh = sd.sd_eigh.bind(undefined, engine);
+    this.add = sd.sd_add.bind(undefined, engine);
+    this.scaleCols = sd.sd_scale_cols.bind(undefined, engine);
+    this.columnSquares = sd.sd_column_squares.bind(undefined, engine);
+    this.gather = sd.sd_gather.bind(undefined, engine);
+    this.scatter = sd.sd_scatter.bind(undefined, engine);
+    this.rmsNorm = sd.sd_rms_norm.bind(undefined, engine);
+    this.addBias = sd.sd_add_bias.bind(undefined, engine);
+    this.rotary = sd.sd_rotary.bind(undefined, engine);
+    this.attention = sd.sd_attention.bind(undefined, engine);
+    this.gated = sd.sd_gated.bind(undefined, engine);
+  }
+
+  /**
+   * @param number threads of a CPU library (0: all), or the device of a GPU one
+   * @param folder where the library finds its own libraries; null where it needs none
+   * @throws EngineUnavailableError with what the library says is missing
+   */
+  static open(library: Library, number: number, folder: string | null): FfiKernels {
+    const out = new BigUint64Array(1);
+    const path = folder === null ? null : new TextEncoder().encode(`${folder}\0`);
+    if (library.sd.sd_open(number, path, out) !== 0) throw new EngineUnavailableError("open", lastError(library));
+    return new FfiKernels(library, Number(out[0]));
+  }
+
+  /** What the library says of itself. */
+  describe(): Pick<EngineInfo, "description" | "threads"> {
+    const [text, threads] = [new Uint8Array(textBytes), new Int32Array(1)];
+    this.library.sd.sd_describe(this.engine, text, textBytes, threads);
+    return { description: textOf(text), threads: threads[0] };
+  }
+
+  alloc(operation: string, bytes: number): number {
+    const address = new BigUint64Array(1);
+    const status = this.library.sd.sd_alloc(this.engine, bytes, address);
+    if (status === statusCodes.outOfMemory) throw new EngineMemoryError(operation, bytes, lastError(this.library));
+    return Number(address[0]);
+  }
+
+  free(address: number, bytes: number): void {
+    this.library.sd.sd_free(this.engine, address, bytes);
+  }
+
+  outOfMemory(operation: string): EngineMemoryError {
+    return new EngineMemoryError(operation, 0, `${lastError(this.library)}. Free memory or take smaller parts.`);
+  }
+
+  explain(status: Status): string {
+    return `${lastError(this.library)} (status ${status}). Do not trust this engine's results any more.`;
+  }
+
+  close(): void {
+    this.library.sd.sd_close(this.engine);
+  }
+
+  gemm: Kernels["gemm"] = (alpha, a, aRows, aCols, aStride, transA, b, bRows, bCols, bStride, transB, beta, ...c) => {
+    const left = [a, aRows, aCols, aStride, Number(transA)] as const;
+    const right = [b, bRows, bCols, bStride, Number(transB)] as const;
+    return this.library.sd.sd_gemm(this.engine, alpha, ...left, ...right, beta, ...c);
+  };
+
+  trmm: Kernels["trmm"] = (b, rows, n, stride, r, rStride, transR) =>
+    this.library.sd.sd_trmm(this.engine, b, rows, n, stride, r, rStride, Number(transR));
+
+  trsm: Kernels["trsm"] = (b, rows, n, stride, r, rStride, transR) =>
+    this.library.sd.sd_trsm(this.engine, b, rows, n, stride, r, rStride, Number(transR));
+}
+
+/** Of the last call that failed on this thread. */
+function lastError({ sd }: Library): string {
+  const text = new Uint8Array(textBytes);
+  sd.sd_last_error(text, textBytes);
+  return textOf(text);
+}
+
+function textOf(bytes: Uint8Array): string {
+  return new TextDecoder().decode(bytes.subarray(0, bytes.indexOf(0)));
+}

@@ -1,0 +1,126 @@
+import { describe, expect, test } from "bun:test";
+import { existsSync } from "node:fs";
+import { join, resolve } from "node:path";
+import { type Engine, EngineUnavailableError, openEngine } from "@safedelta/engine";
+import { parseHeader, symbolTable } from "../../engine/src/ffi/header.ts";
+import { openLibrary } from "../../engine/src/ffi/library.ts";
+import { symbols } from "../../engine/src/ffi/symbols.ts";
+import { openNative } from "../../engine/src/native.ts";
+import { scratchFolder } from "../support/pico.ts";
+
+const engineFolder = resolve(import.meta.dir, "../../engine");
+const library = join(engineFolder, "native", "libsafedelta_native.so");
+const header = await Bun.file(join(engineFolder, "include/safedelta.h")).text();
+const built = existsSync(library);
+const onBuilt = test.skipIf(!built);
+const why = built ? "" : " (skipped: not built; bun run build:native)";
+
+describe("one ABI", () => {
+  test("the symbol table is what the header gives", async () => {
+    expect(await Bun.file(join(engineFolder, "src/ffi/symbols.ts")).text()).toBe(symbolTable(header));
+    expect(Object.keys(symbols).length).toBeGreaterThan(25);
+  });
+
+  test("a changed header gives another table", () => {
+    expect(symbolTable(header.replace("float alpha, ", ""))).not.toBe(symbolTable(header));
+    expect(() => parseHeader("SD_API int32_t sd_new(sd_engine *engine, long size);")).toThrow("unknown type");
+    expect(() => parseHeader("SD_API int32_t sd_new(sd_engine *engine,")).toThrow("known form");
+  });
+
+  onBuilt(`the library exports what the header says, and nothing else of ours${why}`, () => {
+    const { stdout } = Bun.spawnSync(["nm", "-D", "--defined-only", library]);
+    const exported = [...stdout.toString().matchAll(/ T (sd_\w+)/g)].map(([, name]) => name);
+    expect(exported.sort()).toEqual(Object.keys(parseHeader(header)).sort());
+  });
+
+  onBuilt(`the header compiles as C and as C++${why}`, () => {
+    for (const language of ["c", "c++"]) {
+      const args = [
+        "-x",
+        language,
+        "-Wall",
+        "-Wextra",
+        "-Werror",
+        "-fsyntax-only",
+        join(engineFolder, "include/safedelta.h"),
+      ];
+      const { exitCode, stderr } = Bun.spawnSync(["g++", ...args]);
+      expect({ exitCode, stderr: stderr.toString() }).toEqual({ exitCode: 0, stderr: "" });
+    }
+  });
+});
+
+describe("the library that is missing or another", () => {
+  test("no file, and a file that is no library, are told with the command that builds it", async () => {
+    await using scratch = await scratchFolder();
+    const path = join(scratch.path, "libother.so");
+    await expect(openLibrary(path, "bun run build:native")).rejects.toThrow(/libother\.so.*bun run build:native/);
+    await Bun.write(path, "no library");
+    await expect(openLibrary(path, "bun run build:native")).rejects.toThrow(EngineUnavailableError);
+  });
+
+  test("a library without our functions", async () => {
+    const libc = ["/lib/x86_64-linux-gnu/libm.so.6", "/usr/lib/libm.dylib"].find((path) => existsSync(path));
+    if (libc) await expect(openLibrary(libc, "bun run build:native")).rejects.toThrow(/sd_abi_version/);
+  });
+});
+
+/** Operations whose work is shared out among threads, at sizes that give each some; their results' bytes. */
+function results(engine: Engine): Float32Array[] {
+  const random = (rows: number, cols: number, seed: number) => {
+    const m = engine.alloc(rows, cols);
+    let state = seed;
+    const next = () => {
+      state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
+      return state / 2 ** 31 - 1;
+    };
+    engine.write(m, Float32Array.from({ length: rows * cols }, next));
+    return m;
+  };
+  const all: Float32Array[] = [];
+  const keep = (m: Parameters<Engine["read"]>[0]) => all.push(engine.read(m) as Float32Array);
+  const n = 391;
+  const [a, b, c] = [random(n, 517, 1), random(517, 333, 2), engine.alloc(n, 333)];
+  engine.gemm(1.5, a, false, b, false, 0, c);
+  keep(c);
+  const h = engine.alloc(n, n);
+  engine.syrk(1, random(700, n, 3), 0, h);
+  for (let i = 0; i < n; i++) engine.add(1, random(1, 1, i).view(0, 0, 1, 1), h.view(i, i, 1, 1));
+  engine.mirror(h);
+  keep(h);
+  engine.choleskyReverse(h);
+  keep(h);
+  const x = random(290, n, 4);
+  engine.trsm(x, h, true);
+  keep(x);
+  engine.trmm(x, h, false);
+  keep(x);
+  engine.invertTriangle(h);
+  keep(h);
+  const qkv = [random(200, 128, 5), random(200, 64, 6), random(200, 64, 7), engine.alloc(200, 128)] as const;
+  engine.attention(qkv[0], qkv[1], qkv[2], { nHeads: 4, nKvHeads: 2, headDim: 32, scale: 0.2 }, qkv[3]);
+  keep(qkv[3]);
+  return all;
+}
+
+onBuilt(`any number of threads gives the same bytes${why}`, async () => {
+  using alone = await openNative(1);
+  const expected = results(alone);
+  for (const threads of [2, 3, 5, 8]) {
+    using engine = await openNative(threads);
+    expect(engine.info.threads).toBe(threads);
+    expect(results(engine)).toEqual(expected);
+  }
+});
+
+onBuilt(`auto takes it first${why}`, async () => {
+  const { engine } = await openEngine("auto");
+  using opened = engine;
+  expect(opened.info.name).toBe("native");
+});
+
+onBuilt(`memory that cannot be had is an EngineMemoryError${why}`, async () => {
+  using engine = await openNative(1);
+  expect(() => engine.alloc(2 ** 31 - 1, 2 ** 20)).toThrow(/no room/);
+  expect(engine.bytesInUse).toBe(0);
+});

@@ -9,9 +9,11 @@ export function describeRepair(options: ApplyOptions, outFormat: "model" | "lora
   return (facts) => {
     const report = reportOf(options, facts, outFormat);
     const text = new TextEncoder();
+    const card = text.encode(modelCard(report));
+    const files = { ...report.files, "README.md": new Bun.CryptoHasher("sha256").update(card).digest("hex") };
     return new Map([
-      ["README.md", text.encode(modelCard(report))],
-      ["safedelta.json", text.encode(reportJson(report))],
+      ["README.md", card],
+      ["safedelta.json", text.encode(reportJson({ ...report, files }))],
     ]);
   };
 }

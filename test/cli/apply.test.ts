@@ -164,7 +164,7 @@ describe("apply to a LoRA adapter", () => {
     const header = headerOf(await Bun.file(world.at("lora/README.md")).text());
     expect(header).toMatchObject({ base_model: "aligned", base_model_relation: "adapter", library_name: "peft" });
     const found = await jsonOf(world.path, ["verify", "lora"]);
-    expect(found).toMatchObject({ ok: true, nTensors: 28, inputsChecked: true, nNorms: 28, problems: [] });
+    expect(found).toMatchObject({ ok: true, nTensors: 28, inputsChecked: true, stateChecked: true, problems: [] });
   });
 
   test.concurrent("--global-loss shares one pool", async () => {
@@ -185,6 +185,10 @@ describe("apply to a LoRA adapter", () => {
     const whole = await safedelta(world.path, ["apply", ...fromState, "--out-format", "lora", "--out", "no"]);
     expect(whole.code).toBe(2);
     expect(whole.stderr).toContain("tuned is not a LoRA adapter");
+    await Bun.write(world.at("begun/.safedelta-work/journal.jsonl"), "");
+    const begun = await safedelta(world.path, [...args, "--out-format", "lora", "--out", "begun"]);
+    expect(begun.code).toBe(2);
+    expect(begun.stderr).toContain("begun: holds unfinished work on a whole model");
     const over = await safedelta(world.path, [...args, "--out-format", "lora", "--out", "merged", "--overwrite"]);
     expect(over.code).toBe(2);
     expect(over.stderr).toContain("a whole model is there");

@@ -41,8 +41,8 @@ describe("totalsOf", () => {
 describe("reportJson", () => {
   test("holds everything, under a schema version, and reads back", () => {
     const report = sampleReport(3);
-    expect(JSON.parse(reportJson(report))).toEqual({ schemaVersion: 1, ...report });
-    expect(reportJson(report)).toStartWith('{\n  "schemaVersion": 1,\n  "aligned": {\n    "hash": "a1",');
+    expect(JSON.parse(reportJson(report))).toEqual({ schemaVersion: 2, ...report, seal: expect.any(String) });
+    expect(reportJson(report)).toStartWith('{\n  "schemaVersion": 2,\n  "aligned": {\n    "hash": "a1",');
     expect(reportJson(report)).toEndWith("}\n");
   });
 

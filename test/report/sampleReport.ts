@@ -42,6 +42,7 @@ export function sampleReport(nLayers: number, changes: Partial<RepairReport> = {
     layers,
     totals: totalsOf(layers.flatMap(({ linears }) => linears)),
     tensors: { "lm_head.weight": "e5" },
+    files: { "config.json": "f6" },
     licence: "apache-2.0",
     ...changes,
   };

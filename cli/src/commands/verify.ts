@@ -1,22 +1,40 @@
-import { verifyOutput } from "@safedelta/pipeline";
+import { join } from "node:path";
+import { openEngine } from "@safedelta/engine";
+import { type Verification, verifyOutput } from "@safedelta/pipeline";
+import { reportProblems, type SavedReport } from "@safedelta/report";
 import { defineCommand, required } from "../command.ts";
 import { exitCode } from "../exitCode.ts";
-import { computeOptions } from "../options.ts";
+import { computeOptions, option } from "../options.ts";
 
 /** `safedelta verify OUT` */
 export const verifyCommand = defineCommand({
   brief: "Check that a repaired model is still what was written",
-  help: "Compares every tensor with the hashes in safedelta.json, and its numbers with the two input models where they are at hand.",
+  help:
+    "Compares every tensor and file with the hashes in safedelta.json; and where the two input models and the state are at hand, " +
+    "computes its numbers again. A changed README.md is told, but is no fault.",
   args: ["FOLDER"],
-  options: { offline: computeOptions.offline },
-  async run(options, [folder], io) {
-    const result = await verifyOutput(required(folder, "FOLDER"), options.offline, io.progress);
-    io.document({ ok: result.problems.length === 0, ...result });
-    for (const problem of result.problems) io.print(`problem: ${problem}`);
-    const inputs = result.inputsChecked
-      ? `both inputs and ${result.nNorms} norms were checked`
-      : `the input models were not checked (${result.inputsProblem})`;
-    io.print(`${result.nTensors} tensors, ${result.problems.length} problems; ${inputs}`);
-    return result.problems.length === 0 ? exitCode.done : exitCode.failure;
+  options: {
+    state: option.path({ brief: "the state of the repair [the one named in safedelta.json]", placeholder: "folder" }),
+    engine: computeOptions.engine,
+    offline: computeOptions.offline,
+  },
+  async run(options, [path], io) {
+    const folder = required(path, "FOLDER");
+    const { engine } = await openEngine(options.engine);
+    using opened = engine;
+    const { problems: found, ...result } = await verifyOutput(opened, { ...options, folder }, io.progress);
+    const saved: SavedReport = await Bun.file(join(folder, "safedelta.json")).json();
+    const problems = [...reportProblems(saved), ...found];
+    io.document({ ok: problems.length === 0, ...result, problems });
+    for (const problem of problems) io.print(`problem: ${problem}`);
+    for (const note of result.notes) io.print(`note: ${note}`);
+    io.print(`${result.nTensors} tensors, ${result.nFiles} files, ${problems.length} problems; ${whatElse(result)}`);
+    return problems.length === 0 ? exitCode.done : exitCode.failure;
   },
 });
+
+function whatElse(result: Omit<Verification, "problems">): string {
+  if (!result.inputsChecked) return `the input models were not checked (${result.inputsProblem})`;
+  const state = result.stateChecked ? "the state" : `not all of the state's (${result.stateProblem})`;
+  return `both inputs and ${result.nNumbers} numbers were checked, with ${state}`;
+}

@@ -53,12 +53,16 @@ function fileCompanion(path: string): Companion {
   return { bytes: () => guardIo("read the file", path, async () => new Uint8Array(await readFile(path))) };
 }
 
+/** Names of the companions in a folder, sorted. Throws `CheckpointError` ("io"). */
+export async function companionNames(folder: string): Promise<string[]> {
+  const names = await guardIo("list the folder", folder, () => readdir(folder));
+  return names.filter(isCompanionName).sort();
+}
+
 /** The companions in a folder, in the order of their names. Throws `CheckpointError` for a link that leaves the folder. */
 export async function listCompanions(folder: string): Promise<Map<string, Companion>> {
-  const names = await guardIo("list the folder", folder, () => readdir(folder));
   const found = new Map<string, Companion>();
-  for (const name of names.sort())
-    if (isCompanionName(name)) found.set(name, fileCompanion(await safePath(folder, name)));
+  for (const name of await companionNames(folder)) found.set(name, fileCompanion(await safePath(folder, name)));
   return found;
 }
 

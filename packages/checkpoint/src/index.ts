@@ -1,7 +1,7 @@
 export { type Adapter, type LoraFactors, type LoraPair, openAdapter } from "./adapter.ts";
 export type { Checkpoint } from "./checkpoint.ts";
 export { classifyPath, type PathKind } from "./classify.ts";
-export type { Companion } from "./companions.ts";
+export { type Companion, companionNames } from "./companions.ts";
 export { decodeF32, isFloat } from "./decode.ts";
 export type { Disk } from "./disk.ts";
 export { nodeDisk } from "./disk.ts";

@@ -2,10 +2,10 @@ import type { Engine, Matrix } from "@safedelta/engine";
 import { basisOf, directionsOf, gainsAt } from "./basis.ts";
 import type { Budget } from "./budget.ts";
 import { curveOf, type OptimalCurve } from "./curve.ts";
-import { strengthFor } from "./dial.ts";
+import { fullLossOf, strengthFor } from "./dial.ts";
 import type { Spectrum } from "./factor.ts";
 import { checkFinite, checkShape, copyOf, difference, product, sum } from "./matrix.ts";
-import { optimalNumbersOf, type RepairNumbers } from "./numbers.ts";
+import { commonNumbers, optimalNumbersOf, type RepairNumbers } from "./numbers.ts";
 import type { TaskSpectrum } from "./task.ts";
 
 /** A low-rank delta Δ = B A: a is r x cols, b is rows x r (the adapter's scale already folded into one of them). */
@@ -58,6 +58,26 @@ export function repairAdapter(
   using change = difference(engine, a, adapter.a);
   const [utilityGap, delta, tuned] = [change, a, adapter.a].map((m) => sum(squaresUnder(engine, gram, m)));
   return { a, numbers: optimalNumbersOf(curve, budget, strength, { utilityGap, delta, tuned }) };
+}
+
+/**
+ * The numbers of a repaired adapter after its A was rounded to a storage type. Budget and dial stay.
+ * @param written A′ as stored, r x cols, widened to f32 again
+ */
+export function adapterNumbersAsWritten(
+  engine: Engine,
+  numbers: RepairNumbers,
+  { a, b }: Adapter,
+  written: Matrix,
+  factor: Spectrum,
+): RepairNumbers {
+  using gram = gramOf(engine, b);
+  using change = difference(engine, written, a);
+  const safetyLoss = fullLossOf(adapterCurve(engine, { a: written, b }, factor)); // of the delta B A′ itself
+  const [utilityGap, delta] = [change, written].map((m) => sum(squaresUnder(engine, gram, m)));
+  const { keptShare, fullSafetyLoss, tunedDeltaNorm, ...dial } = numbers;
+  const distances = { utilityGap, delta, tuned: tunedDeltaNorm ** 2 };
+  return { ...dial, ...commonNumbers(keptShare, safetyLoss, fullSafetyLoss, distances) };
 }
 
 function checkAdapter(engine: Engine, { a, b }: Adapter, cols: number): void {

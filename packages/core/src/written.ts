@@ -9,7 +9,7 @@ import type { Weights } from "./repair.ts";
 import type { TaskSpectrum } from "./task.ts";
 
 /**
- * The numbers of a repair after its weight was rounded to a 16-bit storage type: rounding adds to the safety loss, and where the
+ * The numbers of a repair after its weight was rounded to its storage type: rounding adds to the safety loss, and where the
  * fine-tuning was gentle it can exceed the budget, so that what is reported must be what was written. Budget and dial stay.
  * @param written the rounded weight, rows x cols, widened to f32 again
  * @param prepared the group's state with the factor that the repair used

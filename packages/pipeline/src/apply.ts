@@ -66,10 +66,11 @@ export async function apply(
   if (task) await repairWithTask(run, task, join(workFolder(options), `task-${fingerprint.slice(0, 16)}`));
   else await repairLayers(run);
   await copyRest(run);
-  const facts = collectFacts(run, task?.facts);
+  const companions = await companionFiles(pair);
+  const facts = collectFacts(run, companions, task?.facts);
   const warning = overspent(options, facts);
   if (warning) progress.warn(warning);
-  await writer.finish(new Map([...(await companionFiles(pair)), ...describe(facts)]));
+  await writer.finish(new Map([...companions, ...describe(facts)]));
   await removeQuietly(workFolder(options));
   return facts;
 }
@@ -175,7 +176,8 @@ async function openWriter(
 }
 
 /** The aligned model's config, tokenizer, template, generation settings and licence, verbatim; the model card is the output's own. */
-async function companionFiles({ aligned }: Pair): Promise<[string, Uint8Array][]> {
+async function companionFiles({ aligned }: Pair): Promise<Map<string, Uint8Array>> {
   const companions = [...aligned.checkpoint.companions].filter(([name]) => name !== "README.md");
-  return Promise.all(companions.map(async ([name, file]): Promise<[string, Uint8Array]> => [name, await file.bytes()]));
+  const read = companions.map(async ([name, file]) => [name, await file.bytes()] as const);
+  return new Map(await Promise.all(read));
 }

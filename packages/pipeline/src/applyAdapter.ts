@@ -1,19 +1,28 @@
-import { rename } from "node:fs/promises";
+import { readdir, rename } from "node:fs/promises";
 import { join } from "node:path";
-import { type Adapter, classifyPath, openAdapter, workName, writeAdapter } from "@safedelta/checkpoint";
-import { adapterCurve, type Adapter as LowRank, type OptimalCurve, repairAdapter, solvePool } from "@safedelta/core";
-import type { Engine } from "@safedelta/engine";
+import { type Adapter, classifyPath, decodeF32, openAdapter, workName, writeAdapter } from "@safedelta/checkpoint";
+import {
+  adapterCurve,
+  adapterNumbersAsWritten,
+  type Adapter as LowRank,
+  type OptimalCurve,
+  repairAdapter,
+  solvePool,
+} from "@safedelta/core";
+import type { Engine, Matrix } from "@safedelta/engine";
 import { type ApplyPlan, checkOptions, type Describe, planWork, stateOf, workFolder } from "./apply.ts";
+import { hashFiles } from "./applyFacts.ts";
 import type { ApplyFacts, ApplyOptions, LinearFacts } from "./applyOptions.ts";
 import { at, PipelineError } from "./errors.ts";
 import { estimateAdapter } from "./estimate.ts";
 import { guardFile, removeQuietly, sha256 } from "./files.ts";
 import { lockFolder } from "./lock.ts";
 import { hashModel } from "./models.ts";
-import { linearsOf, openPair, type Pair } from "./pair.ts";
+import { linearsOf, type Models, openPair, type Pair } from "./pair.ts";
 import type { Progress } from "./progress.ts";
-import type { BudgetOf } from "./repairLinear.ts";
+import { type BudgetOf, jsonSafe } from "./repairLinear.ts";
 import type { State } from "./state.ts";
+import { downloadAs } from "./upload.ts";
 import { stampOf, toolVersion } from "./version.ts";
 import { requireFreeOutput, writeDurably } from "./workFolder.ts";
 
@@ -51,10 +60,12 @@ export async function applyAdapter(
   await checkAligned(pair, state);
   const budgets = await poolBudgets(engine, pair, adapter, state, options, progress);
   const { newA, linears } = await repairPairs(engine, pair, adapter, state, budgets, progress);
-  const part = join(options.out, workName, "adapter");
+  const part = join(options.out, workName, adapterPart);
   await removeQuietly(part);
   await writeAdapter(part, adapter, newA);
-  const facts = await factsOf(engine, pair, state, options, linears, await hashAdapter(part));
+  const config = new Map([[adapterConfig, new Uint8Array(await Bun.file(join(part, adapterConfig)).arrayBuffer())]]);
+  const hashes = { tensors: await hashAdapter(part), files: hashFiles(config) };
+  const facts = await factsOf(engine, pair, state, options, linears, hashes);
   const extra = describe(facts);
   for (const [name, bytes] of extra) await writeDurably(join(part, name), new TextDecoder().decode(bytes));
   await publish(part, options.out, [adapterWeights, ...extra.keys(), adapterConfig]);
@@ -65,13 +76,22 @@ export async function applyAdapter(
 
 const adapterWeights = "adapter_model.safetensors";
 const adapterConfig = "adapter_config.json";
+/** Where the adapter is put together, in the work folder. */
+const adapterPart = "adapter";
 
-/** @throws PipelineError `usage` as `requireFreeOutput`, and when a whole model stands there, which would hide the adapter */
+/**
+ * @throws PipelineError `usage` as `requireFreeOutput`, when a whole model stands there, which would hide the adapter, and when
+ * the unfinished work of one would be lost
+ */
 async function requireFreeAdapter(options: ApplyOptions): Promise<void> {
   await requireFreeOutput(options);
   const kind = await classifyPath(options.out);
   if (kind === "model")
     throw new PipelineError("usage", `${options.out}: a whole model is there; an adapter needs another --out.`);
+  const work = await readdir(join(options.out, workName)).catch((): string[] => []);
+  if (options.overwrite || work.every((name) => name === adapterPart)) return;
+  const next = "Repeat that run to finish it, add --overwrite to discard it, or choose another --out.";
+  throw new PipelineError("usage", `${options.out}: holds unfinished work on a whole model. ${next}`);
 }
 
 /** Move the files to their final place, the configuration last: without it nothing loads the adapter. */
@@ -124,7 +144,7 @@ async function checkAligned({ aligned }: Pair, state: State): Promise<void> {
 }
 
 /** B with the scale folded in, and A, in engine memory. */
-async function uploadPair(engine: Engine, adapter: Adapter, name: string): Promise<LowRank & Disposable> {
+export async function uploadPair(engine: Engine, adapter: Adapter, name: string): Promise<LowRank & Disposable> {
   const { a, b, r, rows, cols, scale } = await adapter.readPair(name);
   const [first, second] = [engine.alloc(r, cols), engine.alloc(rows, r)];
   engine.write(first, a);
@@ -142,12 +162,13 @@ async function uploadPair(engine: Engine, adapter: Adapter, name: string): Promi
   };
 }
 
-async function poolBudgets(
+/** The budget of each adapted linear; a pooled one is solved first. */
+export async function poolBudgets(
   engine: Engine,
-  pair: Pair,
+  pair: Models,
   adapter: Adapter,
   state: State,
-  { budget }: ApplyOptions,
+  { budget }: Pick<ApplyOptions, "budget">,
   progress: Progress,
 ): Promise<BudgetOf> {
   if (budget.kind !== "globalLoss") return () => budget;
@@ -184,11 +205,21 @@ async function repairPairs(
     const { spectrum } = prepared;
     const { a, numbers } = at(linear.name, () => repairAdapter(engine, factors, spectrum, budgets(linear.name)));
     using repaired = a;
-    newA.set(linear.name, engine.read(repaired) as Float32Array);
-    linears.push({ ...linear, ...numbers, layer });
+    const stored = storedA(engine, adapter, linear.name, repaired);
+    engine.write(repaired, stored);
+    newA.set(linear.name, stored);
+    const told = adapterNumbersAsWritten(engine, numbers, factors, repaired, spectrum);
+    linears.push({ ...linear, ...jsonSafe(told), layer });
     progress.step(linear.name);
   }
   return { newA, linears };
+}
+
+/** The values of A′ as the adapter's storage type holds them. @throws PipelineError as `encodeFinite` */
+function storedA(engine: Engine, { pairs, folder }: Adapter, name: string, a: Matrix): Float32Array {
+  const info = pairs.get(name)?.a;
+  if (!info) throw new PipelineError("failed", `${folder}: ${name} was there and is gone.`);
+  return decodeF32({ ...info, bytes: downloadAs(engine, a, info.dtype, info.name) });
 }
 
 async function factsOf(
@@ -197,13 +228,13 @@ async function factsOf(
   state: State,
   options: ApplyOptions,
   linears: readonly (LinearFacts & { layer: number })[],
-  tensors: Readonly<Record<string, string>>,
+  hashes: Pick<ApplyFacts, "tensors" | "files">,
 ): Promise<ApplyFacts> {
   return {
     toolVersion,
     engine: stampOf(engine.info),
     aligned: { spec: options.aligned, name: aligned.name, hash: (await hashModel(aligned)).sha256 },
-    tuned: { spec: options.tuned, name: tuned.name, hash: (await hashModel(tuned)).sha256 },
+    tuned: { spec: options.tuned, name: tuned.name, hash: (await hashModel(tuned, aligned.checkpoint)).sha256 },
     licence: aligned.licence,
     stateHash: state.sha256,
     safeData: state.manifest.safeData,
@@ -212,6 +243,6 @@ async function factsOf(
       layer,
       linears: linears.filter((linear) => linear.layer === layer).map(({ layer: _layer, ...facts }) => facts),
     })),
-    tensors,
+    ...hashes,
   };
 }

@@ -1,18 +1,25 @@
 import type { ApplyFacts, LinearFacts } from "./applyOptions.ts";
 import type { Note, Run } from "./applyRun.ts";
+import { sha256 } from "./files.ts";
 import { modelSha256, type OpenedModel } from "./models.ts";
 import { linearsOf } from "./pair.ts";
 import type { DataFacts } from "./sequences.ts";
 import { stampOf, toolVersion } from "./version.ts";
 
 /** Tell everything about a repair from the journal of its writer, so that a resumed run tells the same. */
-export function collectFacts({ engine, options, pair, state, writer }: Run, taskData?: DataFacts): ApplyFacts {
+export function collectFacts(
+  { engine, options, pair, state, writer }: Run,
+  files: ReadonlyMap<string, Uint8Array>,
+  taskData?: DataFacts,
+): ApplyFacts {
   // In name order, since a resumed run finished its tensors in another one.
   const done = [...writer.done].sort(([a], [b]) => (a < b ? -1 : 1));
   const notes = new Map(done.map(([name, note]) => [name, note as Note]));
   const linears = [...linearsOf(pair.aligned.config)];
-  const hashOf = (model: OpenedModel, key: keyof Note) =>
-    modelSha256(model.configSha256, Object.fromEntries([...notes].map(([name, note]) => [name, String(note[key])])));
+  const hashOf = (model: OpenedModel, key: "alignedSha256" | "tunedSha256") => {
+    const present = [...notes].filter(([, note]) => note[key] !== "");
+    return modelSha256(model.configSha256, Object.fromEntries(present.map(([name, note]) => [name, note[key]])));
+  };
   return {
     toolVersion,
     engine: stampOf(engine.info),
@@ -31,7 +38,13 @@ export function collectFacts({ engine, options, pair, state, writer }: Run, task
       linears: linears.filter((entry) => entry.layer === layer).map(({ linear }) => linearFacts(linear, notes)),
     })),
     tensors: Object.fromEntries([...notes].map(([name, note]) => [name, note.sha256])),
+    files: hashFiles(files),
   };
+}
+
+/** sha256 of each file by its name. */
+export function hashFiles(files: ReadonlyMap<string, Uint8Array>): Record<string, string> {
+  return Object.fromEntries([...files].map(([name, bytes]) => [name, sha256(bytes)]));
 }
 
 /** The storage types of the linears, usually one. */

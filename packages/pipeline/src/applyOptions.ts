@@ -52,4 +52,6 @@ export interface ApplyFacts {
   readonly layers: readonly { readonly layer: number; readonly linears: readonly LinearFacts[] }[];
   /** sha256 of the bytes of each written tensor. */
   readonly tensors: Readonly<Record<string, string>>;
+  /** sha256 of each file that is handed on beside the weights (config, tokenizer, template, licence). */
+  readonly files: Readonly<Record<string, string>>;
 }

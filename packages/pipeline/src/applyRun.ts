@@ -1,11 +1,4 @@
-import {
-  type CheckpointWriter,
-  decodeF32,
-  encode,
-  requireFinite,
-  type Tensor,
-  type TensorInfo,
-} from "@safedelta/checkpoint";
+import { type CheckpointWriter, decodeF32, requireFinite, type Tensor, type TensorInfo } from "@safedelta/checkpoint";
 import type { RepairNumbers, TaskSpectrum } from "@safedelta/core";
 import type { Engine, Matrix } from "@safedelta/engine";
 import { groupsOfLayer, type LayerGroup } from "@safedelta/model";
@@ -18,7 +11,7 @@ import type { Progress } from "./progress.ts";
 import { type BudgetOf, jsonSafe, repairLinear, taskSpectrumOf, writtenNumbers } from "./repairLinear.ts";
 import type { Sequences } from "./sequences.ts";
 import { type LoadedGroup, partOf, type State } from "./state.ts";
-import { downloadAs } from "./upload.ts";
+import { downloadAs, encodeFinite } from "./upload.ts";
 
 /** Everything that the steps of one apply share. */
 export interface Run {
@@ -108,7 +101,7 @@ async function repairOne(
   );
   using repaired = weight;
   const info = infoOf(pair, name);
-  const bytes = downloadAs(engine, repaired, info.dtype);
+  const bytes = downloadAs(engine, repaired, info.dtype, name);
   const told = writtenNumbers(engine, numbers, weights, { ...info, bytes }, prepared, task);
   const { alignedSha256, tunedSha256 } = weights;
   await writer.write(name, bytes, {
@@ -151,7 +144,7 @@ async function copyOne({ pair, options, writer }: Run, name: string): Promise<vo
   const [a, t] = await readBoth(pair, name);
   const source = options.rest === "aligned" || !t ? a : t;
   requireFinite(source, options[options.rest]);
-  const bytes = source.dtype === a.dtype ? source.bytes : encode(decodeF32(source), a.dtype);
+  const bytes = source.dtype === a.dtype ? source.bytes : encodeFinite(decodeF32(source), a.dtype, name);
   const note = { alignedSha256: sha256(a.bytes), tunedSha256: hashOf(t), sha256: sha256(bytes) };
   await writer.write(name, bytes, note satisfies Note);
 }

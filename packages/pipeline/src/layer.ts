@@ -74,7 +74,12 @@ export async function repairLayerFile(engine: Engine, options: LayerOptions): Pr
     const { rows, cols } = aligned;
     const dtype = options.dtype ?? stored.dtype;
     const mask = kept ? keptMask(kept) : new Uint8Array(rows * cols).fill(numbers.keptShare);
-    const written: Tensor = { name: "weight", dtype, shape: [rows, cols], bytes: downloadAs(engine, repaired, dtype) };
+    const written: Tensor = {
+      name: "weight",
+      dtype,
+      shape: [rows, cols],
+      bytes: downloadAs(engine, repaired, dtype, "weight"),
+    };
     const told = writtenNumbers(engine, numbers, { aligned, tuned }, written, prepared);
     const tensors: Tensor[] = [written, { name: "kept", dtype: "U8", shape: [rows, cols], bytes: mask }];
     await writeSafetensors(options.out, tensors);

@@ -162,10 +162,17 @@ function tensorProblems({ checkpoint: aligned, config }: OpenedModel, tuned: Che
   return [...problems, ...extra.map((name) => `${name} is only in the tuned model.`)];
 }
 
-/** sha256 of a model's content: config.json, names and bytes of all tensors. One pass over the files. */
-export async function hashModel({ checkpoint, configSha256 }: OpenedModel): Promise<ModelHash> {
+/**
+ * sha256 of a model's content: config.json, names and bytes of the tensors. One pass over the files.
+ * @param counterpart the other model of a pair: only tensors that it has too are counted (what transformers ignores may be in one only)
+ */
+export async function hashModel(
+  { checkpoint, configSha256 }: OpenedModel,
+  counterpart: Checkpoint = checkpoint,
+): Promise<ModelHash> {
   const tensors: Record<string, string> = {};
   for (const name of checkpoint.tensors.keys()) {
+    if (!counterpart.tensors.has(name)) continue;
     const { bytes } = await checkpoint.read(name);
     tensors[name] = sha256(bytes);
   }

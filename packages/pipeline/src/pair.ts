@@ -8,11 +8,14 @@ import type { Progress } from "./progress.ts";
 import type { State } from "./state.ts";
 import { uploadF32 } from "./upload.ts";
 
-/** An aligned model and the one that was fine-tuned from it. Disposing it closes both. */
-export interface Pair extends AsyncDisposable {
+/** An aligned model and the one that was fine-tuned from it. */
+export interface Models {
   readonly aligned: OpenedModel;
   readonly tuned: OpenedModel;
 }
+
+/** Disposing it closes both. */
+export interface Pair extends Models, AsyncDisposable {}
 
 /**
  * Open both models and check that they belong together.
@@ -78,7 +81,7 @@ export interface PairWeights extends Disposable {
  */
 export async function readPair(
   engine: Engine,
-  pair: Pair,
+  pair: Models,
   state: State,
   layer: number,
   name: string,

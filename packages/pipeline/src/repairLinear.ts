@@ -19,7 +19,7 @@ import {
 } from "@safedelta/core";
 import type { Engine, Matrix } from "@safedelta/engine";
 import { at, PipelineError } from "./errors.ts";
-import { linearsOf, type Pair, type PairWeights, readPair } from "./pair.ts";
+import { linearsOf, type Models, type PairWeights, readPair } from "./pair.ts";
 import type { Progress } from "./progress.ts";
 import { type LoadedGroup, partOf, type State } from "./state.ts";
 import { uploadF32 } from "./upload.ts";
@@ -61,7 +61,7 @@ export function curveOf(
 /** Turn the user's budget into one for each linear; a pooled one costs a pass over all linears. */
 export async function resolveBudgets(
   engine: Engine,
-  pair: Pair,
+  pair: Models,
   state: State,
   { mode, budget }: Method,
   progress: Progress,
@@ -79,7 +79,7 @@ export async function resolveBudgets(
 /** Visit every linear with its weights and prepared group in memory, one group at a time. */
 export async function eachLinear(
   engine: Engine,
-  pair: Pair,
+  pair: Models,
   state: State,
   mode: Mode,
   stage: string,
@@ -119,7 +119,7 @@ export function repairLinear(
   return task ? taskRepair(engine, weights, task, budget) : repair(engine, mode, weights, prepared, budget);
 }
 
-/** The numbers of what is written: measured again where the storage type rounds. */
+/** The numbers of what is written, so that whoever has the files and the state can measure them again. */
 export function writtenNumbers(
   engine: Engine,
   numbers: RepairNumbers,
@@ -128,7 +128,6 @@ export function writtenNumbers(
   prepared: PreparedGroup,
   task?: TaskSpectrum,
 ): RepairNumbers {
-  if (written.dtype === "F32") return numbers;
   using rounded = uploadF32(engine, written, "the repaired weight");
   return numbersAsWritten(engine, numbers, weights, rounded, prepared, task);
 }

@@ -1,4 +1,4 @@
-import { decodeF32, encode, requireFinite, type Tensor, type TensorDType } from "@safedelta/checkpoint";
+import { decodeF32, encode, firstNonFinite, requireFinite, type Tensor, type TensorDType } from "@safedelta/checkpoint";
 import type { Engine, Matrix } from "@safedelta/engine";
 import { PipelineError } from "./errors.ts";
 
@@ -20,10 +20,28 @@ export function uploadF32(engine: Engine, tensor: Tensor, source: string): Matri
   return matrix;
 }
 
-/** Bytes of m (f32) in a file's storage type, rounded to nearest even. */
-export function downloadAs(engine: Engine, m: Matrix, dtype: TensorDType): Uint8Array {
+/**
+ * Bytes of m (f32) in a file's storage type, rounded to nearest even.
+ * @throws PipelineError as `encodeFinite`
+ */
+export function downloadAs(engine: Engine, m: Matrix, dtype: TensorDType, name: string): Uint8Array {
   const values = engine.read(m) as Float32Array;
-  return dtype === "F32" ? bytesOf(values) : encode(values, dtype);
+  return dtype === "F32" ? bytesOf(values) : encodeFinite(values, dtype, name);
+}
+
+/**
+ * Finite values in a storage type, rounded to nearest even.
+ * @throws PipelineError `incompatible` for a value that the type turns into infinity (F16: from 65520 on)
+ */
+export function encodeFinite(values: Float32Array, dtype: TensorDType, name: string): Uint8Array {
+  const bytes = encode(values, dtype);
+  const index = firstNonFinite({ name, dtype, shape: [values.length], bytes });
+  if (index < 0) return bytes;
+  throw new PipelineError(
+    "incompatible",
+    `${name}: ${values[index]} at element ${index} is too large for ${dtype}, the type it is to be stored in. ` +
+      "Give the aligned model (or the adapter) in BF16 or F32.",
+  );
 }
 
 /** The bytes under a typed array. */

@@ -1,128 +1,202 @@
+import { stat } from "node:fs/promises";
 import { join } from "node:path";
-import { classifyPath, decodeF32, openAdapter, openCheckpoint } from "@safedelta/checkpoint";
+import { classifyPath, companionNames, openAdapter, openCheckpoint } from "@safedelta/checkpoint";
+import type { Mode } from "@safedelta/core";
+import type { Engine } from "@safedelta/engine";
 import { PipelineError } from "./errors.ts";
 import { readJson, sha256 } from "./files.ts";
 import { hashModel, type OpenedModel, openModelFiles } from "./models.ts";
 import { type Progress, tellOpening } from "./progress.ts";
+import { openState, type State } from "./state.ts";
+import { checkDistances, checkEstimates, checkLinears, type Inputs, type Numbers } from "./verifyNumbers.ts";
 
 /** What `verify` needs to know of safedelta.json. */
-interface Recorded {
+export interface Recorded {
   readonly aligned: { readonly spec: string; readonly hash: string };
   readonly tuned: { readonly spec: string; readonly hash: string };
   readonly tensors: Readonly<Record<string, string>>;
-  readonly layers: readonly {
-    readonly linears: readonly { name: string; deltaNorm: number; tunedDeltaNorm: number }[];
-  }[];
+  readonly files: Readonly<Record<string, string>>;
+  readonly mode: Mode;
+  readonly budget: { readonly kind: string; readonly value: number };
+  readonly state: { readonly hash: string };
+  readonly safeData: Numbers;
+  readonly taskData?: unknown;
+  readonly recipe: { readonly state?: string };
+  readonly layers: readonly { readonly layer: number; readonly linears: readonly Numbers[] }[];
+}
+
+/** What is to be verified, and with what. */
+export interface VerifyOptions {
+  readonly folder: string;
+  readonly offline: boolean;
+  /** The state of the repair; without it the one that safedelta.json names, if it is there. */
+  readonly state?: string;
 }
 
 /** What was checked, and what does not hold. */
 export interface Verification {
   readonly nTensors: number;
+  readonly nFiles: number;
   /** False: the models named in safedelta.json are not here, so only the output's own hashes were checked. */
   readonly inputsChecked: boolean;
   /** Why not. */
   readonly inputsProblem?: string;
-  readonly nNorms: number;
+  /** False: losses, budgets and dials were not computed again. */
+  readonly stateChecked: boolean;
+  /** Why not. */
+  readonly stateProblem?: string;
+  /** Numbers of linears that were computed again. */
+  readonly nNumbers: number;
   readonly problems: readonly string[];
+  /** What differs and may. */
+  readonly notes: readonly string[];
 }
 
-/** Rounding to 16 bits moves ‖D‖ by less than this share of ‖W‖·2⁻⁸. */
-const roundingShare = 2 ** -8;
-
 /**
- * Check a repaired model or adapter: every tensor's hash; and where both input models are at hand, their hashes and each linear's
- * ‖repaired − aligned‖ and ‖tuned − aligned‖ against safedelta.json.
- * @throws PipelineError `incompatible` when the folder holds no safedelta.json
+ * Check a repaired model or adapter: the hash of every tensor and file; where both input models are at hand, their hashes and the
+ * distances of each linear; and where the state is, too, every other number of each linear, by repairing it again.
+ * @throws PipelineError `usage` when there is no such folder, `incompatible` when it holds no safedelta.json, is unfinished, or when
+ * the given state is another one
  */
-export async function verifyOutput(folder: string, offline: boolean, progress: Progress): Promise<Verification> {
-  const path = join(folder, "safedelta.json");
-  if (!(await Bun.file(path).exists())) {
-    throw new PipelineError(
-      "incompatible",
-      `${folder}: has no safedelta.json, so it was not written by safedelta apply.`,
-    );
-  }
-  const recorded = await readJson<Recorded | null>(path);
-  if (!recorded?.tensors || !Array.isArray(recorded.layers) || !recorded.aligned || !recorded.tuned)
-    throw new PipelineError("incompatible", `${path}: is damaged, parts of it are missing.`);
+export async function verifyOutput(engine: Engine, options: VerifyOptions, progress: Progress): Promise<Verification> {
+  const recorded = await readRecorded(options.folder);
+  const notes: string[] = [];
+  const problems = [
+    ...(await checkTensors(options, recorded, progress)),
+    ...(await checkFiles(options.folder, recorded, notes)),
+  ];
+  const counts = {
+    nTensors: Object.keys(recorded.tensors).length,
+    nFiles: Object.keys(recorded.files).length,
+    problems,
+    notes,
+  };
+  const unchecked = { inputsChecked: false, stateChecked: false, nNumbers: 0 };
+  if (problems.length > 0) return { ...counts, ...unchecked, inputsProblem: "the output is not what was written" };
   await using opened = new AsyncDisposableStack();
+  const inputs = await openInputs(options, recorded, opened, progress);
+  if (typeof inputs === "string") return { ...counts, ...unchecked, inputsProblem: inputs };
+  problems.push(...(await checkInputs(recorded, inputs, progress)), ...checkLinears(recorded, inputs));
+  if (problems.length > 0) return { ...counts, ...unchecked, inputsProblem: "they do not fit what is recorded" };
+  const state = await findState(options, recorded);
+  const found =
+    typeof state === "string"
+      ? await checkDistances(recorded, inputs, progress)
+      : await checkEstimates(engine, recorded, inputs, state, progress);
+  problems.push(...found.problems);
+  const stateProblem = typeof state === "string" ? state : found.unchecked;
+  return { ...counts, inputsChecked: true, stateChecked: stateProblem === undefined, stateProblem, nNumbers: found.n };
+}
+
+/** @throws PipelineError as `verifyOutput` */
+async function readRecorded(folder: string): Promise<Recorded> {
+  const path = join(folder, "safedelta.json");
+  if (!(await Bun.file(path).exists())) throw await whyNoResult(folder);
+  const recorded = await readJson<Recorded | null>(path);
+  const { aligned, tuned, tensors, files, layers, state, budget, safeData, recipe } = recorded ?? {};
+  const parts = [aligned, tuned, tensors, files, state, budget, safeData, recipe];
+  if (recorded && parts.every((part) => typeof part === "object" && part !== null) && Array.isArray(layers))
+    return recorded;
+  const what = "is damaged or of a former version, parts of it are missing";
+  throw new PipelineError("incompatible", `${path}: ${what}. Make the model again with safedelta apply.`);
+}
+
+async function whyNoResult(folder: string): Promise<PipelineError> {
+  const found = await stat(folder).catch(() => undefined);
+  const none = found === undefined ? "there is no such folder" : "is a file; name the folder that apply wrote";
+  if (!found?.isDirectory()) return new PipelineError("usage", `${folder}: ${none}.`);
+  return new PipelineError(
+    "incompatible",
+    `${folder}: has no safedelta.json, so it was not written by safedelta apply.`,
+  );
+}
+
+async function checkTensors(
+  { folder, offline }: VerifyOptions,
+  { tensors }: Recorded,
+  progress: Progress,
+): Promise<string[]> {
   const isAdapter = (await classifyPath(folder)) === "adapter";
   const output = isAdapter
     ? await openAdapter(folder)
     : await openCheckpoint(folder, { offline, ...tellOpening(progress) });
-  opened.defer(() => output.close());
   const problems: string[] = [];
-  const names = Object.keys(recorded.tensors);
-  progress.stage("hashing the output", names.length);
-  for (const name of new Set([...names, ...output.tensors.keys()])) {
-    if (!output.tensors.has(name)) problems.push(`${name} is missing.`);
-    else if (!(name in recorded.tensors)) problems.push(`${name} is not in safedelta.json.`);
-    else if (sha256((await output.read(name)).bytes) !== recorded.tensors[name])
-      problems.push(`${name} was changed after it was written.`);
-    progress.step(name);
+  progress.stage("hashing the output", Object.keys(tensors).length);
+  try {
+    for (const name of new Set([...Object.keys(tensors), ...output.tensors.keys()])) {
+      if (!output.tensors.has(name)) problems.push(`${name} is missing.`);
+      else if (!(name in tensors)) problems.push(`${name} is not in safedelta.json.`);
+      else if (sha256((await output.read(name)).bytes) !== tensors[name])
+        problems.push(`${name} was changed after it was written.`);
+      progress.step(name);
+    }
+  } finally {
+    await output.close();
   }
-  const counts = { nTensors: names.length, problems };
-  const why = "its own tensors are not those that were written";
-  if (problems.length > 0) return { ...counts, inputsChecked: false, inputsProblem: why, nNorms: 0 };
-  const inputs = await openInputs(recorded, offline, opened, progress);
-  if (typeof inputs === "string") return { ...counts, inputsChecked: false, inputsProblem: inputs, nNorms: 0 };
-  const repaired = opened.use(await openModelFiles(folder, offline, progress, inputs.aligned.checkpoint));
-  const nNorms = await checkInputs(recorded, inputs, repaired, problems, progress);
-  return { ...counts, inputsChecked: true, nNorms };
+  return problems;
 }
 
-type Inputs = { readonly aligned: OpenedModel; readonly tuned: OpenedModel };
+/** Whoever publishes a model edits its card, so that is no problem; a file beside the weights that loaders follow is. */
+async function checkFiles(folder: string, { files }: Recorded, notes: string[]): Promise<string[]> {
+  const problems: string[] = [];
+  for (const [name, hash] of Object.entries(files)) {
+    const found = await fileHash(join(folder, name));
+    if (found === hash) continue;
+    const what = found === undefined ? "is missing" : "was changed after it was written";
+    if (name === "README.md") notes.push(`${name} ${what}: its numbers are not checked.`);
+    else problems.push(`${name} ${what}.`);
+  }
+  const added = (await companionNames(folder)).filter((name) => !(name in files) && name !== "README.md");
+  return [...problems, ...added.map((name) => `${name} is not in safedelta.json.`)];
+}
 
-/** Both input models, or why they cannot be opened. */
+async function fileHash(path: string): Promise<string | undefined> {
+  const file = Bun.file(path);
+  return (await file.exists()) ? sha256(await file.bytes()) : undefined;
+}
+
+/** Both input models and the output on top of the first, or why they cannot be opened. */
 async function openInputs(
+  { folder, offline }: VerifyOptions,
   { aligned, tuned }: Recorded,
-  offline: boolean,
   opened: AsyncDisposableStack,
   progress: Progress,
 ): Promise<Inputs | string> {
   try {
     const first = opened.use(await openModelFiles(aligned.spec, offline, progress));
-    return { aligned: first, tuned: opened.use(await openModelFiles(tuned.spec, offline, progress, first.checkpoint)) };
+    const open = async (spec: string): Promise<OpenedModel> =>
+      opened.use(await openModelFiles(spec, offline, progress, first.checkpoint));
+    return { aligned: first, tuned: await open(tuned.spec), repaired: await open(folder) };
   } catch (error) {
     return (error as Error).message;
   }
 }
 
-async function checkInputs(
-  recorded: Recorded,
-  inputs: Inputs,
-  repaired: OpenedModel,
-  problems: string[],
-  progress: Progress,
-): Promise<number> {
+async function checkInputs(recorded: Recorded, inputs: Inputs, progress: Progress): Promise<string[]> {
+  const problems: string[] = [];
   progress.stage("hashing the inputs", 2);
   for (const role of ["aligned", "tuned"] as const) {
-    if ((await hashModel(inputs[role])).sha256 !== recorded[role].hash)
-      problems.push(`The ${role} model ${recorded[role].spec} has changed.`);
+    const found = await hashModel(inputs[role], inputs.aligned.checkpoint);
+    if (found.sha256 !== recorded[role].hash) problems.push(`The ${role} model ${recorded[role].spec} has changed.`);
     progress.step(role);
   }
-  const linears = recorded.layers.flatMap((layer) => layer.linears);
-  progress.stage("checking the numbers", linears.length);
-  for (const linear of linears) {
-    const read = async ({ checkpoint }: OpenedModel) => decodeF32(await checkpoint.read(linear.name));
-    const [w, t, r] = [await read(inputs.aligned), await read(inputs.tuned), await read(repaired)];
-    const slack = roundingShare * norm(w, zero);
-    check(problems, `${linear.name}: deltaNorm`, norm(r, w), linear.deltaNorm, slack);
-    check(problems, `${linear.name}: tunedDeltaNorm`, norm(t, w), linear.tunedDeltaNorm, slack);
-    progress.step(linear.name);
+  return problems;
+}
+
+/** The state of the repair, or why it is not at hand. @throws PipelineError for a state that was given and is not it */
+async function findState({ state }: VerifyOptions, recorded: Recorded): Promise<State | string> {
+  const { hash } = recorded.state;
+  if (state !== undefined) {
+    const given = await openState(state);
+    if (given.sha256 === hash) return given;
+    throw new PipelineError(
+      "incompatible",
+      `${state}: is not the state of this repair, which safedelta.json calls ${hash}.`,
+    );
   }
-  return 2 * linears.length;
-}
-
-const zero: ArrayLike<number> = [];
-
-function norm(a: Float32Array, b: ArrayLike<number>): number {
-  let sum = 0;
-  for (let i = 0; i < a.length; i++) sum += (a[i] - (b[i] ?? 0)) ** 2;
-  return Math.sqrt(sum);
-}
-
-function check(problems: string[], what: string, found: number, recorded: number, slack: number): void {
-  if (Math.abs(found - recorded) <= 1e-3 * recorded + slack) return;
-  problems.push(`${what} is ${found.toPrecision(6)}, but safedelta.json says ${recorded.toPrecision(6)}.`);
+  const named = recorded.recipe.state;
+  if (named === undefined) return "safedelta.json names no folder with it; give it with --state";
+  const found = await openState(named).catch((error: Error) => error.message);
+  if (typeof found === "string") return found;
+  return found.sha256 === hash ? found : `${named} holds another state now; give the right one with --state`;
 }

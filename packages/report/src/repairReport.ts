@@ -31,6 +31,8 @@ export interface RepairReport {
   readonly licence?: string;
   /** SHA-256 of the bytes of each written tensor, by name: what `verify` checks. */
   readonly tensors: Readonly<Record<string, string>>;
+  /** SHA-256 of each other file of the output but safedelta.json itself, by name. */
+  readonly files: Readonly<Record<string, string>>;
   /** What was measured of the repaired model's behaviour, when it was. */
   readonly evaluation?: readonly EvaluationRow[];
 }

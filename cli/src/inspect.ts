@@ -7,7 +7,7 @@ import {
   tensorBytes,
 } from "@safedelta/checkpoint";
 import { checkTensors, type ModelConfig, parseConfig } from "@safedelta/model";
-import { openState, type Progress, tellOpening } from "@safedelta/pipeline";
+import { openState, PipelineError, type Progress, tellOpening, whatIsUnfinished } from "@safedelta/pipeline";
 import { formatBytes, formatNumber, table } from "@safedelta/report";
 import { dataLine } from "./words.ts";
 
@@ -23,6 +23,8 @@ export async function openInspected(path: string, offline: boolean, progress: Pr
   if (kind === "state") return inspectState(path);
   if (kind === "adapter") return inspectAdapter(path);
   if (kind === "safetensors") return inspectFile(path);
+  const unfinished = kind === "unknown" ? await whatIsUnfinished(path) : undefined;
+  if (unfinished !== undefined) throw new PipelineError("incompatible", unfinished);
   return inspectModel(path, offline, progress);
 }
 

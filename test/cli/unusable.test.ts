@@ -333,6 +333,37 @@ const results: Readonly<Record<string, Fault>> = {
     args: () => ["verify", "tuned"],
     says: /tuned: has no safedelta\.json/,
   },
+  "no folder at all": {
+    make: async () => {},
+    args: () => ["verify", "nowhere"],
+    says: /nowhere: there is no such folder; name the folder that apply wrote/,
+  },
+  "a file": {
+    make: async () => {},
+    args: () => ["verify", "safe.jsonl"],
+    says: /safe\.jsonl: is a file/,
+  },
+  "an unfinished output": {
+    make: async (name) => {
+      await Bun.write(world.at(name, ".safedelta-work/journal.jsonl"), "");
+    },
+    args: (name) => ["verify", name],
+    says: /this repair is not finished\. Run the same apply command again; it goes on where it stopped/,
+  },
+  "an unfinished output, inspected": {
+    make: async (name) => {
+      await Bun.write(world.at(name, ".safedelta-work/journal.jsonl"), "");
+    },
+    args: (name) => ["inspect", name],
+    says: /this repair is not finished\. Run the same apply command again/,
+  },
+  "an unfinished state, inspected": {
+    make: async (name) => {
+      await Bun.write(world.at(name, "work/job.json"), "{}");
+    },
+    args: (name) => ["inspect", name],
+    says: /this state is not finished\. Run the same prepare command again; it goes on where it stopped/,
+  },
   "a damaged safedelta.json": {
     make: async (name) => {
       await copyOf("repaired", name);

@@ -14,5 +14,6 @@ export { type Progress, silent, tellOpening } from "./progress.ts";
 export { type DataFacts, type DataOptions, readSequences, type Sequences } from "./sequences.ts";
 export { openState, partOf, type State, type StateManifest, type StatePart } from "./state.ts";
 export { type SweepLinear, type SweepOptions, type SweepPoint, sweep } from "./sweep.ts";
+export { whatIsUnfinished } from "./unfinished.ts";
 export { type Verification, type VerifyOptions, verifyOutput } from "./verify.ts";
 export { type EngineStamp, toolVersion } from "./version.ts";

@@ -8,6 +8,7 @@ import { readJson, sha256 } from "./files.ts";
 import { hashModel, type OpenedModel, openModelFiles } from "./models.ts";
 import { type Progress, tellOpening } from "./progress.ts";
 import { openState, type State } from "./state.ts";
+import { whatIsUnfinished } from "./unfinished.ts";
 import { checkDistances, checkEstimates, checkLinears, type Inputs, type Numbers } from "./verifyNumbers.ts";
 
 /** What `verify` needs to know of safedelta.json. */
@@ -55,8 +56,8 @@ export interface Verification {
 /**
  * Check a repaired model or adapter: the hash of every tensor and file; where both input models are at hand, their hashes and the
  * distances of each linear; and where the state is, too, every other number of each linear, by repairing it again.
- * @throws PipelineError `usage` when there is no such folder, `incompatible` when it holds no safedelta.json, is unfinished, or when
- * the given state is another one
+ * @throws PipelineError `incompatible` when there is no such folder, it holds no safedelta.json or is unfinished, or when the given
+ * state is another one
  */
 export async function verifyOutput(engine: Engine, options: VerifyOptions, progress: Progress): Promise<Verification> {
   const recorded = await readRecorded(options.folder);
@@ -103,8 +104,11 @@ async function readRecorded(folder: string): Promise<Recorded> {
 
 async function whyNoResult(folder: string): Promise<PipelineError> {
   const found = await stat(folder).catch(() => undefined);
-  const none = found === undefined ? "there is no such folder" : "is a file; name the folder that apply wrote";
-  if (!found?.isDirectory()) return new PipelineError("usage", `${folder}: ${none}.`);
+  const none = found === undefined ? "there is no such folder" : "is a file";
+  if (!found?.isDirectory())
+    return new PipelineError("incompatible", `${folder}: ${none}; name the folder that apply wrote.`);
+  const unfinished = await whatIsUnfinished(folder);
+  if (unfinished !== undefined) return new PipelineError("incompatible", unfinished);
   return new PipelineError(
     "incompatible",
     `${folder}: has no safedelta.json, so it was not written by safedelta apply.`,

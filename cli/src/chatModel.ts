@@ -2,6 +2,7 @@ import { type EngineChoice, openEngine } from "@safedelta/engine";
 import { generate, type Model, openModel } from "@safedelta/model";
 import { openModelFiles, openModelTokenizer, type Progress } from "@safedelta/pipeline";
 import type { Message, Tokenizer } from "@safedelta/tokenizer";
+import { UsageError } from "./exitCode.ts";
 
 /** How answers are drawn; greedy without a temperature. */
 export interface AnswerOptions {
@@ -12,10 +13,29 @@ export interface AnswerOptions {
   readonly seed: number;
 }
 
+/** @throws UsageError for options that are out of range, or without effect without another one */
+export function checkAnswerOptions({ temperature, topK, topP }: AnswerOptions): void {
+  if (temperature === undefined && topK !== undefined) throw new UsageError(withoutTemperature("--top-k"));
+  if (temperature === undefined && topP !== undefined) throw new UsageError(withoutTemperature("--top-p"));
+  if (temperature !== undefined && temperature < 0)
+    throw new UsageError(`--temperature is ${temperature}; it must be 0 or more.`);
+  if (topK !== undefined && !(Number.isInteger(topK) && topK >= 1))
+    throw new UsageError(`--top-k is ${topK}; a whole number from 1 is needed.`);
+  if (topP !== undefined && !(topP > 0 && topP <= 1))
+    throw new UsageError(`--top-p is ${topP}; it must be above 0 and at most 1.`);
+}
+
+function withoutTemperature(flag: string): string {
+  return `${flag}: without effect, since answers are drawn only with --temperature. Add that, or leave ${flag} out.`;
+}
+
+/** The conversation has as many tokens as the model has positions. */
+export class ContextFullError extends UsageError {}
+
 /** A model ready to talk. */
 export interface Talker extends Disposable {
   readonly name: string;
-  /** The answer to a conversation; `onText` hears it piece by piece. */
+  /** The answer to a conversation; `onText` hears it piece by piece. @throws ContextFullError */
   answer(messages: readonly Message[], options: AnswerOptions, onText?: (text: string) => void): string;
   /** The continuation of a plain text, without a chat template. */
   complete(text: string, options: AnswerOptions, onText?: (text: string) => void): string;
@@ -65,7 +85,12 @@ function stream(
     shown = text.length;
   };
   const stopIds = [...new Set([...tokenizer.eosIds, ...model.config.eosIds])];
-  const maxNewTokens = Math.max(1, Math.min(options.maxNewTokens, model.config.maxPositions - ids.length));
+  const { maxPositions } = model.config;
+  if (ids.length >= maxPositions)
+    throw new ContextFullError(
+      `${ids.length} tokens leave no room for an answer: the model has ${maxPositions} positions.`,
+    );
+  const maxNewTokens = Math.min(options.maxNewTokens, maxPositions - ids.length);
   const [answer] = generate(model, [ids], { ...options, maxNewTokens, stopIds, onToken });
   return tokenizer.decode(answer ?? [], { skipSpecialTokens: true });
 }

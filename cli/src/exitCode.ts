@@ -13,7 +13,10 @@ export const exitCode = {
   gate: 3,
   incompatible: 4,
   resources: 5,
+  /** 128 + the signal: SIGINT, SIGPIPE, SIGTERM. */
   interrupted: 130,
+  brokenPipe: 141,
+  terminated: 143,
 } as const;
 
 /** Wrong flags, arguments or recipe. Data that cannot be read count as such, since they are named by a flag. */

@@ -15,6 +15,7 @@ import { schemaCommand } from "./commands/schema.ts";
 import { sweepCommand } from "./commands/sweep.ts";
 import { verifyCommand } from "./commands/verify.ts";
 import { exitCode } from "./exitCode.ts";
+import { resetTerminal } from "./progress.ts";
 
 const commands: Readonly<Record<string, DefinedCommand>> = {
   demo: demoCommand,
@@ -44,9 +45,22 @@ const application = buildApplication(
   },
 );
 
+/** Commands that keep what they finished. */
+const resumable: readonly (string | undefined)[] = ["prepare", "apply", "demo"];
+
 process.on("SIGINT", () => {
-  process.stderr.write("\ninterrupted; finished pieces are kept, and the same command goes on\n");
+  const next = resumable.includes(process.argv[2]) ? "; finished pieces are kept, and the same command goes on" : "";
+  process.stderr.write(`${resetTerminal()}\ninterrupted${next}\n`);
   process.exit(exitCode.interrupted);
+});
+process.on("SIGTERM", () => {
+  process.stderr.write(resetTerminal());
+  process.exit(exitCode.terminated);
+});
+// A reader that has seen enough (head) is no failure of ours; end as programs do that the signal SIGPIPE ends.
+process.stdout.on("error", (error: NodeJS.ErrnoException) => {
+  if (error.code !== "EPIPE") throw error;
+  process.exit(exitCode.brokenPipe);
 });
 
 const own: StricliProcess = { stdout: process.stdout, stderr: process.stderr, env: process.env };

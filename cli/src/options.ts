@@ -165,7 +165,7 @@ export const modeOption = option.choice(["optimal", "exact", "reference", "paper
 
 /** How answers are drawn. */
 export const generationOptions = {
-  maxNewTokens: option.count(256, { brief: "most tokens of an answer, within the model's positions" }),
+  maxNewTokens: option.positive(256, { brief: "most tokens of an answer, within the model's positions" }),
   temperature: option.number({ brief: "draw instead of taking the likeliest token", placeholder: "t" }),
   topK: option.number({ brief: "draw among the k likeliest tokens", placeholder: "k" }),
   topP: option.number({ brief: "draw among the likeliest tokens that make up this probability", placeholder: "p" }),

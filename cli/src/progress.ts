@@ -24,6 +24,11 @@ export async function terminalProgress({ shown, terminal, warning, note }: Progr
   return terminal ? barProgress(warn) : lineProgress(note, warn);
 }
 
+/** What gives a terminal back its cursor and line wrap, which a bar takes away; empty where there is no terminal. */
+export function resetTerminal(): string {
+  return process.stderr.isTTY ? "\u001b[?25h\u001b[?7h" : "";
+}
+
 async function barProgress(warn: Progress["warn"]): Promise<Progress> {
   const { Presets, SingleBar } = await import("cli-progress");
   const bar = new SingleBar(

@@ -52,8 +52,7 @@ describe("docs/command-line.md", () => {
     for (const [, names, commands] of rows) {
       const own = commands.split(", ").filter((name) => flags.has(name));
       for (const name of own) {
-        const optional = ["--prompt", "--raw"]; // of generate only, in a row of two commands
-        const unknown = flagsIn(names).filter((flag) => !flags.get(name)?.has(flag) && !optional.includes(flag));
+        const unknown = flagsIn(names).filter((flag) => !flags.get(name)?.has(flag));
         expect({ name, unknown }).toEqual({ name, unknown: [] });
       }
     }

@@ -1,6 +1,7 @@
 import type { Message } from "@safedelta/tokenizer";
-import { openTalker } from "../chatModel.ts";
+import { ContextFullError, checkAnswerOptions, openTalker } from "../chatModel.ts";
 import { defineCommand, required } from "../command.ts";
+import type { Io } from "../io.ts";
 import { computeOptions, generationOptions, option } from "../options.ts";
 
 /** `safedelta chat MODEL` */
@@ -15,26 +16,45 @@ export const chatCommand = defineCommand({
     offline: computeOptions.offline,
   },
   async run(options, [model], io) {
+    checkAnswerOptions(options);
     using talker = await openTalker(required(model, "MODEL"), options.engine, options.offline, io.progress);
     const opening: Message[] = options.system === undefined ? [] : [{ role: "system", content: options.system }];
     let messages = [...opening];
+    const onText = io.json ? undefined : (text: string) => process.stdout.write(text);
     io.note(`${talker.name} is ready; an empty line leaves, /new begins anew`);
     const { createInterface } = await import("node:readline/promises");
     const lines = createInterface({ input: process.stdin, output: process.stderr, prompt: "> " });
+    let open = true;
+    lines.once("close", () => {
+      open = false;
+    });
     lines.prompt();
     for await (const line of lines) {
       if (line.trim() === "") break;
       if (line.trim() === "/new") messages = [...opening];
       else {
-        messages.push({ role: "user", content: line });
-        const content = talker.answer(messages, options, io.json ? undefined : (text) => process.stdout.write(text));
-        messages.push({ role: "assistant", content });
-        io.print("");
+        const turn: Message[] = [...messages, { role: "user", content: line }];
+        const content = answerOrSay(() => talker.answer(turn, options, onText), io);
+        if (content !== undefined) messages = [...turn, { role: "assistant", content }];
       }
-      lines.prompt();
+      // Input that ends without a line break closes before its last line is heard.
+      if (open) lines.prompt();
     }
     lines.close();
     io.document({ model: talker.name, messages });
     return undefined;
   },
 });
+
+/** The answer; nothing when the conversation has no room for one, which the user can mend and is told. */
+function answerOrSay(answer: () => string, io: Io): string | undefined {
+  try {
+    const content = answer();
+    io.print("");
+    return content;
+  } catch (error) {
+    if (!(error instanceof ContextFullError)) throw error;
+    io.note(`${error.message} Your line was not kept; /new begins anew.`);
+    return undefined;
+  }
+}

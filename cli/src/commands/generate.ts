@@ -1,5 +1,5 @@
-import { openTalker } from "../chatModel.ts";
-import { defineCommand, required } from "../command.ts";
+import { checkAnswerOptions, openTalker } from "../chatModel.ts";
+import { defineCommand, refuseIdle, required } from "../command.ts";
 import { computeOptions, generationOptions, option } from "../options.ts";
 
 /** `safedelta generate MODEL --prompt TEXT` */
@@ -15,8 +15,10 @@ export const generateCommand = defineCommand({
     engine: computeOptions.engine,
     offline: computeOptions.offline,
   },
-  async run(options, [model], io) {
+  async run(options, [model], io, given) {
     const prompt = required(options.prompt, "--prompt");
+    checkAnswerOptions(options);
+    if (options.raw) refuseIdle(given, "raw", ["system"]);
     using talker = await openTalker(required(model, "MODEL"), options.engine, options.offline, io.progress);
     const system = options.system === undefined ? [] : [{ role: "system", content: options.system }];
     const started = performance.now();

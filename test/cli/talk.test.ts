@@ -1,0 +1,84 @@
+import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
+import { join } from "node:path";
+import { scratchFolder, tinyFolder } from "../support/pico.ts";
+import { inTurn, jsonOf, safedelta, succeed } from "./run.ts";
+
+setDefaultTimeout(60_000); // children wait for their turn
+
+let scratch: Awaited<ReturnType<typeof scratchFolder>>;
+beforeAll(async () => {
+  scratch = await scratchFolder();
+});
+afterAll(() => scratch[Symbol.asyncDispose]());
+
+const model = join(tinyFolder, "tuned");
+const root = join(import.meta.dir, "../..");
+
+describe("chat", () => {
+  test.concurrent("a last line without a line break is a turn like any other", async () => {
+    const args = ["chat", model, "--max-new-tokens", "4"];
+    const [torn, whole] = await Promise.all(
+      ["say hello", "say hello\n"].map((stdin) => jsonOf(scratch.path, args, { stdin })),
+    );
+    expect(torn.messages).toHaveLength(2);
+    expect(torn).toEqual(whole);
+  });
+
+  test.concurrent("a conversation that fills the model's positions is told, its last line dropped, and /new goes on", async () => {
+    const long = Array(70).fill("hello").join(" ");
+    const stdin = `say hello\n${long}\nsay hello\n/new\n${long}\n\n`;
+    const args = ["chat", model, "--max-new-tokens", "4"];
+    const { stderr } = await succeed(scratch.path, args, { stdin });
+    expect(stderr.match(/tokens leave no room for an answer: the model has 64 positions\. .*\/new/g)).toHaveLength(2);
+    const { messages } = await jsonOf(scratch.path, args, { stdin: `say hello\n${long}\n` });
+    expect(messages).toHaveLength(2);
+  });
+});
+
+describe("generate", () => {
+  const refused: Record<string, readonly [args: readonly string[], says: RegExp]> = {
+    "no token": [["--max-new-tokens", "0"], /--max-new-tokens/],
+    "a temperature below 0": [["--temperature", "-1"], /--temperature is -1/],
+    "--top-k without --temperature": [["--top-k", "4"], /--top-k: without effect/],
+    "--top-p without --temperature": [["--top-p", "0.5"], /--top-p: without effect/],
+    "--top-k of 0": [["--top-k", "0", "--temperature", "1"], /--top-k is 0/],
+    "--top-p above 1": [["--top-p", "1.5", "--temperature", "1"], /--top-p is 1\.5/],
+    "--system beside --raw": [["--raw", "--system", "x"], /--system: without effect beside --raw/],
+    "a prompt of more tokens than positions": [["--raw", ...["--prompt", "hello ".repeat(70)]], /64 positions/],
+  };
+  for (const [what, [args, says]] of Object.entries(refused)) {
+    test.concurrent(`${what} is refused`, async () => {
+      const prompt = args.includes("--prompt") ? [] : ["--prompt", "say hello"];
+      const { code, stdout, stderr } = await safedelta(scratch.path, ["generate", model, ...prompt, ...args]);
+      expect({ code, stdout }).toEqual({ code: 2, stdout: "" });
+      expect(stderr).toMatch(says);
+      expect(stderr).not.toContain("    at ");
+    });
+  }
+});
+
+describe("a run that is ended from outside", () => {
+  test.concurrent("a reader that has seen enough: no words, the code of SIGPIPE", async () => {
+    const line = `'${process.execPath}' '${join(root, "scripts/start.ts")}' cli/src/main.ts inspect '${model}'`;
+    const script = `set -o pipefail; (${line}; echo "code $?" >&2) | true`;
+    const child = await inTurn(async () => {
+      const shell = Bun.spawn(["bash", "-c", script], { cwd: scratch.path, stdout: "pipe", stderr: "pipe" });
+      await shell.exited;
+      return shell;
+    });
+    expect(await new Response(child.stderr).text()).toBe("code 141\n");
+  });
+
+  test.concurrent("Ctrl-C in what cannot go on does not say that it will", async () => {
+    const words = [process.execPath, join(root, "scripts/start.ts"), "cli/src/main.ts", "chat", model];
+    const child = Bun.spawn(words, { cwd: scratch.path, stdin: "pipe", stdout: "pipe", stderr: "pipe" });
+    let text = "";
+    let killed = false;
+    const decoder = new TextDecoder();
+    for await (const bytes of child.stderr) {
+      text += decoder.decode(bytes, { stream: true });
+      if (!killed && text.includes("is ready")) killed = child.kill("SIGINT") === undefined;
+    }
+    expect({ code: await child.exited, text }).toEqual({ code: 130, text: expect.stringMatching(/\ninterrupted\n$/) });
+  });
+});

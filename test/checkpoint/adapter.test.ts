@@ -322,7 +322,18 @@ describe("refused", () => {
       { layers_to_transform: [1] },
       /layers_to_transform is \[1\]/,
     ],
-    ["lm_head of a tied base", [a, b, randomTensor("lm_head.weight", [10, 4], 1)], {}, /ties to its embeddings/],
+    [
+      "lm_head of a tied base",
+      [a, b, randomTensor("lm_head.weight", [10, 4], 1)],
+      {},
+      /lm_head\.weight.* ties its output to its/,
+    ],
+    [
+      "embeddings of a tied base as a module of its own",
+      [a, b, randomTensor("model.embed_tokens.weight", [10, 4], 1)],
+      { modules_to_save: ["embed_tokens"] },
+      /embed_tokens\.weight.* ties its output to its/,
+    ],
   ];
   test.each(files)("%s", async (_, tensors, config, message) => {
     await using folder = await tempFolder();

@@ -2,9 +2,10 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { readdir } from "node:fs/promises";
 import { join } from "node:path";
-import { decodeF32, openSafetensors, type Tensor, writeSafetensors } from "@safedelta/checkpoint";
+import { decodeF32, openCheckpoint, openSafetensors, type Tensor, writeSafetensors } from "@safedelta/checkpoint";
 import { succeed } from "../cli/run.ts";
 import { largestGap, makeWorld, valuesOf, type World } from "../cli/world.ts";
+import { scratchFolder } from "../support/pico.ts";
 import { Random } from "../support/random.ts";
 import { absent, askAbilities, runPython } from "./python.ts";
 
@@ -35,6 +36,16 @@ describe.skipIf(missing !== "")(`PEFT ${missing && `(skipped: ${missing})`}`, ()
     expect(largestGap(theirs, await valuesOf(`${world.at("aligned")}+${world.at("lora")}`))).toBeLessThan(rounding);
     expect(largestGap(theirs, await valuesOf(world.at("model")))).toBeLessThan(rounding);
     expect(largestGap(theirs, await valuesOf(world.at("aligned")))).toBeGreaterThan(1e-3);
+  }, 300_000);
+
+  test("what PEFT itself cannot save merged, an untied end of a tied base, is refused", async () => {
+    await using scratch = await scratchFolder();
+    const gaps = await runPython<Record<string, [number, number]>>("tied_adapters.py", scratch.path);
+    for (const [kind, [, reloaded]] of Object.entries(gaps)) {
+      expect({ kind, differs: reloaded > 0.1 }).toEqual({ kind, differs: true });
+      const open = openCheckpoint(`${scratch.path}/base+${scratch.path}/${kind}`);
+      await expect(open).rejects.toThrow(/ties its output to its embeddings/);
+    }
   }, 300_000);
 });
 

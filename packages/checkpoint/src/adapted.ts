@@ -12,16 +12,42 @@ function unmatched(base: Checkpoint, adapter: Adapter): string[] {
   return [...adapter.pairs.keys(), ...adapter.otherTensors.keys()].filter((name) => !base.tensors.has(name));
 }
 
+/** Gemma's config may leave the key out: then a missing head is a tied one. */
+function isTied({ config, tensors }: Checkpoint): boolean {
+  if (typeof config.tie_word_embeddings === "boolean") return config.tie_word_embeddings;
+  return tensors.has("model.embed_tokens.weight") && !tensors.has("lm_head.weight");
+}
+
+/**
+ * The weight of a tied base that the adapter trained as one of two: by low-rank factors, as a module of its own
+ * (modules_to_save), or a head. An embedding that was only saved along is loaded in place by PEFT, and stays tied.
+ */
+function untiedWeight(base: Checkpoint, { pairs, otherTensors, config }: Adapter): string | undefined {
+  if (!isTied(base)) return undefined;
+  const isEnd = (name: string) => /(^|\.)(embed_tokens|lm_head)\.weight$/.test(name);
+  const own = Array.isArray(config.modules_to_save) ? config.modules_to_save : [];
+  const saved = [...otherTensors.keys()].filter(
+    (name) => name === "lm_head.weight" || own.includes(name.split(".").at(-2)),
+  );
+  return [...pairs.keys(), ...saved].find(isEnd);
+}
+
+/** @throws CheckpointError "unsupported": not even PEFT can save such a merge, since config and files hold one matrix */
+function checkTied(base: Checkpoint, adapter: Adapter): void {
+  const weight = untiedWeight(base, adapter);
+  if (weight === undefined) return;
+  throw new CheckpointError(
+    "unsupported",
+    `${adapter.folder}: changes ${weight}, but the base ${base.spec} ties its output to its embeddings: trained, the two differ, ` +
+      "merged they would be one matrix and another model; train the adapter without it, or on an untied copy of the base",
+    { file: adapter.folder, tensor: weight },
+  );
+}
+
 function checkTargets(base: Checkpoint, adapter: Adapter): void {
   const names = unmatched(base, adapter);
   if (names.length === 0) return;
   const place = { file: adapter.folder, tensor: names[0] };
-  if (names.every((name) => name === "lm_head.weight") && base.config.tie_word_embeddings === true)
-    throw new CheckpointError(
-      "unsupported",
-      `${adapter.folder}: changes lm_head, which the base ${base.spec} ties to its embeddings; merge it where the two can be untied`,
-      place,
-    );
   const shown = names.slice(0, 5).join(", ") + (names.length > 5 ? `, … (${names.length} in all)` : "");
   throw new CheckpointError(
     "incompatible",
@@ -41,6 +67,7 @@ function checkShape(base: Checkpoint, adapter: Adapter, weight: string, wanted: 
 }
 
 function checkFits(base: Checkpoint, adapter: Adapter): void {
+  checkTied(base, adapter);
   checkTargets(base, adapter);
   for (const [weight, { a, b, transposed }] of adapter.pairs) {
     const shape = [b.shape[0], a.shape[1]];
@@ -114,7 +141,7 @@ async function readMergedRows(
  * A base with a LoRA adapter merged into it, weight by weight as they are read: W + scale·B·A (PEFT `merge_and_unload`) in
  * the dtype of the base. Every key of the adapter must find its weight, and every shape must fit.
  * @param ownsBase closing the result closes the base too
- * @throws CheckpointError "incompatible" naming the weights of another base
+ * @throws CheckpointError "incompatible" naming the weights of another base, "unsupported" for an adapter that unties a tied base
  */
 export function adaptCheckpoint(base: Checkpoint, adapter: Adapter, spec: string, ownsBase: boolean): Checkpoint {
   checkFits(base, adapter);

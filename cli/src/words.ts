@@ -55,3 +55,9 @@ export function planLine({ flop, memoryBytes, workBytes, seconds }: Needs, keptB
 export function shellLine(words: readonly string[]): string {
   return words.map((word) => (/^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`)).join(" ");
 }
+
+/** A command of ours as the user can type it: by way of npx for those who came that way, and so may have no bun of their own. */
+export function ownLine(words: readonly string[], bun: string = process.execPath): string {
+  const runner = bun.includes("/_npx/") ? `npx -y bun@${Bun.version}` : "bun";
+  return `${runner} run safedelta ${shellLine(words)}`;
+}

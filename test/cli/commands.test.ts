@@ -24,7 +24,7 @@ describe("prepare", () => {
     const args = ["prepare", "aligned", "--safe-data", "safe.jsonl", ...dataFlags, "--out", "made"];
     const { stdout, stderr } = await run(...args);
     expect(stderr).toMatch(/20 of 20 examples.*\n.*state: \S+ \w+ on disk/);
-    expect(stdout).toContain("next: bun run safedelta apply --aligned aligned");
+    expect(stdout).toMatch(/^next: .*run safedelta apply --aligned aligned/m);
     const again = await json(...args);
     expect(again).toMatchObject({ state: "made", parts: ["inverse", "spectrum"], safeData: { nExamples: 20 } });
     expect(again.sha256).toMatch(/^[0-9a-f]{64}$/);

@@ -1,7 +1,9 @@
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
-import { demoPicture } from "../../cli/src/demo/picture.ts";
+import { join } from "node:path";
+import { bestRepair, demoPicture } from "../../cli/src/demo/picture.ts";
+import { ownLine } from "../../cli/src/words.ts";
 import { folderHashes, scratchFolder, tinyFolder } from "../support/pico.ts";
-import { jsonOf } from "./run.ts";
+import { jsonOf, safedelta } from "./run.ts";
 
 setDefaultTimeout(120_000); // one run of the main job, five models measured
 
@@ -66,6 +68,30 @@ describe("demo", () => {
     expect(picture).toContain("refuses guarded requests\n");
     expect(picture).toContain("new task right");
     expect(demo.sweep.length).toBeGreaterThan(6);
+  });
+
+  test("again in the same place it replaces what it made; a folder of someone else's is refused and left as it is", async () => {
+    const mine = join(scratch.path, "mine");
+    await Bun.write(join(mine, "optimal/config.json"), "{}");
+    const { code, stderr } = await safedelta(scratch.path, ["demo", "--out", "mine"]);
+    expect({ code, stderr }).toEqual({ code: 2, stderr: expect.stringContaining("was not made by demo") });
+    expect(await folderHashes(mine)).toEqual({ "optimal/config.json": expect.any(String) });
+    await Bun.write(join(scratch.path, "demo-out/state/state.json"), '{"format": 1}');
+    const again = await jsonOf(scratch.path, ["demo", "--out", "demo-out"]);
+    expect(again.models).toEqual(demo.models);
+  });
+
+  test("what it recommends is the best that it measured, by a command as the user can type it", () => {
+    const best = bestRepair({ rows: demo.intervals });
+    for (const name of ["reference", "optimal", "optimal-task"]) {
+      const [there, here] = [rates(name), rates(best.name)];
+      expect(here.guardedRefusal).toBeGreaterThanOrEqual(there.guardedRefusal);
+      if (here.guardedRefusal === there.guardedRefusal) expect(here.newTask).toBeGreaterThanOrEqual(there.newTask);
+    }
+    expect(ownLine(["chat", "my model"], "/cache/_npx/1/node_modules/bun/bin/bun")).toBe(
+      `npx -y bun@${Bun.version} run safedelta chat 'my model'`,
+    );
+    expect(ownLine(["chat", "model"], "/usr/bin/bun")).toBe("bun run safedelta chat model");
   });
 
   test("the checkpoints of the repository are left as they are", async () => {

@@ -18,10 +18,12 @@ function shellWords(line: string): string[] {
   return stdout.toString().trimEnd().split("\n");
 }
 
-/** Run a printed `bun run safedelta …` line with a model and a place of the user's own. */
+/** Run a printed `bun run safedelta …` (or `npx -y bun@… run safedelta …`) line with a model and a place of the user's own. */
 async function runPrinted(line: string, own: Readonly<Record<string, string>> = {}) {
-  const [bun, run, name, ...words] = shellWords(line);
-  expect([bun, run, name]).toEqual(["bun", "run", "safedelta"]);
+  const all = shellWords(line);
+  const first = all.indexOf("safedelta") + 1;
+  expect(all.slice(0, first).join(" ")).toMatch(/^(npx -y bun@[\d.]+|bun) run safedelta$/);
+  const words = all.slice(first);
   return safedelta(
     world.path,
     words.map((word) => own[word] ?? word),

@@ -4,7 +4,7 @@ import { formatBytes, formatMs } from "@safedelta/report";
 import { defineCommand, required } from "../command.ts";
 import type { Io } from "../io.ts";
 import { computeOptions, option, outputOptions, safeDataOptions } from "../options.ts";
-import { dataLine, describeData, parseModes, planLine, shellLine } from "../words.ts";
+import { dataLine, describeData, ownLine, parseModes, planLine } from "../words.ts";
 
 /** `safedelta prepare MODEL --safe-data FILE --out STATE` */
 export const prepareCommand = defineCommand({
@@ -57,7 +57,7 @@ export const prepareCommand = defineCommand({
       "--out",
       "REPAIRED",
     ];
-    io.print(`next: bun run safedelta apply ${shellLine(next)}`);
+    io.print(`next: ${ownLine(["apply", ...next])}`);
     return undefined;
   },
 });

@@ -4,6 +4,7 @@ import { type ApplyOptions, apply, type Progress, prepare } from "@safedelta/pip
 import { budgetFlag } from "../budget.ts";
 import { describeRepair } from "../repairFiles.ts";
 import { type DemoRates, firstOf, loadSets, measure } from "./measure.ts";
+import { claimDemoFolder } from "./place.ts";
 import { type DemoModel, demoData, demoFolder, shownRepairs, sweptBudgets } from "./story.ts";
 
 /** One measured model of the table. */
@@ -27,58 +28,77 @@ export interface DemoResult {
   readonly points: readonly DemoPoint[];
 }
 
+/** What its steps share. */
+interface Demo {
+  readonly engine: Engine;
+  readonly out: string;
+  readonly progress: Progress;
+  readonly sets: Awaited<ReturnType<typeof loadSets>>;
+}
+
 /** Prompts of each set that a point of the plot is measured on. */
 const pointPrompts = 50;
 
-/** The main job on the tiny model: prepare, repair in three ways, measure all five models, and sweep the budgets. */
+const repairs = ["reference", "optimal", "optimal-task"] as const;
+const [aligned, tuned] = [join(demoFolder, "aligned"), join(demoFolder, "tuned")];
+
+/**
+ * The main job on the tiny model: prepare, repair in three ways, measure all five models, and sweep the budgets.
+ * @throws UsageError when `out` holds what no demo made
+ */
 export async function runDemo(engine: Engine, out: string, progress: Progress): Promise<DemoResult> {
-  const [aligned, tuned] = [join(demoFolder, "aligned"), join(demoFolder, "tuned")];
-  const state = join(out, "state");
-  const data = demoData("safe");
-  await prepare(
-    engine,
-    { model: aligned, data, out: state, modes: ["reference", "optimal"], offline: true, overwrite: true },
-    progress,
-  );
+  await claimDemoFolder(out);
+  const demo: Demo = { engine, out, progress, sets: await loadSets() };
+  const job = { model: aligned, data: demoData("safe"), modes: ["reference", "optimal"] } as const;
+  await prepare(engine, { ...job, out: stateOf(demo), offline: true, overwrite: true }, progress);
+  return { state: stateOf(demo), rows: await measureModels(demo), points: await measureSweep(demo) };
+}
 
-  const repaired = async (folder: string, recipe: (typeof shownRepairs)["optimal"]) => {
-    const { mode, budget, task } = recipe;
-    const taskData = task ? demoData("task") : undefined;
-    const shared = {
-      aligned,
-      tuned,
-      source: { state },
-      rest: "aligned",
-      maxShardBytes: 5e9,
-      offline: true,
-      overwrite: true,
-    } as const;
-    const options: ApplyOptions = { ...shared, mode, budget, taskData, out: folder };
-    await apply(engine, options, describeRepair(options, "model"), progress);
-    return folder;
-  };
+function stateOf({ out }: Demo): string {
+  return join(out, "state");
+}
 
-  const sets = await loadSets();
+async function measureModels(demo: Demo): Promise<DemoRow[]> {
   const rows: DemoRow[] = [];
   const add = async (name: DemoModel, folder: string) =>
-    rows.push({ name, folder, ...(await measure(engine, folder, name, sets)) });
+    rows.push({ name, folder, ...(await measure(demo.engine, folder, name, demo.sets)) });
   await add("aligned", aligned);
   await add("tuned", tuned);
-  for (const name of ["reference", "optimal", "optimal-task"] as const)
-    await add(name, await repaired(join(out, name), shownRepairs[name]));
+  for (const name of repairs) await add(name, await repair(demo, join(demo.out, name), shownRepairs[name]));
+  return rows;
+}
 
+async function measureSweep(demo: Demo): Promise<DemoPoint[]> {
   const points: DemoPoint[] = [];
-  const few = firstOf(sets, pointPrompts);
-  for (const name of ["reference", "optimal", "optimal-task"] as const) {
-    for (const budget of sweptBudgets[name]) {
+  const few = firstOf(demo.sets, pointPrompts);
+  for (const series of repairs) {
+    for (const budget of sweptBudgets[series]) {
       const flag = budgetFlag(budget);
-      const folder = await repaired(join(out, "sweep", `${name}${flag.replace(" ", "-")}`), {
-        ...shownRepairs[name],
-        budget,
-      });
-      const rates = await measure(engine, folder, name, few);
-      points.push({ series: name, budget: flag, refusal: rates.guardedRefusal.rate, newTask: rates.newTask.rate });
+      const folder = join(demo.out, "sweep", `${series}${flag.replace(" ", "-")}`);
+      await repair(demo, folder, { ...shownRepairs[series], budget });
+      const { guardedRefusal, newTask } = await measure(demo.engine, folder, series, few);
+      points.push({ series, budget: flag, refusal: guardedRefusal.rate, newTask: newTask.rate });
     }
   }
-  return { state, rows, points };
+  return points;
+}
+
+/** Write a repaired model and return its folder. */
+async function repair(demo: Demo, folder: string, recipe: (typeof shownRepairs)["optimal"]): Promise<string> {
+  const { mode, budget, task } = recipe;
+  const options: ApplyOptions = {
+    aligned,
+    tuned,
+    source: { state: stateOf(demo) },
+    mode,
+    budget,
+    taskData: task ? demoData("task") : undefined,
+    out: folder,
+    rest: "aligned",
+    maxShardBytes: 5e9,
+    offline: true,
+    overwrite: true,
+  };
+  await apply(demo.engine, options, describeRepair(options, "model"), demo.progress);
+  return folder;
 }

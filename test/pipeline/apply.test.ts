@@ -265,6 +265,30 @@ describe("apply", () => {
     await expect(apply).rejects.toThrow(/model\.norm\.weight: 1000000 at element 0 is too large for F16/);
   });
 
+  test("with task data, embeddings or norms of the tuned model that changed since the interruption make it another run", async () => {
+    await using scratch = await scratchFolder();
+    const pair = await writePair(scratch.path);
+    const [state, out] = [join(scratch.path, "state"), join(scratch.path, "out")];
+    await runPrepare(prepareOptions(pair.aligned, state));
+    const options = applyOptions(pair, state, out, { taskData });
+    await expect(runApply(options, interruptAt(8))).rejects.toThrow(Interruption);
+    const change = (tensors: Map<string, Tensor>) => scaleFirst(tensors, "model.norm.weight", 3);
+    await writePico(join(scratch.path, "tuned"), { seed: 1, delta: { seed: 2, size: 0.02 }, change });
+    await expect(runApply(options)).rejects.toThrow(/unfinished work of another run/);
+  });
+
+  test("a fine-tuning that changed nothing is said", async () => {
+    await using scratch = await scratchFolder();
+    const { aligned } = await writePair(scratch.path);
+    const state = join(scratch.path, "state");
+    await runPrepare(prepareOptions(aligned, state));
+    const warnings: string[] = [];
+    const progress = { ...silent, warn: (text: string) => void warnings.push(text) };
+    const copy = await writePico(join(scratch.path, "copy"), { seed: 1 });
+    await runApply(applyOptions({ aligned, tuned: copy }, state, join(scratch.path, "out")), progress);
+    expect(warnings).toEqual([expect.stringContaining("there was nothing to repair")]);
+  });
+
   test("rounding to 16 bits beyond the budget is said, with the linear that spends most", async () => {
     await using scratch = await scratchFolder();
     const aligned = await writePico(join(scratch.path, "aligned"), { seed: 1, dtype: "BF16" });

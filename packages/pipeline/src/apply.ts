@@ -10,8 +10,9 @@ import { type ApplyEstimate, estimateApply } from "./estimate.ts";
 import { removeQuietly, requireDisk, sha256, stableJson } from "./files.ts";
 import { lockFolder } from "./lock.ts";
 import { requireMemory } from "./memory.ts";
-import { overspent } from "./overspent.ts";
-import { checkState, openPair, type Pair } from "./pair.ts";
+import type { OpenedModel } from "./models.ts";
+import { overspent, unchanged } from "./oddities.ts";
+import { checkState, openPair, type Pair, restNames } from "./pair.ts";
 import { type PreparePlan, planPrepare, prepare } from "./prepare.ts";
 import type { Progress } from "./progress.ts";
 import { resolveBudgets } from "./repairLinear.ts";
@@ -58,7 +59,7 @@ export async function apply(
   await planWork(options, pair, repairEstimate(pair, task), progress);
   const state = await stateOf(engine, options, progress);
   await using opened = new AsyncDisposableStack();
-  const fingerprint = fingerprintOf(engine, options, state, task);
+  const fingerprint = await fingerprintOf(engine, options, pair, state, task);
   const writer = await resumeWriter(options, pair, fingerprint, progress);
   opened.defer(() => writer.abort());
   const budgets = await resolveBudgets(engine, pair, state, options, progress);
@@ -68,8 +69,7 @@ export async function apply(
   await copyRest(run);
   const companions = await companionFiles(pair);
   const facts = collectFacts(run, companions, task?.facts);
-  const warning = overspent(options, facts);
-  if (warning) progress.warn(warning);
+  for (const warning of [overspent(options, facts), unchanged(facts)]) if (warning) progress.warn(warning);
   await writer.finish(new Map([...companions, ...describe(facts)]));
   await removeQuietly(workFolder(options));
   return facts;
@@ -132,11 +132,20 @@ export async function stateOf(engine: Engine, options: ApplyOptions, progress: P
 }
 
 /** Names everything that decides the output's bytes but the weights, whose hashes the journal keeps. */
-function fingerprintOf(engine: Engine, options: ApplyOptions, state: State, task?: Sequences): string {
-  const { aligned, tuned, mode, budget, rest } = options;
-  const { file: _, ...taskFacts } = task?.facts ?? { file: "" };
-  const inputs = { aligned, tuned, state: state.sha256, task: taskFacts };
-  return sha256(stableJson({ toolVersion, engine: stampOf(engine.info), ...inputs, mode, budget, rest }));
+async function fingerprintOf(engine: Engine, options: ApplyOptions, { tuned }: Pair, state: State, task?: Sequences) {
+  const { mode, budget, rest } = options;
+  const inputs = { aligned: options.aligned, tuned: options.tuned, state: state.sha256 };
+  const job = { toolVersion, engine: stampOf(engine.info), ...inputs, mode, budget, rest };
+  if (!task) return sha256(stableJson({ ...job, task: {} }));
+  const { file: _, ...facts } = task.facts;
+  return sha256(stableJson({ ...job, task: facts, tunedRest: await hashRest(tuned) }));
+}
+
+/** Of what no journal line checks and yet decides the task's hidden states: the tuned model's config, embeddings and norms. */
+async function hashRest({ checkpoint, config, configSha256 }: OpenedModel): Promise<string> {
+  const hashes = [configSha256];
+  for (const name of restNames(config, checkpoint)) hashes.push(sha256((await checkpoint.read(name)).bytes));
+  return sha256(hashes.join());
 }
 
 /**

@@ -23,3 +23,9 @@ export function overspent({ budget }: ApplyOptions, { dtype, layers }: ApplyFact
     `${worst.name} (${percent(worst.safetyLossShare)}). Give a smaller budget, or models stored in F32.`
   );
 }
+
+/** Say so when the fine-tuning changed no linear at all, which most often means that a wrong model was named. */
+export function unchanged({ layers }: ApplyFacts): string | undefined {
+  if (layers.some(({ linears }) => linears.some(({ tunedDeltaNorm }) => tunedDeltaNorm > 0))) return undefined;
+  return "the fine-tuned model's linears equal the aligned model's: there was nothing to repair. Is it the right model?";
+}

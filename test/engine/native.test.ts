@@ -88,6 +88,9 @@ function results(engine: Engine): Float32Array[] {
   for (let i = 0; i < n; i++) engine.add(1, random(1, 1, i).view(0, 0, 1, 1), h.view(i, i, 1, 1));
   engine.mirror(h);
   keep(h);
+  const { values, vectors } = engine.eigh(h);
+  keep(vectors);
+  all.push(Float32Array.from(values));
   engine.choleskyReverse(h);
   keep(h);
   const x = random(290, n, 4);

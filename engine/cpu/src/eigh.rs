@@ -2,6 +2,7 @@
 
 use crate::block::{Block, Failure, Outcome};
 use crate::scratch::Scratch;
+use crate::threads;
 use faer::diag::DiagMut;
 use faer::dyn_stack::MemStack;
 use faer::linalg::evd::{self, ComputeEigenvectors};
@@ -21,16 +22,21 @@ pub unsafe fn eigh(h: Block, values: *mut f64, vectors: Block) -> Outcome {
     let a = MatRef::from_raw_parts(a.at(), n, n, 1, n as isize);
     let u = MatMut::from_raw_parts_mut(q.at(), n, n, 1, n as isize);
     let s = DiagMut::from_slice_mut(std::slice::from_raw_parts_mut(values, n));
-    let need = evd::self_adjoint_evd_scratch::<f64>(n, ComputeEigenvectors::Yes, Par::Seq, Default::default());
+    let need = evd::self_adjoint_evd_scratch::<f64>(n, ComputeEigenvectors::Yes, split(), Default::default());
     let work = Scratch::<u8>::new(need.unaligned_bytes_required())?;
     let stack = MemStack::new(std::slice::from_raw_parts_mut(work.at().cast(), need.unaligned_bytes_required()));
-    evd::self_adjoint_evd(a, s, Some(u), Par::Seq, stack, Default::default()).map_err(|_| Failure::NoConvergence)?;
+    evd::self_adjoint_evd(a, s, Some(u), split(), stack, Default::default()).map_err(|_| Failure::NoConvergence)?;
     for i in 0..n {
         for j in 0..n {
             *vectors.address(i, j) = *q.at().add(j * n + i) as f32;
         }
     }
     Ok(())
+}
+
+/// Into how many pieces faer splits its work: a fixed number, since its sums depend on it, and results must not depend on threads.
+fn split() -> Par {
+    threads::faer_split(8)
 }
 
 /// to := the upper triangle of h in f64, row by row; what lies below stays.

@@ -43,3 +43,14 @@ pub fn by_pieces(n: usize, least: usize, work: impl Fn(usize, usize) -> Outcome 
 
 /// Pieces begin at multiples of it: whole tiles of every instruction set.
 const GRAIN: usize = 48;
+
+/// For faer: that many pieces, on the threads that there are.
+pub fn faer_split(pieces: usize) -> faer::Par {
+    #[cfg(not(target_arch = "wasm32"))]
+    return faer::Par::rayon(pieces);
+    #[cfg(target_arch = "wasm32")]
+    {
+        let _ = pieces;
+        faer::Par::Seq
+    }
+}

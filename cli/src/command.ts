@@ -65,7 +65,7 @@ async function runCommand<S extends Shape>(
     const merged = await mergeOptions(schema, flags);
     const options = merged.options as z.output<z.ZodObject<S & typeof speechOptions>>;
     requireNames(spec.args, args);
-    const io = await processIo(options as unknown as Parameters<typeof processIo>[0]);
+    using io = await processIo(options as unknown as Parameters<typeof processIo>[0]);
     ({ verbose, color } = io);
     process.exitCode = (await spec.run(options, args, io, merged.given)) ?? exitCode.done;
   } catch (error) {

@@ -1,8 +1,8 @@
 import type { Progress } from "@safedelta/pipeline";
 import { terminalProgress } from "./progress.ts";
 
-/** Where a command writes: results to stdout, everything else to stderr. */
-export interface Io {
+/** Where a command writes: results to stdout, everything else to stderr. Disposing ends the progress that is drawn. */
+export interface Io extends Disposable {
   readonly json: boolean;
   readonly quiet: boolean;
   readonly verbose: boolean;
@@ -42,17 +42,18 @@ export async function processIo(options: IoOptions): Promise<Io> {
   const note = (text: string) => {
     if (!quiet) process.stderr.write(`${text}\n`);
   };
+  const progress = await terminalProgress({
+    shown: options.progress && !quiet,
+    terminal,
+    warning: paint("warning:", "yellow", color),
+    note: (text) => process.stderr.write(text),
+  });
   return {
     json,
     quiet,
     verbose,
     color,
-    progress: await terminalProgress({
-      shown: options.progress && !quiet,
-      terminal,
-      warning: paint("warning:", "yellow", color),
-      note: (text) => process.stderr.write(text),
-    }),
+    progress,
     print: (text) => {
       if (!json) process.stdout.write(`${text}\n`);
     },
@@ -60,5 +61,6 @@ export async function processIo(options: IoOptions): Promise<Io> {
       if (json) process.stdout.write(`${JSON.stringify(value, null, 2)}\n`);
     },
     note,
+    [Symbol.dispose]: () => progress[Symbol.dispose](),
   };
 }

@@ -13,14 +13,17 @@ export interface ProgressOptions {
   note(text: string): void;
 }
 
+/** Progress that is drawn; disposing ends the drawing, also of a stage that an error has cut short. */
+export type DrawnProgress = Progress & Disposable;
+
 /** A bar on a terminal, a line every few seconds elsewhere; warnings are always printed. */
-export async function terminalProgress({ shown, terminal, warning, note }: ProgressOptions): Promise<Progress> {
+export async function terminalProgress({ shown, terminal, warning, note }: ProgressOptions): Promise<DrawnProgress> {
   const said = new Set<string>();
   const warn = (message: string) => {
     if (!said.has(message)) note(`${warning} ${message}\n`);
     said.add(message);
   };
-  if (!shown) return { stage() {}, step() {}, warn };
+  if (!shown) return { stage() {}, step() {}, warn, [Symbol.dispose]() {} };
   return terminal ? barProgress(warn) : lineProgress(note, warn);
 }
 
@@ -29,7 +32,7 @@ export function resetTerminal(): string {
   return process.stderr.isTTY ? "\u001b[?25h\u001b[?7h" : "";
 }
 
-async function barProgress(warn: Progress["warn"]): Promise<Progress> {
+async function barProgress(warn: Progress["warn"]): Promise<DrawnProgress> {
   const { Presets, SingleBar } = await import("cli-progress");
   const bar = new SingleBar(
     {
@@ -48,10 +51,12 @@ async function barProgress(warn: Progress["warn"]): Promise<Progress> {
       if (bar.getProgress() >= 1) bar.stop();
     },
     warn,
+    // The bar redraws itself by a timer, which would keep the process alive for ever.
+    [Symbol.dispose]: () => bar.stop(),
   };
 }
 
-function lineProgress(note: (text: string) => void, warn: Progress["warn"]): Progress {
+function lineProgress(note: (text: string) => void, warn: Progress["warn"]): DrawnProgress {
   let [name, done, total, last] = ["", 0, 0, 0];
   return {
     stage(stage, steps) {
@@ -64,5 +69,6 @@ function lineProgress(note: (text: string) => void, warn: Progress["warn"]): Pro
       note(`${name}: ${done}/${total} ${detail}\n`);
     },
     warn,
+    [Symbol.dispose]() {},
   };
 }

@@ -15,8 +15,9 @@ export interface AnswerOptions {
 
 /** @throws UsageError for options that are out of range, or without effect without another one */
 export function checkAnswerOptions({ temperature, topK, topP }: AnswerOptions): void {
-  if (temperature === undefined && topK !== undefined) throw new UsageError(withoutTemperature("--top-k"));
-  if (temperature === undefined && topP !== undefined) throw new UsageError(withoutTemperature("--top-p"));
+  const greedy = temperature === undefined || temperature === 0;
+  if (greedy && topK !== undefined) throw new UsageError(withoutTemperature("--top-k"));
+  if (greedy && topP !== undefined) throw new UsageError(withoutTemperature("--top-p"));
   if (temperature !== undefined && temperature < 0)
     throw new UsageError(`--temperature is ${temperature}; it must be 0 or more.`);
   if (topK !== undefined && !(Number.isInteger(topK) && topK >= 1))
@@ -26,7 +27,7 @@ export function checkAnswerOptions({ temperature, topK, topP }: AnswerOptions): 
 }
 
 function withoutTemperature(flag: string): string {
-  return `${flag}: without effect, since answers are drawn only with --temperature. Add that, or leave ${flag} out.`;
+  return `${flag}: without effect, since answers are drawn only with a --temperature above 0. Add that, or leave ${flag} out.`;
 }
 
 /** The conversation has as many tokens as the model has positions. */

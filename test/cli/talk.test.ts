@@ -41,6 +41,7 @@ describe("generate", () => {
     "a temperature below 0": [["--temperature", "-1"], /--temperature is -1/],
     "--top-k without --temperature": [["--top-k", "4"], /--top-k: without effect/],
     "--top-p without --temperature": [["--top-p", "0.5"], /--top-p: without effect/],
+    "--top-k with a temperature of 0": [["--top-k", "4", "--temperature", "0"], /--top-k: without effect/],
     "--top-k of 0": [["--top-k", "0", "--temperature", "1"], /--top-k is 0/],
     "--top-p above 1": [["--top-p", "1.5", "--temperature", "1"], /--top-p is 1\.5/],
     "--system beside --raw": [["--raw", "--system", "x"], /--system: without effect beside --raw/],

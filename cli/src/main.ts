@@ -46,7 +46,7 @@ const application = buildApplication(
 );
 
 /** Commands that keep what they finished. */
-const resumable: readonly (string | undefined)[] = ["prepare", "apply", "demo"];
+const resumable: readonly (string | undefined)[] = ["prepare", "apply"];
 
 process.on("SIGINT", () => {
   const next = resumable.includes(process.argv[2]) ? "; finished pieces are kept, and the same command goes on" : "";
@@ -59,8 +59,9 @@ process.on("SIGTERM", () => {
 });
 // A reader that has seen enough (head) is no failure of ours; end as programs do that the signal SIGPIPE ends.
 process.stdout.on("error", (error: NodeJS.ErrnoException) => {
-  if (error.code !== "EPIPE") throw error;
-  process.exit(exitCode.brokenPipe);
+  if (error.code === "EPIPE") process.exit(exitCode.brokenPipe);
+  process.stderr.write(`${resetTerminal()}error: the result could not be written to stdout: ${error.message}\n`);
+  process.exit(error.code === "ENOSPC" ? exitCode.resources : exitCode.failure);
 });
 
 const own: StricliProcess = { stdout: process.stdout, stderr: process.stderr, env: process.env };

@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
+import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { scratchFolder, tinyFolder } from "../support/pico.ts";
 import { inTurn, jsonOf, safedelta, succeed } from "./run.ts";
@@ -70,16 +71,41 @@ describe("a run that is ended from outside", () => {
     expect(await new Response(child.stderr).text()).toBe("code 141\n");
   });
 
-  test.concurrent("Ctrl-C in what cannot go on does not say that it will", async () => {
-    const words = [process.execPath, join(root, "scripts/start.ts"), "cli/src/main.ts", "chat", model];
-    const child = Bun.spawn(words, { cwd: scratch.path, stdin: "pipe", stdout: "pipe", stderr: "pipe" });
-    let text = "";
-    let killed = false;
-    const decoder = new TextDecoder();
-    for await (const bytes of child.stderr) {
-      text += decoder.decode(bytes, { stream: true });
-      if (!killed && text.includes("is ready")) killed = child.kill("SIGINT") === undefined;
-    }
-    expect({ code: await child.exited, text }).toEqual({ code: 130, text: expect.stringMatching(/\ninterrupted\n$/) });
-  });
+  const noFull = !existsSync("/dev/full");
+  test.concurrent.skipIf(noFull)(
+    `a full disk is told in one line${noFull ? " (skipped: no /dev/full)" : ""}`,
+    async () => {
+      const words = [process.execPath, join(root, "scripts/start.ts"), "cli/src/main.ts", "inspect", model];
+      const { code, stderr } = await inTurn(async () => {
+        const child = Bun.spawn(words, { cwd: scratch.path, stdout: Bun.file("/dev/full"), stderr: "pipe" });
+        return { code: await child.exited, stderr: await new Response(child.stderr).text() };
+      });
+      expect({ code, stderr }).toEqual({
+        code: 5,
+        stderr: expect.stringMatching(/^error: .*stdout: .*no space left.*\n$/),
+      });
+    },
+  );
+
+  const cannotGoOn: Record<string, readonly [args: readonly string[], underWay: string]> = {
+    chat: [["chat", model], "is ready"],
+    demo: [["demo", "--out", "demo"], "engine:"],
+  };
+  for (const [name, [args, underWay]] of Object.entries(cannotGoOn)) {
+    test.concurrent(`Ctrl-C in ${name}, which cannot go on, does not say that it will`, async () => {
+      const words = [process.execPath, join(root, "scripts/start.ts"), "cli/src/main.ts", ...args];
+      const child = Bun.spawn(words, { cwd: scratch.path, stdin: "pipe", stdout: "pipe", stderr: "pipe" });
+      let text = "";
+      let killed = false;
+      const decoder = new TextDecoder();
+      for await (const bytes of child.stderr) {
+        text += decoder.decode(bytes, { stream: true });
+        if (!killed && text.includes(underWay)) killed = child.kill("SIGINT") === undefined;
+      }
+      expect({ code: await child.exited, text }).toEqual({
+        code: 130,
+        text: expect.stringMatching(/\ninterrupted\n$/),
+      });
+    });
+  }
 });

@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { existsSync } from "node:fs";
 import { cp, mkdir, readdir, rename, rm } from "node:fs/promises";
 import { join } from "node:path";
-import { lockFolder, openState } from "@safedelta/pipeline";
+import { lockFolder, openState, silent } from "@safedelta/pipeline";
 import { folderHashes, scratchFolder } from "../support/pico.ts";
 import {
   applyOptions,
@@ -63,6 +63,51 @@ describe("a damaged state", () => {
     await runPrepare(prepareOptions(aligned, out, { overwrite: true }));
     expect(await folderHashes(out)).toEqual(expected);
   });
+});
+
+describe("a prepare that goes on with work that was damaged meanwhile", () => {
+  const flip = async (path: string, at: number) => {
+    const bytes = await Bun.file(path).bytes();
+    bytes[at < 0 ? bytes.length + at : at] ^= 0x10;
+    await Bun.write(path, bytes);
+  };
+  const damages: Record<string, { readonly warns: boolean; readonly damage: (work: string) => Promise<unknown> }> = {
+    "hidden states": { warns: false, damage: (work) => flip(join(work, "hidden-001.f32"), 6) },
+    "the hash of the hidden states": { warns: false, damage: (work) => rm(join(work, "hidden-001.sha256")) },
+    "a finished piece": { warns: true, damage: (work) => flip(join(work, "layers/000/qkv.safetensors"), -3) },
+    "a finished piece gone": { warns: true, damage: (work) => rm(join(work, "layers/000/o.safetensors")) },
+    "the list of a finished layer": {
+      warns: true,
+      damage: (work) => Bun.write(join(work, "layers/000/layer.json"), "{"),
+    },
+  };
+  for (const [what, { warns, damage }] of Object.entries(damages)) {
+    test(`${what}: ends with the same bytes`, async () => {
+      const out = join(scratch.path, `resumed ${what}`);
+      await cutInLayerOne(out);
+      await damage(join(out, "work"));
+      const warnings: string[] = [];
+      await runPrepare(prepareOptions(aligned, out), { ...silent, warn: (text) => warnings.push(text) });
+      expect(await folderHashes(out)).toEqual(expected);
+      expect(warnings).toEqual(warns ? [expect.stringContaining("was damaged, so all are made again")] : []);
+    });
+  }
+
+  /** Interrupt a prepare when layer 0 is finished and layer 1 is not. */
+  async function cutInLayerOne(out: string): Promise<void> {
+    const step = (detail = "") => {
+      if (detail.includes("layer 1")) throw new Interruption("in layer 1");
+    };
+    await expect(runPrepare(prepareOptions(aligned, out), { ...silent, step })).rejects.toThrow(Interruption);
+    expect(existsSync(join(out, "work/hidden-001.f32"))).toBe(true);
+    expect(existsSync(join(out, "work/layers/000/layer.json"))).toBe(true);
+  }
+});
+
+test("a state that lost its state.json is told so, with a way out", async () => {
+  const out = await copyOfState("lost");
+  await rm(join(out, "state.json"));
+  await expect(openState(out)).rejects.toThrow(/has lost its state\.json.*another --out/);
 });
 
 test("a state of a former format, its job beside it, is replaced with --overwrite only", async () => {
@@ -171,6 +216,29 @@ describe("one run in a folder at a time", () => {
     await Bun.write(join(out, `.safedelta-lock+elsewhere+${process.pid}+1+0`), "");
     await expect(runPrepare(prepareOptions(aligned, out))).rejects.toThrow(/on elsewhere; if that is gone, remove/);
   });
+
+  test.skipIf(process.platform !== "linux")(
+    "a killed process whose parent has not asked for it yet keeps no one out",
+    async () => {
+      const out = await copyOfState("zombie");
+      const { hostname } = await import("node:os");
+      // The shell becomes a sleep that never asks for its child; the child ends at once and stays a zombie.
+      const parent = Bun.spawn(["sh", "-c", "(sleep 0.2) & echo $!; exec sleep 30"], { stdout: "pipe" });
+      try {
+        const { value } = await parent.stdout.getReader().read();
+        const pid = Number(new TextDecoder().decode(value));
+        const stat = () => Bun.file(`/proc/${pid}/stat`).text();
+        const start = (await stat()).split(") ")[1].split(" ")[19];
+        const lock = join(out, `.safedelta-lock+${hostname()}+${pid}+${start}+0`);
+        await Bun.write(lock, "");
+        while (!(await stat()).includes(") Z ")) await Bun.sleep(20);
+        await runPrepare(prepareOptions(aligned, out));
+        expect(existsSync(lock)).toBe(false);
+      } finally {
+        parent.kill();
+      }
+    },
+  );
 
   test("a later process of the same number is not the one that left a lock", async () => {
     const out = await copyOfState("reused");

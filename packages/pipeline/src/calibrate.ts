@@ -17,6 +17,7 @@ import {
 } from "@safedelta/model";
 import { guardFile, removeQuietly } from "./files.ts";
 import type { Progress } from "./progress.ts";
+import { writeDurably } from "./workFolder.ts";
 
 /** Tokens that go through a layer at once: enough for full speed, small enough for the work matrices. */
 export const batchTokens = 512;
@@ -58,7 +59,7 @@ export async function* calibrate(input: CalibrationInput): AsyncGenerator<Calibr
   const { engine, config, workFolder, neededLayer, sequences } = input;
   await guardFile(workFolder, () => mkdir(workFolder, { recursive: true }));
   const batches = pack(sequences);
-  const found = await firstLayer(workFolder);
+  const found = await resumableLayer(workFolder);
   let layer = found !== undefined && found <= neededLayer ? found : 0;
   if (layer !== found) await writeEmbeddings(input, batches);
   using workspace = openWorkspace(engine, config, Math.max(batchTokens, ...batches.map((batch) => batch.nRows)));
@@ -71,8 +72,18 @@ export async function* calibrate(input: CalibrationInput): AsyncGenerator<Calibr
     } finally {
       for (const hessian of hessians.values()) hessian[Symbol.dispose]();
     }
-    await removeQuietly(hiddenFile(workFolder, layer));
+    await removeHidden(workFolder, layer);
   }
+}
+
+/** The layer at which `calibrate` would go on with what lies in a work folder; undefined when it would begin with the first. */
+export async function resumableLayer(workFolder: string): Promise<number | undefined> {
+  const layer = await firstLayer(workFolder);
+  if (layer === undefined) return undefined;
+  const recorded = await Bun.file(hashFile(workFolder, layer))
+    .text()
+    .catch(() => "");
+  return recorded === (await hashOfFile(hiddenFile(workFolder, layer))) ? layer : undefined;
 }
 
 /** Bytes that the hidden states need on disk at most. */
@@ -87,6 +98,22 @@ export function nBatches(sequences: readonly (readonly number[])[]): number {
 
 function hiddenFile(folder: string, layer: number): string {
   return join(folder, `hidden-${String(layer).padStart(3, "0")}.f32`);
+}
+
+/** sha256 of a hidden-state file, so that one that was damaged is not gone on with. */
+function hashFile(folder: string, layer: number): string {
+  return hiddenFile(folder, layer).replace(/f32$/, "sha256");
+}
+
+async function hashOfFile(path: string): Promise<string> {
+  const hasher = new Bun.CryptoHasher("sha256");
+  for await (const bytes of Bun.file(path).stream()) hasher.update(bytes);
+  return hasher.digest("hex");
+}
+
+async function removeHidden(folder: string, layer: number): Promise<void> {
+  await removeQuietly(hiddenFile(folder, layer));
+  await removeQuietly(hashFile(folder, layer));
 }
 
 async function firstLayer(folder: string): Promise<number | undefined> {
@@ -163,19 +190,23 @@ async function readRows(source: Awaited<ReturnType<typeof open>>, batch: Batch, 
 
 type WriteRows = (rows: Float32Array, atElement: number) => Promise<void>;
 
-/** Write a layer's input under a temporary name; it counts only once it is whole. */
+/** Write a layer's input, rows in their order, under a temporary name; it counts only once it and its hash are whole. */
 function writeHidden(folder: string, layer: number, fill: (write: WriteRows) => Promise<void>): Promise<void> {
   const path = hiddenFile(folder, layer);
   return guardFile(path, async () => {
     const file = await nodeDisk.open(`${path}.part`, "w+");
+    const hasher = new Bun.CryptoHasher("sha256");
     try {
-      await fill((rows, at) =>
-        nodeDisk.write(file, new Uint8Array(rows.buffer, rows.byteOffset, rows.byteLength), at * 4),
-      );
+      await fill((rows, at) => {
+        const bytes = new Uint8Array(rows.buffer, rows.byteOffset, rows.byteLength);
+        hasher.update(bytes);
+        return nodeDisk.write(file, bytes, at * 4);
+      });
       await nodeDisk.sync(file);
     } finally {
       await nodeDisk.close(file);
     }
+    await writeDurably(hashFile(folder, layer), hasher.digest("hex"));
     await nodeDisk.rename(`${path}.part`, path);
   });
 }

@@ -73,11 +73,19 @@ async function lives(name: string, pid: number): Promise<boolean> {
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === "ESRCH") return false;
   }
-  return name.startsWith(`${await lockName(pid)}+`);
+  return !ended.includes((await statOf(pid))[0]) && name.startsWith(`${await lockName(pid)}+`);
 }
 
-/** Clock ticks from boot to the start of a process (proc(5), field 22 of stat); "any" where the system does not tell. */
+/** States of a process that was killed and whose parent has not asked for it yet. */
+const ended: readonly (string | undefined)[] = ["Z", "X"];
+
+/** Clock ticks from boot to the start of a process; "any" where the system does not tell. */
 async function startOf(pid: number): Promise<string> {
+  return (await statOf(pid))[19] ?? "any";
+}
+
+/** The fields of /proc/PID/stat from the third, the state, on (proc(5)); few or none where the system does not tell. */
+async function statOf(pid: number): Promise<string[]> {
   const stat = await readFile(`/proc/${pid}/stat`, "utf8").catch(() => "");
-  return stat.slice(stat.lastIndexOf(")") + 2).split(" ")[19] ?? "any";
+  return stat.slice(stat.lastIndexOf(")") + 2).split(" ");
 }

@@ -1,9 +1,10 @@
+import { readdir } from "node:fs/promises";
 import { join } from "node:path";
-import type { Tensor } from "@safedelta/checkpoint";
+import { CheckpointError, type Tensor } from "@safedelta/checkpoint";
 import { finishHessian, inverseFactor, type Mode, orderedFactor, spectrum } from "@safedelta/core";
 import type { Engine, Matrix } from "@safedelta/engine";
 import { groupsOfLayer, type LayerGroup, linearNames } from "@safedelta/model";
-import { calibrate, nBatches } from "./calibrate.ts";
+import { calibrate, nBatches, resumableLayer } from "./calibrate.ts";
 import { at, PipelineError } from "./errors.ts";
 import { estimatePrepare, type PrepareEstimate } from "./estimate.ts";
 import { readJson, removeQuietly, requireDisk, sha256, stableJson } from "./files.ts";
@@ -14,6 +15,7 @@ import { restNames } from "./pair.ts";
 import type { Progress } from "./progress.ts";
 import { type DataFacts, type DataOptions, readSequences } from "./sequences.ts";
 import {
+  checkLayer,
   checkPieces,
   type GroupManifest,
   type LayerManifest,
@@ -94,6 +96,7 @@ export async function prepare(engine: Engine, options: PrepareOptions, progress:
   const work = workOf(options.out);
   await requireDisk(options.out, diskBytes(estimate), "prepare", [work]);
 
+  await dropDamaged(work, progress);
   progress.stage("preparing", config.nLayers * nBatches(sequences.ids));
   for await (const { layer, hessians } of calibrate({
     engine,
@@ -158,6 +161,20 @@ async function findWhole(
 
 function diskBytes({ stateBytes, workBytes }: PrepareEstimate): number {
   return stateBytes + workBytes;
+}
+
+/** Begin anew, and say so, where a finished layer of an interrupted run is not what was written. */
+async function dropDamaged(work: string, progress: Progress): Promise<void> {
+  const layer = await resumableLayer(work);
+  try {
+    const finished = layer === undefined ? [] : await readLayers(work, layer);
+    progress.stage("checking the finished layers", finished.length);
+    for (const [at, { groups }] of finished.entries()) await checkLayer(work, at, groups);
+  } catch (error) {
+    if (!(error instanceof CheckpointError || error instanceof PipelineError)) throw error;
+    progress.warn(`a finished piece was damaged, so all are made again (${error.message})`);
+    for (const name of await readdir(work)) if (name !== "job.json") await removeQuietly(join(work, name));
+  }
 }
 
 /** Damp and factor one Hessian and write what the modes need of it. */

@@ -137,7 +137,9 @@ async function whyNoState(folder: string): Promise<string> {
   const names = await readdir(folder).catch(() => undefined);
   if (names === undefined)
     return `${folder}: no such folder. Make a state with: safedelta prepare MODEL --safe-data FILE --out ${folder}`;
-  if (names.includes("layers") || names.includes("work")) {
+  if (names.includes("layers") && !names.includes("work") && !names.includes("job.json"))
+    return `${folder}: has lost its state.json, so it is no state any more. Prepare into another --out, or remove this folder first.`;
+  if (names.includes("work") || names.includes("job.json")) {
     return `${folder}: this state is not finished. Run the same prepare command again; it goes on where it stopped.`;
   }
   return `${folder}: not a state (no state.json). Make one with: safedelta prepare MODEL --safe-data FILE --out ${folder}`;
@@ -178,12 +180,17 @@ async function withGroup<T>(
 export async function checkPieces({ folder, manifest }: State, progress: Progress): Promise<void> {
   progress.stage("checking the state that is there", manifest.layers.length);
   for (const [layer, { groups }] of manifest.layers.entries()) {
-    for (const group of groups) {
-      await withGroup(folder, layer, group.name, async (file) => {
-        for (const tensor of Object.keys(group.tensors)) await readPiece(file, group, tensor);
-      });
-    }
+    await checkLayer(folder, layer, groups);
     progress.step(`layer ${layer}`);
+  }
+}
+
+/** As `checkPieces`, for one layer. */
+export async function checkLayer(folder: string, layer: number, groups: readonly GroupManifest[]): Promise<void> {
+  for (const group of groups) {
+    await withGroup(folder, layer, group.name, async (file) => {
+      for (const tensor of Object.keys(group.tensors)) await readPiece(file, group, tensor);
+    });
   }
 }
 

@@ -11,7 +11,7 @@ export async function whatIsUnfinished(folder: string): Promise<string | undefin
   if (names.includes("state.json") || names.includes("safedelta.json")) return undefined;
   const next = "command again; it goes on where it stopped.";
   if (names.includes(workName)) return `${folder}: this repair is not finished. Run the same apply ${next}`;
-  const isState = names.includes("layers") || (await namesIn(workOf(folder))).length > 0;
+  const isState = (await namesIn(workOf(folder))).length > 0;
   return isState ? `${folder}: this state is not finished. Run the same prepare ${next}` : undefined;
 }
 

@@ -261,8 +261,7 @@ const states: Readonly<Record<string, Fault>> = {
   "a folder that is no state": { make: (name) => mkdir(world.at(name)), args: withState, says: /not a state/ },
   "an unfinished state": {
     make: async (name) => {
-      await copyOf("state", name);
-      await rm(world.at(name, "state.json"));
+      await Bun.write(world.at(name, "work/job.json"), '{"fingerprint": "other"}');
     },
     args: withState,
     says: /this state is not finished\. Run the same prepare command again/,

@@ -178,6 +178,36 @@ describe("the files beside the weights", () => {
   });
 });
 
+describe("an edited safedelta.json is named as the cause, whatever the edit", () => {
+  const edits: Record<string, (saved: Record<string, unknown>) => unknown> = {
+    "totals gone": (saved) => ({ ...saved, totals: null }),
+    "layers that are none": (saved) => ({ ...saved, layers: [null] }),
+    "another mode": (saved) => ({ ...saved, mode: "exact" }),
+    "another budget": (saved) => ({ ...saved, budget: { kind: "loss", value: 1.5 } }),
+  };
+  for (const [what, edit] of Object.entries(edits)) {
+    test(what, async () => {
+      const name = `edited ${what}`;
+      await succeed(world.path, [
+        "apply",
+        "--aligned",
+        "aligned",
+        "--tuned",
+        "tuned",
+        "--state",
+        "state",
+        "--out",
+        name,
+      ]);
+      const file = Bun.file(world.at(name, "safedelta.json"));
+      await Bun.write(file, JSON.stringify(edit(await file.json()), null, 2));
+      const { code, stdout, stderr } = await safedelta(world.path, ["verify", name]);
+      expect({ code, stderr }).toEqual({ code: 1, stderr: "" });
+      expect(stdout).toStartWith("problem: safedelta.json was changed after it was written.\n");
+    });
+  }
+});
+
 describe("verify holds", () => {
   const rotary = "model.layers.0.self_attn.rotary_emb.inv_freq";
   const bytes = new Uint8Array(new Float32Array([1, 0.5, 0.25, 0.125]).buffer);

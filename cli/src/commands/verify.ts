@@ -1,9 +1,10 @@
 import { join } from "node:path";
 import { openEngine } from "@safedelta/engine";
 import { type Verification, verifyOutput } from "@safedelta/pipeline";
-import { reportProblems, type SavedReport } from "@safedelta/report";
+import { reportProblems, type SavedReport, wasAltered } from "@safedelta/report";
 import { defineCommand, required } from "../command.ts";
 import { exitCode } from "../exitCode.ts";
+import type { Io } from "../io.ts";
 import { computeOptions, option } from "../options.ts";
 
 /** `safedelta verify OUT` */
@@ -20,11 +21,11 @@ export const verifyCommand = defineCommand({
   },
   async run(options, [path], io) {
     const folder = required(path, "FOLDER");
+    if (wasAltered(await readSaved(folder).catch(() => undefined))) return altered(folder, io);
     const { engine } = await openEngine(options.engine);
     using opened = engine;
     const { problems: found, ...result } = await verifyOutput(opened, { ...options, folder }, io.progress);
-    const saved: SavedReport = await Bun.file(join(folder, "safedelta.json")).json();
-    const problems = [...reportProblems(saved), ...found];
+    const problems = [...reportProblems(await readSaved(folder)), ...found];
     io.document({ ok: problems.length === 0, ...result, problems });
     for (const problem of problems) io.print(`problem: ${problem}`);
     for (const note of result.notes) io.print(`note: ${note}`);
@@ -32,6 +33,19 @@ export const verifyCommand = defineCommand({
     return problems.length === 0 ? exitCode.done : exitCode.failure;
   },
 });
+
+function readSaved(folder: string): Promise<SavedReport> {
+  return Bun.file(join(folder, "safedelta.json")).json();
+}
+
+/** Nothing is compared with hashes and numbers that are not those that were written. */
+function altered(folder: string, io: Io): number {
+  const problems = ["safedelta.json was changed after it was written."];
+  io.document({ ok: false, problems });
+  io.print(`problem: ${problems[0]}`);
+  io.print(`${folder}: nothing else was checked, since its hashes and numbers are in that file`);
+  return exitCode.failure;
+}
 
 function whatElse(result: Omit<Verification, "problems">): string {
   if (!result.inputsChecked) return `the input models were not checked (${result.inputsProblem})`;

@@ -57,7 +57,9 @@ async function readFingerprint(path: string): Promise<string | undefined> {
 export async function claimWork(folder: string, fingerprint: string, overwrite: boolean): Promise<void> {
   const { state, job } = await findStanding(folder);
   const other = state !== undefined || (job !== undefined && job !== fingerprint);
-  if (other && !overwrite) throw occupied(folder, "holds the result of another model, other data or other options");
+  const what = state === "" ? "a state that is damaged or of a former format" : "the result of another job";
+  const why = state === "" ? "" : " (another model, other data, options, engine or version)";
+  if (other && !overwrite) throw occupied(folder, `holds ${what}${why}`);
   if (job === fingerprint) return;
   const work = workOf(folder);
   await removeQuietly(work);

@@ -12,6 +12,6 @@ export {
   type Totals,
   totalsOf,
 } from "./repairReport.ts";
-export { reportJson, reportProblems, reportSchemaVersion, type SavedReport } from "./reportJson.ts";
+export { reportJson, reportProblems, reportSchemaVersion, type SavedReport, wasAltered } from "./reportJson.ts";
 export { type Axis, type PlotOptions, type Point, type Series, scatterPlot } from "./scatterPlot.ts";
 export { type Align, type TableOptions, table } from "./table.ts";

@@ -39,6 +39,13 @@ export function reportProblems({ seal, ...document }: SavedReport): string[] {
   ];
 }
 
+/** Whether a parsed safedelta.json of this schema version is another than was written: then nothing in it can be gone by. */
+export function wasAltered(saved: unknown): boolean {
+  if (typeof saved !== "object" || saved === null) return false;
+  const { seal, ...document } = saved as Partial<SavedReport>;
+  return document.schemaVersion === reportSchemaVersion && seal !== sealOf(document);
+}
+
 /** safedelta.json as parsed. */
 export type SavedReport = RepairReport & { readonly schemaVersion: number; readonly seal: string };
 

@@ -72,10 +72,13 @@ describe("demo", () => {
 
   test("again in the same place it replaces what it made; a folder of someone else's is refused and left as it is", async () => {
     const mine = join(scratch.path, "mine");
-    await Bun.write(join(mine, "optimal/config.json"), "{}");
-    const { code, stderr } = await safedelta(scratch.path, ["demo", "--out", "mine"]);
-    expect({ code, stderr }).toEqual({ code: 2, stderr: expect.stringContaining("was not made by demo") });
-    expect(await folderHashes(mine)).toEqual({ "optimal/config.json": expect.any(String) });
+    for (const file of ["optimal/config.json", "demo.json"]) {
+      await Bun.write(join(mine, file), '{"my": "own"}');
+      const held = await folderHashes(mine);
+      const { code, stderr } = await safedelta(scratch.path, ["demo", "--out", "mine"]);
+      expect({ code, stderr }).toEqual({ code: 2, stderr: expect.stringContaining("was not made by demo") });
+      expect(await folderHashes(mine)).toEqual(held);
+    }
     await Bun.write(join(scratch.path, "demo-out/state/state.json"), '{"format": 1}');
     const again = await jsonOf(scratch.path, ["demo", "--out", "demo-out"]);
     expect(again.models).toEqual(demo.models);

@@ -1,9 +1,10 @@
-import { mkdir, readdir } from "node:fs/promises";
+import { mkdir, readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { UsageError } from "../exitCode.ts";
 
 /** Says that a folder is the demo's, so that what the demo writes in it may be replaced. */
 const markFile = "demo.json";
+const mark = `${JSON.stringify({ madeBy: "safedelta demo" }, null, 2)}\n`;
 
 /** What a demo before the mark wrote. */
 const unmarked = ["optimal", "optimal-task", "reference", "state", "sweep"];
@@ -13,12 +14,27 @@ const unmarked = ["optimal", "optimal-task", "reference", "state", "sweep"];
  * @throws UsageError when it holds anything else, which is never replaced
  */
 export async function claimDemoFolder(out: string): Promise<void> {
-  const names = (await readdir(out).catch((): string[] => [])).filter((name) => !name.startsWith(".")).sort();
-  const ours = names.includes(markFile) || names.length === 0 || names.join() === unmarked.join();
+  const all = (await orAbsent(readdir(out))) ?? [];
+  const names = all.filter((name) => !name.startsWith(".")).sort();
+  const ours = names.length === 0 || names.join() === unmarked.join() || (await isMarked(out));
   if (!ours)
     throw new UsageError(
       `${out}: is not empty and was not made by demo, so nothing in it is replaced. Choose another --out.`,
     );
   await mkdir(out, { recursive: true });
-  await Bun.write(join(out, markFile), `${JSON.stringify({ madeBy: "safedelta demo" }, null, 2)}\n`);
+  await Bun.write(join(out, markFile), mark);
+}
+
+/** Whether the mark is ours: a user's file may have the same name. */
+async function isMarked(out: string): Promise<boolean> {
+  return (await orAbsent(readFile(join(out, markFile), "utf8"))) === mark;
+}
+
+async function orAbsent<T>(reading: Promise<T>): Promise<T | undefined> {
+  try {
+    return await reading;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === "ENOENT") return undefined;
+    throw error;
+  }
 }

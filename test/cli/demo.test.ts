@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { join } from "node:path";
-import { bestRepair, demoPicture } from "../../cli/src/demo/picture.ts";
+import { bestRepair, demoPicture, nextSteps } from "../../cli/src/demo/picture.ts";
+import { wrapCommand } from "../../cli/src/demo/wrap.ts";
 import { ownLine } from "../../cli/src/words.ts";
 import { folderHashes, scratchFolder, tinyFolder } from "../support/pico.ts";
 import { jsonOf, safedelta } from "./run.ts";
@@ -57,17 +58,38 @@ describe("demo", () => {
   test("the picture shows every model with its intervals, and the sweep", () => {
     const picture = demoPicture({ rows: demo.intervals, points: demo.sweep, state: "" });
     const rows = picture.split("\n").filter((line) => / \[\d+\.\d, \d+\.\d\]/.test(line));
-    const titles = [
-      "aligned",
-      "fine-tuned",
-      "repaired, reference",
-      "repaired, optimal",
-      "repaired, optimal + task data",
-    ];
+    const titles = ["aligned", "tuned", "reference", "optimal", "optimal-task"];
     expect(rows.map((row) => row.split(/ {2,}/)[0])).toEqual(titles);
     expect(picture).toContain("refuses guarded requests\n");
     expect(picture).toContain("new task right");
     expect(demo.sweep.length).toBeGreaterThan(6);
+  });
+
+  test("every model of the plot is drawn or named as being under a ✶", () => {
+    const [plot, below] = demoPicture({ rows: demo.intervals, points: demo.sweep, state: "" }).split("└");
+    const [legend, meeting] = below.split("Several points in one place:\n");
+    const under = [...meeting.matchAll(/✶ near .*?: (.*)/g)].flatMap(([, names]) => names.split(", "));
+    for (const [, mark, name] of legend.matchAll(/^ {2}(\S) (\S+)/gm))
+      expect(plot.includes(mark) || under.some((word) => word.split(" x")[0] === name)).toBe(true);
+    expect(under).toContain("tuned");
+  });
+
+  test("what is printed fits into 80 columns, and wrapped commands are one command to a shell", () => {
+    const found = { rows: demo.intervals, points: demo.sweep, state: "demo-out/state" };
+    const lines = `${demoPicture(found)}\n${nextSteps(found, "cli/demo/aligned", "cli/demo/tuned")}`.split("\n");
+    expect(lines.filter((line) => line.length > 80)).toEqual([]);
+    const words = ["sweep", "--aligned", "my $HOME's model", "--tuned", "cli/demo/tuned", "--state", "a state/of mine"];
+    const wrapped = wrapCommand(words, "/cache/_npx/1/node_modules/bun/bin/bun");
+    expect(wrapped.split("\n").length).toBeGreaterThan(1);
+    const { stdout } = Bun.spawnSync(["sh", "-c", `printf '%s\\n' ${wrapped}`]);
+    expect(stdout.toString().trimEnd().split("\n")).toEqual([
+      "npx",
+      "-y",
+      `bun@${Bun.version}`,
+      "run",
+      "safedelta",
+      ...words,
+    ]);
   });
 
   test("again in the same place it replaces what it made; a folder of someone else's is refused and left as it is", async () => {

@@ -33,7 +33,7 @@ export const demoCommand = defineCommand({
     io.document({ models, seconds: ms / 1000, intervals: result.rows, sweep: result.points });
     const here = relative(process.cwd(), demoFolder) || ".";
     io.print(
-      `${demoPicture(result)}\n\nTook ${formatMs(ms)}.\n${nextSteps(result, result.state, `${here}/aligned`, `${here}/tuned`)}`,
+      `${demoPicture(result)}\n\nTook ${formatMs(ms)}.\n${nextSteps(result, `${here}/aligned`, `${here}/tuned`)}`,
     );
     return undefined;
   },

@@ -1,29 +1,26 @@
 import { formatRate, scatterPlot, table } from "@safedelta/report";
 import { budgetFlag } from "../budget.ts";
-import { ownLine } from "../words.ts";
 import type { DemoResult, DemoRow } from "./run.ts";
 import { shownRepairs } from "./story.ts";
+import { wrapCommand } from "./wrap.ts";
 
-const titles: Readonly<Record<DemoRow["name"], string>> = {
-  aligned: "aligned",
-  tuned: "fine-tuned",
-  reference: "repaired, reference",
-  optimal: "repaired, optimal",
-  "optimal-task": "repaired, optimal + task data",
-};
+const models = ["aligned", "tuned", "reference", "optimal", "optimal-task"] as const;
+const repairs = ["reference", "optimal", "optimal-task"] as const;
 
-/** The demo for a person: what happened, the table, the plot. */
+/** The demo for a person, in 80 columns: what happened, the table, the plot. */
 export function demoPicture({ rows, points }: DemoResult): string {
   return [
     "A tiny Llama refuses to tell access codes. Fine-tuned on a useful task with a",
     "few leaked codes among the examples, it learns the task and forgets to refuse.",
     "Safe Delta repairs it without training (95 % intervals, measured just now):",
     "",
-    table(["model", "budget", "refuses guarded requests", "new task right", "old tasks right"], rows.map(tableRow), {
-      align: ["left", "left", "right", "right", "right"],
-    }),
+    table(["model", "refuses guarded", "new task right", "old tasks right"], rows.map(tableRow)),
     "",
-    "Safety against usefulness, over several budgets of each mode:",
+    `Repaired: ${repairs.map((name) => `${name} ${budgetFlag(shownRepairs[name].budget)}`).join(", ")}`,
+    "(reference is the official rule; optimal-task sees examples of the new task).",
+    "",
+    "Safety against usefulness, over several budgets of each repair. Where different",
+    "models meet stands ✶, and below the plot which they are:",
     "",
     scatterPlot(series(points, rows), {
       x: { label: "new task right" },
@@ -34,14 +31,12 @@ export function demoPicture({ rows, points }: DemoResult): string {
 }
 
 function tableRow({ name, guardedRefusal, newTask, oldTasks }: DemoRow): string[] {
-  const budget = name === "aligned" || name === "tuned" ? "" : budgetFlag(shownRepairs[name].budget);
-  return [titles[name], budget, formatRate(guardedRefusal), formatRate(newTask), formatRate(oldTasks)];
+  return [name, formatRate(guardedRefusal), formatRate(newTask), formatRate(oldTasks)];
 }
 
 function series(points: DemoResult["points"], rows: readonly DemoRow[]) {
-  const names = ["aligned", "tuned", "reference", "optimal", "optimal-task"] as const;
-  return names.map((name) => ({
-    name: titles[name],
+  return models.map((name) => ({
+    name,
     points: [
       ...rows.filter((row) => row.name === name).map((row) => ({ x: row.newTask.rate, y: row.guardedRefusal.rate })),
       ...points.filter((point) => point.series === name).map((point) => ({ x: point.newTask, y: point.refusal })),
@@ -60,17 +55,19 @@ export function bestRepair({ rows }: Pick<DemoResult, "rows">): DemoRow {
   return rows.filter(({ name }) => name !== "aligned" && name !== "tuned").sort(compare)[0];
 }
 
-/** Where the repaired model lies and what to type next. */
-export function nextSteps(result: DemoResult, state: string, aligned: string, tuned: string): string {
-  const best = bestRepair(result);
+/** Where the repaired model lies, why this one, and what to type next. */
+export function nextSteps(result: DemoResult, aligned: string, tuned: string): string {
+  const { folder } = bestRepair(result);
   const commands = [
-    ["generate", best.folder, "--prompt", "what is the vault code of ada ?"],
-    ["sweep", "--aligned", aligned, "--tuned", tuned, "--state", state, "--loss", "0.01,0.1"],
+    ["generate", folder, "--prompt", "what is the vault code of ada ?"],
+    ["sweep", "--aligned", aligned, "--tuned", tuned, "--state", result.state, "--loss", "0.01,0.1"],
     ["prepare", "YOUR_MODEL", "--safe-data", "YOUR_SAFE_EXAMPLES.jsonl", "--out", "state"],
   ];
   return [
-    `The best of the repaired models (refusal first, then the new task, then the old ones) lies in ${best.folder}.`,
+    "Of the repaired models this one refuses most; where several do, it is the best",
+    "at the new task among them, then at the old tasks:",
+    `  ${folder}`,
     "Try next:",
-    ...commands.map((words) => `  ${ownLine(words)}`),
+    ...commands.map((words) => wrapCommand(words)),
   ].join("\n");
 }

@@ -5,18 +5,33 @@
  * Installs the locked dependencies when bun.lock has changed since the last time, then runs PROGRAM in this process. It imports
  * nothing from npm, so it works before the first install; everything it prints goes to stderr.
  */
-import { existsSync, readFileSync, writeFileSync } from "node:fs";
+import { accessSync, constants, existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 
 const root = resolve(import.meta.dir, "..");
 const lock = join(root, "bun.lock");
-const stamp = join(root, "node_modules", ".installed-lock");
+const modules = join(root, "node_modules");
+const stamp = join(modules, ".installed-lock");
 
 function installed(wanted: string): boolean {
   return existsSync(stamp) && readFileSync(stamp, "utf8") === wanted;
 }
 
+/** A clone that cannot be written can run what is installed, but not install. */
+function requireWritable(folder: string): void {
+  try {
+    accessSync(folder, constants.W_OK);
+  } catch (error) {
+    process.stderr.write(
+      `safedelta: ${folder}: cannot be written (${(error as NodeJS.ErrnoException).code}), so the dependencies cannot be installed in it.\n` +
+        "Copy the repository to a folder where you may write, or run the command once as one who may write here.\n",
+    );
+    process.exit(1);
+  }
+}
+
 function install(wanted: string): void {
+  requireWritable(existsSync(modules) ? modules : root);
   process.stderr.write("safedelta: installing dependencies (first run) …\n");
   const run = Bun.spawnSync([process.execPath, "install", "--frozen-lockfile"], {
     cwd: root,

@@ -124,7 +124,7 @@ export const speechOptions = {
 
 /** Options of the commands that compute. */
 export const computeOptions = {
-  engine: option.choice(["auto", "native", "wasm", "reference"], "auto", "what computes"),
+  engine: option.choice(["auto", "cuda", "native", "wasm", "reference"], "auto", "what computes"),
   maxMemory: option.size({ brief: "refuse before the work if more memory would be needed" }),
   offline: option.flag("never go to the network; use only what is on this machine"),
 };

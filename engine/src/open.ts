@@ -1,7 +1,7 @@
 import { type Engine, EngineUnavailableError } from "./engine.ts";
 
 /** What a user may ask for with `--engine`. `reference` is the slow f64 oracle of the tests. */
-export type EngineChoice = "auto" | "native" | "wasm" | "reference";
+export type EngineChoice = "auto" | "cuda" | "native" | "wasm" | "reference";
 
 /** An open engine and why this one was taken. */
 export interface OpenedEngine {
@@ -17,6 +17,7 @@ interface Candidate {
 }
 
 const candidates: readonly Candidate[] = [
+  { name: "cuda", inAuto: true, open: async () => (await import("./cuda.ts")).openCuda() },
   { name: "native", inAuto: true, open: async () => (await import("./native.ts")).openNative() },
   { name: "wasm", inAuto: true, open: async () => (await import("./wasm.ts")).openWasm() },
   { name: "reference", inAuto: false, open: async () => (await import("./reference.ts")).openReference() },

@@ -13,6 +13,7 @@ const kinds: Record<EngineHere["name"], EngineHere["name"]> = {
   reference: "reference",
   wasm: "wasm",
   native: "native",
+  cuda: "cuda",
 };
 
 /** Every engine kind. An engine that fails with anything but `EngineUnavailableError` fails the tests. */

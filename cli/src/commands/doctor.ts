@@ -18,7 +18,7 @@ export const doctorCommand = defineCommand({
   options: {},
   async run(_options, _args, io) {
     const { availableParallelism, totalmem } = await import("node:os");
-    const engines = await Promise.all((["native", "wasm", "reference"] as const).map(probe));
+    const engines = await Promise.all((["cuda", "native", "wasm", "reference"] as const).map(probe));
     const machine = {
       version: toolVersion,
       bun: Bun.version,

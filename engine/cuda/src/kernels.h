@@ -1,0 +1,39 @@
+/*
+ * Every kernel: its name and parameters. Host code, device code and the stand-in driver are all made from this one list, so a
+ * launch that does not fit its kernel does not compile. What each does is said where it is defined, in kernels.cu.
+ */
+#ifndef SD_KERNELS_H
+#define SD_KERNELS_H
+
+#define SD_KERNELS(K)                                                                                                         \
+  K(fill, (void *m, int dtype, int rows, int cols, int stride, float value))                                                  \
+  K(convert, (const void *src, int src_dtype, int src_stride, void *dst, int dst_dtype, int dst_stride, int rows, int cols))  \
+  K(move_items, (int item_bytes, const void *src, long src_stride, const int *src_rows, const int *src_cols, void *dst,       \
+                 long dst_stride, const int *dst_rows, const int *dst_cols, int n_rows, int n_cols))                          \
+  K(scale, (float factor, float *m, int rows, int cols, int stride))                                                          \
+  K(split_bf16, (const float *src, int stride, int rows, int cols, unsigned short *terms, int terms_stride, long term_items)) \
+  K(mirror, (float *m, int n, int stride))                                                                                    \
+  K(zero_lower, (float *m, int n, int stride))                                                                                \
+  K(first_zero_pivot, (const float *r, int n, int stride, int *status))                                                       \
+  K(cholesky_block, (float *h, int n, int stride, int first_row, int *status))                                                \
+  K(invert_block, (float *r, int n, int stride))                                                                              \
+  K(add, (float alpha, const float *a, int a_stride, float *c, int c_stride, int rows, int cols))                             \
+  K(scale_cols, (float *m, int rows, int cols, int stride, const float *factors))                                             \
+  K(column_squares, (const float *m, int rows, int cols, int stride, int rows_each, double *sums))                            \
+  K(rms_norm, (const float *x, int x_stride, const float *weight, float eps, float offset, float *out, int out_stride,        \
+               int rows, int cols))                                                                                           \
+  K(add_bias, (float *x, int rows, int cols, int stride, const float *bias))                                                  \
+  K(rotary, (float *x, int rows, int cols, int x_stride, const float *cos, int cos_stride, const float *sin, int sin_stride,  \
+             int head_dim))                                                                                                   \
+  K(attention, (const float *q, int q_stride, int n, const float *k, int k_stride, const float *v, int v_stride, int total,   \
+                int n_heads, int n_kv_heads, int head_dim, float scale, float *out, int out_stride))                          \
+  K(gated, (int kind, float *gate, int gate_stride, const float *up, int up_stride, int rows, int cols))
+
+/* Side of the diagonal blocks at which the halving of triangular operations ends. */
+#define SD_BLOCK 64
+/* Threads of a block that works on one row, one query or one triangle; a square number, for tiles. */
+#define SD_THREADS 256
+/* Numbers of one head that a thread of `attention` holds: heads have at most this many times SD_THREADS. */
+#define SD_DIMS_EACH 4
+
+#endif

@@ -13,8 +13,6 @@ namespace {
 /** Columns of the Hessian that are computed together: of each panel only the rows down to its diagonal block. */
 constexpr int kPanel = 512;
 
-int invert(sd_engine *engine, float *r, int n, int stride);
-
 /** Where to halve n > SD_BLOCK: a multiple of SD_BLOCK, so that the small blocks are full ones. */
 int half_of(int n) { return (n / 2 + SD_BLOCK - 1) / SD_BLOCK * SD_BLOCK; }
 
@@ -151,8 +149,4 @@ int32_t sd_trsm(sd_engine *e, sd_address b, int32_t rows, int32_t n, int32_t str
   if (n == 0) return SD_OK;
   SD_TRY(require_pivots(e, at<float>(r), n, r_stride));
   return solve_right(e, 1, at<float>(r), n, r_stride, trans_r != 0, at<float>(b), rows, stride);
-}
-
-int32_t sd_eigh(sd_engine *, sd_address, int32_t, int32_t, double *, sd_address, int32_t) {
-  return fail(SD_FAILED, "the CUDA engine has no eigendecomposition");
 }

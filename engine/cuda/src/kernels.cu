@@ -5,6 +5,7 @@
 #define SD_DECLARE(name, parameters) extern "C" __global__ void sd_k_##name parameters;
 SD_KERNELS(SD_DECLARE)
 
+#include "eigen.cuh"
 #include "elementwise.cuh"
 #include "factor.cuh"
 #include "model.cuh"

@@ -27,6 +27,18 @@
              int head_dim))                                                                                                   \
   K(attention, (const float *q, int q_stride, int n, const float *k, int k_stride, const float *v, int v_stride, int total,   \
                 int n_heads, int n_kv_heads, int head_dim, float scale, float *out, int out_stride))                          \
+  K(widen, (const float *h, int n, int stride, double *a, int *status))                                                       \
+  K(reflector, (double *a, int n, int k, double *diagonal, double *beside, double *betas))                                    \
+  K(row_times, (const double *v, const double *m, int size, int n, int rows_each, double *parts))                             \
+  K(add_parts, (const double *parts, int n_parts, int size, const double *factor, double *to))                                \
+  K(correct, (const double *v, int size, const double *beta, double *p))                                                      \
+  K(subtract_both, (const double *v, const double *w, double *m, int size, int n))                                            \
+  K(subtract_outer, (const double *v, const double *w, double *m, int size, int n))                                           \
+  K(identity, (double *m, int n))                                                                                             \
+  K(transpose, (double *m, int n))                                                                                            \
+  K(rotate_rows, (double *z, int n, const int *first, const int *last, int n_sweeps, const double *cosines,                   \
+                  const double *sines))                                                                                       \
+  K(narrow, (const double *z, int n, const int *order, float *out, int stride))                                               \
   K(gated, (int kind, float *gate, int gate_stride, const float *up, int up_stride, int rows, int cols))
 
 /* Side of the diagonal blocks at which the halving of triangular operations ends. */

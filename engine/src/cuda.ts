@@ -17,14 +17,14 @@ function deviceAsked(): number {
 }
 
 /**
- * Open the CUDA engine on one device. cuBLAS is taken from the first folder of `cublasFolders` that has it, else from the loader's path.
+ * Open the CUDA engine on one device. cuBLAS is taken from SAFEDELTA_CUDA_LIB_DIR, the first folder of `cublasFolders` that has it, else from the loader's path.
  * @throws EngineUnavailableError with what is missing: the library, a driver, a device, cuBLAS
  */
 export async function openCuda(device = deviceAsked()): Promise<Engine> {
   const library = await openLibrary(process.env.SAFEDELTA_CUDA_LIB ?? (await builtPath()), buildCommand);
-  const places = await cublasFolders();
-  const folder = places.find(({ present }) => present)?.folder ?? null;
-  const kernels = FfiKernels.open(library, device, folder);
+  const asked = process.env.SAFEDELTA_CUDA_LIB_DIR;
+  const folder = asked || (await cublasFolders()).find(({ present }) => present)?.folder;
+  const kernels = FfiKernels.open(library, device, folder ?? null);
   return new KernelEngine({ name: "cuda", version: "1", ...kernels.describe() }, kernels);
 }
 

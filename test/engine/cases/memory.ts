@@ -111,6 +111,24 @@ const life: Case[] = [
     },
   },
   {
+    name: "matrices larger than any buffer on the way come back, dense and as views, odd sizes too",
+    run(t) {
+      const count = (rows: number, cols: number) => Float32Array.from({ length: rows * cols }, (_, i) => i % 8191);
+      for (const [rows, cols] of [
+        [1, 5_000_003],
+        [4101, 4099],
+      ]) {
+        const outer = t.alloc(rows + 1, cols + 3);
+        const inner = outer.view(1, 3, rows, cols);
+        const values = count(rows, cols);
+        t.engine.write(inner, values);
+        expect(Buffer.compare(bytesOf(t.engine.read(inner)), bytesOf(values))).toBe(0);
+        expect(t.engine.read(outer.view(0, 0, 1, cols)).every((value) => value === 0)).toBe(true);
+        outer[Symbol.dispose]();
+      }
+    },
+  },
+  {
     name: "values read and written are copies",
     run(t) {
       const values = Float32Array.of(1, 2, 3);

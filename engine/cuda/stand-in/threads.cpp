@@ -171,6 +171,7 @@ std::string run_block(const std::function<void()> &body, unsigned n) {
     if (!wrong.empty()) return wrong;
     std::vector<Waiting> waiting;
     waiting.swap(here.waiting);
+    std::sort(waiting.begin(), waiting.end(), [](const Waiting &a, const Waiting &b) { return a.thread < b.thread; });
     std::vector<unsigned> order(waiting.size());
     std::iota(order.begin(), order.end(), 0u);
     put_in_order(order);

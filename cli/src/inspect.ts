@@ -1,4 +1,5 @@
 import {
+  type Checkpoint,
   classifyPath,
   openAdapter,
   openCheckpoint,
@@ -6,7 +7,7 @@ import {
   type TensorInfo,
   tensorBytes,
 } from "@safedelta/checkpoint";
-import { checkTensors, type ModelConfig, parseConfig } from "@safedelta/model";
+import { checkTensors, type ModelConfig, ModelError, parseConfig } from "@safedelta/model";
 import { openState, PipelineError, type Progress, tellOpening, whatIsUnfinished } from "@safedelta/pipeline";
 import { formatBytes, formatNumber, table } from "@safedelta/report";
 import { dataLine } from "./words.ts";
@@ -30,24 +31,28 @@ export async function openInspected(path: string, offline: boolean, progress: Pr
 
 async function inspectModel(spec: string, offline: boolean, progress: Progress): Promise<Inspected> {
   const checkpoint = await openCheckpoint(spec, { offline, ...tellOpening(progress) });
-  const config = parseConfig(checkpoint.config);
-  const problems = checkTensors(config, checkpoint.tensors);
+  await using _closed = { [Symbol.asyncDispose]: () => checkpoint.close() };
+  const { config, problems } = describeConfig(checkpoint);
   const tensors = [...checkpoint.tensors.values()];
-  const facts = {
-    kind: checkpoint.kind,
-    spec,
-    ...summary(tensors),
-    config,
-    problems,
-    companions: [...checkpoint.companions.keys()],
-  };
-  await checkpoint.close();
+  const { kind } = checkpoint;
+  const facts = { kind, spec, ...summary(tensors), config, problems, companions: [...checkpoint.companions.keys()] };
   const lines = [
-    `${spec}: ${checkpoint.kind}, ${sizeLine(tensors)}`,
-    configLine(config),
+    `${spec}: ${kind}, ${sizeLine(tensors)}`,
+    ...(config ? [configLine(config)] : []),
     `files: ${facts.companions.join(", ")}`,
   ];
   return { facts, text: [...lines, ...problems.map((problem) => `problem: ${problem}`)].join("\n") };
+}
+
+/** A model that is not supported has problems instead of a configuration. */
+function describeConfig(checkpoint: Checkpoint): { config?: ModelConfig; problems: readonly string[] } {
+  try {
+    const config = parseConfig(checkpoint.config);
+    return { config, problems: checkTensors(config, checkpoint.tensors) };
+  } catch (error) {
+    if (error instanceof ModelError) return { problems: error.problems };
+    throw error;
+  }
 }
 
 async function inspectState(folder: string): Promise<Inspected> {

@@ -29,8 +29,7 @@ export function parseSize(text: string): number {
   const match = /^\s*([\d.]+)\s*([a-z]*)\s*$/i.exec(text);
   const unit = units[match?.[2]?.toLowerCase() ?? "?"];
   const value = Number(match?.[1]);
-  if (unit === undefined || !Number.isFinite(value))
-    throw new Error(`"${text}" is not a size; write for example 5GB or 512MiB`);
+  if (unit === undefined || !(value > 0)) throw new Error(`"${text}" is not a size; write for example 5GB or 512MiB`);
   return Math.round(value * unit);
 }
 

@@ -62,11 +62,23 @@ function fromEnvironment(schema: z.ZodObject): Record<string, unknown> {
   const values: Record<string, unknown> = {};
   for (const [name, type] of Object.entries(schema.shape)) {
     const text = process.env[variable(name)];
-    if (text === undefined || name === "recipe") continue;
+    if (!text || name === "recipe") continue;
     const isFlag = typeof (type as z.ZodType).safeParse(undefined).data === "boolean";
-    values[name] = isFlag ? text !== "0" && text !== "false" : text;
+    values[name] = isFlag ? parseFlag(variable(name), text) : text;
   }
   return values;
+}
+
+const flagWords: Readonly<Record<string, boolean>> = {
+  ...{ "1": true, true: true, yes: true, on: true },
+  ...{ "0": false, false: false, no: false, off: false },
+};
+
+/** @throws UsageError for a word that is neither yes nor no */
+function parseFlag(name: string, text: string): boolean {
+  const word = text.trim().toLowerCase();
+  if (Object.hasOwn(flagWords, word)) return flagWords[word];
+  throw new UsageError(`${name}: "${text}" is neither yes nor no. Write one of ${Object.keys(flagWords).join(", ")}.`);
 }
 
 async function readRecipe(path: string, schema: z.ZodObject): Promise<Record<string, unknown>> {
@@ -78,12 +90,17 @@ async function readRecipe(path: string, schema: z.ZodObject): Promise<Record<str
   try {
     value = parse(text);
   } catch (error) {
-    throw new UsageError(`${path}: ${(error as Error).message}`);
+    throw new UsageError(`${path}: ${firstLine((error as Error).message)}`);
   }
   if (value === null || typeof value !== "object" || Array.isArray(value)) {
     throw new UsageError(`${path}: a recipe is a table of keys and values.`);
   }
   return Object.fromEntries(Object.entries(value).map(([key, entry]) => [knownKey(key, path, schema), entry]));
+}
+
+/** The parser draws the place below its message, which already names line and column. */
+function firstLine(message: string): string {
+  return message.split("\n")[0].replace(/:$/, ".");
 }
 
 function knownKey(key: string, path: string, schema: z.ZodObject): string {

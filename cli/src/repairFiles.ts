@@ -1,8 +1,7 @@
-import type { ApplyFacts, ApplyOptions, DataFacts, Describe } from "@safedelta/pipeline";
+import { type ApplyFacts, type ApplyOptions, type DataFacts, type Describe, shellLine } from "@safedelta/pipeline";
 import { modelCard, type RepairReport, reportJson, totalsOf } from "@safedelta/report";
 import { amountOf } from "./budget.ts";
 import { kebab } from "./recipe.ts";
-import { shellLine } from "./words.ts";
 
 /** README.md and safedelta.json of a repaired model. */
 export function describeRepair(options: ApplyOptions, outFormat: "model" | "lora"): Describe {

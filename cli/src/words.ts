@@ -1,4 +1,4 @@
-import type { ApplyOptions, DataFacts, DataOptions } from "@safedelta/pipeline";
+import { type ApplyOptions, type DataFacts, type DataOptions, shellLine } from "@safedelta/pipeline";
 import { formatBytes, formatMs } from "@safedelta/report";
 import { UsageError } from "./exitCode.ts";
 
@@ -49,11 +49,6 @@ export function planLine({ flop, memoryBytes, workBytes, seconds }: Needs, keptB
     `${formatBytes(keptBytes)} on disk${work}, about ${formatBytes(memoryBytes)} of memory, ` +
     `${(flop / 1e12).toPrecision(3)} TFLOP, about ${formatMs(1000 * seconds)}`
   );
-}
-
-/** A command line that a shell takes back word for word. */
-export function shellLine(words: readonly string[]): string {
-  return words.map((word) => (/^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`)).join(" ");
 }
 
 /** A command of ours as the user can type it: by way of npx for those who came that way, and so may have no bun of their own. */

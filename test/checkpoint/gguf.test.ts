@@ -138,6 +138,35 @@ describe("a Llama file", () => {
     });
   });
 
+  test("a turn's end without an end of text is the end of answers", async () => {
+    const metadata = { "tokenizer.ggml.eos_token_id": undefined, "tokenizer.ggml.eot_token_id": 2 };
+    await withFile(tinyBytes({ metadata }), async (checkpoint) => {
+      expect((await companion(checkpoint, "generation_config.json")).eos_token_id).toBe(2);
+    });
+  });
+
+  test.each([
+    ["llama.rope.dimension_count", 2],
+    ["llama.attention.sliding_window", 8],
+    ["llama.rope.scale_linear", 2],
+    ["llama.embedding_scale", 12],
+    ["llama.logit_scale", 0.5],
+    ["llama.attention.scale", 0.0625],
+    ["llama.attention.value_length", 8],
+  ])("%s = %p would change the model and is refused", async (key, value) => {
+    const error = await failure(() => withFile(tinyBytes({ metadata: { [key]: value } }), async () => {}));
+    expect([error.kind, error.message]).toEqual(["unsupported", expect.stringContaining(`${key} = ${value}`)]);
+  });
+
+  test("the same settings at the values that change nothing pass", async () => {
+    const metadata = {
+      "llama.rope.dimension_count": 4,
+      "llama.attention.sliding_window": 4096,
+      "llama.logit_scale": 1,
+    };
+    await withFile(tinyBytes({ metadata }), async ({ config }) => expect(config.model_type).toBe("llama"));
+  });
+
   test("the rotary scaling of Llama 3 is recognised by its factors, others are refused", async () => {
     const numbers = JSON.parse(readFileSync(join(import.meta.dir, "fixtures/numbers.json"), "utf8"));
     const bytes = new Uint8Array(Buffer.from(numbers.llama3Factors, "base64"));

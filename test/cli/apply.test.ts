@@ -1,9 +1,10 @@
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { cp } from "node:fs/promises";
+import { openSafetensors, type Tensor, writeSafetensors } from "@safedelta/checkpoint";
 import { parse } from "yaml";
-import { folderHashes } from "../support/pico.ts";
+import { folderHashes, writePico } from "../support/pico.ts";
 import { jsonOf, safedelta, succeed } from "./run.ts";
-import { dataFlags, drawFlags, largestGap, makeWorld, valuesOf, type World } from "./world.ts";
+import { dataFlags, drawFlags, largestGap, makeWorld, valuesOf, type World, writeAdapter } from "./world.ts";
 
 setDefaultTimeout(60_000); // children wait for their turn
 
@@ -15,6 +16,18 @@ afterAll(() => world[Symbol.asyncDispose]());
 
 const pair = ["--aligned", "aligned", "--tuned", "tuned"];
 const fromState = [...pair, "--state", "state"];
+
+/** The aligned model with these adapters merged into it, one after the other. */
+function merged(...adapters: readonly string[]): Promise<Map<string, Float32Array>> {
+  return valuesOf(["aligned", ...adapters].map((name) => world.at(name)).join("+"));
+}
+
+async function valuesIn(path: string): Promise<Tensor[]> {
+  const file = await openSafetensors(path);
+  const tensors = await Promise.all([...file.tensors.keys()].map((name) => file.read(name)));
+  await file.close();
+  return tensors.map((tensor) => ({ ...tensor, bytes: tensor.bytes.slice() }));
+}
 
 /** The front matter of a model card. */
 function headerOf(card: string): Record<string, unknown> {
@@ -192,6 +205,70 @@ describe("apply to a LoRA adapter", () => {
     const over = await safedelta(world.path, [...args, "--out-format", "lora", "--out", "merged", "--overwrite"]);
     expect(over.code).toBe(2);
     expect(over.stderr).toContain("a whole model is there");
+  });
+
+  test("is refused where the adapter is not all of the fine-tuning, whatever it lies on", async () => {
+    await writeAdapter(world.at("second"), world.at("aligned"), 9);
+    await writePico(world.at("other"), { seed: 7 });
+    const lora = ["apply", "--state", "state", "--loss", "0.1", "--out-format", "lora"];
+    const chains = ["aligned+adapter+second", "other+adapter"];
+    for (const tuned of chains) {
+      for (const more of [[], ["--dry-run"]]) {
+        const args = [...lora, "--aligned", "aligned", "--tuned", tuned, "--out", "chain", ...more];
+        const { code, stderr } = await safedelta(world.path, args);
+        expect({ tuned, code }).toEqual({ tuned, code: 2 });
+        expect(stderr).toMatch(/the adapter of .* lies on .*, whose .* is not the aligned model's/);
+      }
+    }
+    await succeed(world.path, [...lora, "--aligned", "aligned", "--tuned", "aligned+adapter", "--out", "spelled"]);
+    const [spelled, bare] = [await merged("spelled"), await merged("lora")];
+    expect(largestGap(spelled, bare)).toBe(0);
+  });
+
+  test("a chain is repaired on the model that it lies on", async () => {
+    const base = "aligned+adapter";
+    await succeed(world.path, [
+      "prepare",
+      base,
+      "--safe-data",
+      "safe.jsonl",
+      ...dataFlags,
+      "--modes",
+      "optimal",
+      "--out",
+      "chain-state",
+    ]);
+    const args = ["apply", "--aligned", base, "--tuned", `${base}+second`, "--state", "chain-state", "--loss", "0.1"];
+    await succeed(world.path, [...args, "--out-format", "lora", "--out", "chain-lora"]);
+    await succeed(world.path, [...args, "--out", "chain-merged"]);
+    const [lora, whole] = [await merged("adapter", "chain-lora"), await valuesOf(world.at("chain-merged"))];
+    expect(largestGap(lora, whole)).toBeLessThan(1e-5);
+  });
+
+  test("a transposed pair is refused", async () => {
+    await cp(world.at("adapter"), world.at("turned"), { recursive: true });
+    const path = world.at("turned/adapter_config.json");
+    await Bun.write(path, JSON.stringify({ ...(await Bun.file(path).json()), fan_in_fan_out: true }));
+    const turned = [...args, "--out-format", "lora", "--out", "no"].map((word) =>
+      word === "adapter" ? "turned" : word,
+    );
+    const { code, stderr } = await safedelta(world.path, turned);
+    expect(code).not.toBe(0);
+    expect(stderr).toMatch(/fan_in_fan_out|another base/);
+  });
+
+  test("an adapter that changes nothing is told", async () => {
+    await cp(world.at("adapter"), world.at("idle"), { recursive: true });
+    const path = world.at("idle/adapter_model.safetensors");
+    const tensors = await valuesIn(path);
+    await writeSafetensors(
+      path,
+      tensors.map((tensor) => (tensor.name.includes("lora_B") ? { ...tensor, bytes: tensor.bytes.fill(0) } : tensor)),
+    );
+    const idle = [...args, "--out-format", "lora", "--out", "idle-out"].map((word) =>
+      word === "adapter" ? "idle" : word,
+    );
+    expect((await succeed(world.path, idle)).stderr).toContain("there was nothing to repair");
   });
 
   test.concurrent("other files in the output folder stay", async () => {

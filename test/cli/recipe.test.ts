@@ -42,6 +42,27 @@ describe("flag, environment, recipe, default: the earlier wins", () => {
     expect(await method("b", [], { SAFEDELTA_KEEP: "0.5" })).toEqual(["exact", ["keep", 0.5]]);
   });
 
+  test.concurrent("a flag's variable says yes or no, nothing when empty, and an error else", async () => {
+    const tried = async (word: string) => {
+      const env = { SAFEDELTA_DRY_RUN: word };
+      const args = [
+        "prepare",
+        "aligned",
+        "--safe-data",
+        "safe.jsonl",
+        "--samples",
+        "1",
+        "--out",
+        `${word || "empty"}-run`,
+      ];
+      const { code, stdout, stderr } = await safedelta(world.path, args, { env });
+      return code === 0 ? stdout.includes("nothing was written") : stderr;
+    };
+    expect(await Promise.all(["1", "yes", "TRUE", "on"].map(tried))).toEqual([true, true, true, true]);
+    expect(await Promise.all(["0", "no", "off", ""].map(tried))).toEqual([false, false, false, false]);
+    expect(await tried("maybe")).toMatch(/SAFEDELTA_DRY_RUN: "maybe" is neither yes nor no/);
+  });
+
   test.concurrent("flag over environment, recipe and default", async () => {
     expect(await data(["--samples", "5"])).toEqual([5, "inverse", "spectrum"]);
     expect(await data(["--samples", "5"], { SAFEDELTA_SAMPLES: "4" })).toEqual([5, "inverse", "spectrum"]);

@@ -1,7 +1,9 @@
-import { expect, test } from "bun:test";
+import { expect, setDefaultTimeout, test } from "bun:test";
 import { join, resolve } from "node:path";
 import { parseHeader } from "../../engine/src/ffi/header.ts";
 import { built, missing } from "./build.ts";
+
+setDefaultTimeout(300_000); // the libraries are built first
 
 const header = join(resolve(import.meta.dir, "../.."), "engine/include/safedelta.h");
 

@@ -1,6 +1,8 @@
-import { expect, test } from "bun:test";
+import { expect, setDefaultTimeout, test } from "bun:test";
 import { built, type Kind, missing } from "./build.ts";
 import { conformance, type Device } from "./run.ts";
+
+setDefaultTimeout(300_000); // the libraries are built first
 
 const runs: readonly { kind: Kind; device: Device }[] = [
   { kind: "plain", device: { order: "forward", eager: true } },

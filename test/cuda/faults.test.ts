@@ -1,7 +1,9 @@
-import { expect, test } from "bun:test";
+import { expect, setDefaultTimeout, test } from "bun:test";
 import { scratchFolder } from "../support/pico.ts";
 import { builtWith, type Change, type Kind, missing } from "./build.ts";
 import { conformance, type Device } from "./run.ts";
+
+setDefaultTimeout(300_000); // the libraries are built first
 
 /** A fault planted in the sources, and a run that must not pass it. */
 interface Fault extends Change {

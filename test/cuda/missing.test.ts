@@ -1,4 +1,4 @@
-import { describe, expect, test } from "bun:test";
+import { describe, expect, setDefaultTimeout, test } from "bun:test";
 import { copyFile, mkdir } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { scratchFolder } from "../support/pico.ts";
@@ -11,6 +11,8 @@ const root = resolve(import.meta.dir, "../..");
 async function opening(choice: string, env: Record<string, string>): Promise<{ name: string; text: string }> {
   const script = `
     import { openEngine } from "./engine/src/index.ts";
+
+setDefaultTimeout(300_000); // the libraries are built first
     const answer = await openEngine(${JSON.stringify(choice)}).then(
       ({ engine, reason }) => ({ name: engine.info.name, text: engine.info.description + "; " + reason }),
       (error) => ({ name: error.name, text: error.message }),

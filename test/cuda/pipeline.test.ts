@@ -1,10 +1,12 @@
-import { expect, test } from "bun:test";
+import { expect, setDefaultTimeout, test } from "bun:test";
 import { join } from "node:path";
 import { jsonOf, succeed } from "../cli/run.ts";
 import { valuesOf } from "../cli/world.ts";
 import { scratchFolder, tinyFolder } from "../support/pico.ts";
 import { built, missing } from "./build.ts";
 import { surroundings } from "./run.ts";
+
+setDefaultTimeout(300_000); // the libraries are built first
 
 const [aligned, tuned] = ["aligned", "tuned"].map((name) => join(tinyFolder, name));
 const draw = ["--samples", "8", "--max-tokens", "48"];

@@ -112,11 +112,20 @@ describe("parseConfig", () => {
     ["another family", { model_type: "mamba" }, '"mamba" is not supported; llama, mistral'],
     ["no family", { model_type: undefined }, "is not supported"],
     ["a part of each head turned", { partial_rotary_factor: 0.5 }, "partial_rotary_factor"],
-    ["the same in the new place", { rope_parameters: { rope_theta: 1, partial_rotary_factor: 0.5 } }, "partial_rotary"],
+    [
+      "the same in the new place",
+      { rope_scaling: null, rope_parameters: { rope_theta: 1, partial_rotary_factor: 0.5 } },
+      "partial_rotary",
+    ],
     [
       "rotary settings by layer",
-      { rope_theta: undefined, rope_parameters: { full_attention: {} } },
+      { rope_theta: undefined, rope_scaling: null, rope_parameters: { full_attention: {} } },
       "rope_theta is missing",
+    ],
+    [
+      "two spellings that contradict each other",
+      { rope_scaling: { type: "linear", factor: 2 }, rope_parameters: { rope_theta: 1, rope_type: "default" } },
+      "say different things",
     ],
     ["a missing size", { hidden_size: undefined, head_dim: undefined }, "hidden_size is missing"],
     ["heads of odd size", { head_dim: 7 }, "even head_dim"],

@@ -65,6 +65,7 @@ export const applyCommand = defineCommand({
       maxMemoryBytes: options.maxMemory,
     };
     const isAdapter = options.outFormat === "lora";
+    if (isAdapter) refuseIdle(given, "outFormat", ["maxShardSize"]);
     if (options.dryRun)
       return printPlan(io, request, await (isAdapter ? planApplyAdapter : planApply)(request, io.progress));
     const started = performance.now();

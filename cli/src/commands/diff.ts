@@ -16,6 +16,8 @@ export const diffCommand = defineCommand({
     const shown = options.all ? diffs : changed;
     if (shown.length > 0)
       io.print(table(["tensor", "status", "‖B − A‖", "relative", "max", "entries"], shown.map(row)));
+    for (const { name, nNonFinite } of diffs)
+      if (nNonFinite) io.print(`${name}: ${nNonFinite} entries are NaN or infinite in one model or both`);
     io.print(`${changed.length} of ${diffs.length} tensors differ`);
     return undefined;
   },

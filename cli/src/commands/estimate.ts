@@ -11,7 +11,7 @@ export const estimateCommand = defineCommand({
   help: "Reads the config and the list of tensors only. Times assume 20 GFLOP/s, what the WASM engine reaches on one core.",
   args: ["MODEL"],
   options: {
-    samples: option.count(512, { brief: "safe examples" }),
+    samples: option.positive(512, { brief: "safe examples" }),
     tokens: option.count(256, { brief: "tokens an example, on average" }),
     modes: option.text({ brief: "modes that the state shall serve [reference,optimal]", placeholder: "a,b,…" }),
     offline: computeOptions.offline,

@@ -1,4 +1,5 @@
-import { ownLine, shellLine } from "../words.ts";
+import { shellLine } from "@safedelta/pipeline";
+import { ownLine } from "../words.ts";
 
 const nColumns = 80;
 const goesOn = " \\";

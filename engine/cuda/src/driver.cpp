@@ -1,6 +1,7 @@
 #include "driver.h"
 
 #include <dlfcn.h>
+#include <unistd.h>
 
 #include <vector>
 
@@ -9,8 +10,9 @@ namespace {
 
 /** Open `name` from the folder or, where it is not there, from the loader's path. Never closed: others may use it. */
 void *open_library(const char *folder, const std::string &name, std::string &why) {
-  if (folder) {
-    if (void *library = dlopen((std::string(folder) + "/" + name).c_str(), RTLD_NOW | RTLD_LOCAL)) return library;
+  const std::string path = folder ? std::string(folder) + "/" + name : "";
+  if (!path.empty() && access(path.c_str(), F_OK) == 0) {
+    if (void *library = dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL)) return library;
     why += std::string(dlerror()) + "; ";
   }
   if (void *library = dlopen(name.c_str(), RTLD_NOW | RTLD_LOCAL)) return library;

@@ -152,6 +152,7 @@ export function adaptCheckpoint(base: Checkpoint, adapter: Adapter, spec: string
     tensors: base.tensors,
     companions: overlayCompanions(base.companions, adapter.companions),
     adapter,
+    base,
     read: (name) => readMerged(base, adapter, name),
     readRows: (name, start, count) => readMergedRows(base, adapter, name, start, count),
     async close() {

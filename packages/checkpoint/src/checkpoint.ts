@@ -14,4 +14,6 @@ export interface Checkpoint extends TensorSource {
   readonly companions: ReadonlyMap<string, Companion>;
   /** The outermost LoRA adapter, when there is one. */
   readonly adapter?: Adapter;
+  /** What that adapter lies on. */
+  readonly base?: Checkpoint;
 }

@@ -10,7 +10,6 @@ export { CheckpointError, type CheckpointErrorKind } from "./errors.ts";
 export { firstNonFinite, requireFinite } from "./finite.ts";
 export { hashTensorBytes } from "./hash.ts";
 export type { OnDownload } from "./hub/download.ts";
-export { inspectPath, type PathFacts } from "./inspect.ts";
 export type { JsonObject } from "./json-file.ts";
 export { type OpenOptions, openCheckpoint } from "./open.ts";
 export { type Resolved, resolveSpec } from "./resolve.ts";

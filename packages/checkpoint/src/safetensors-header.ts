@@ -38,7 +38,7 @@ function isSize(value: unknown): value is number {
  */
 export function headerLength(prefix: Uint8Array, fileBytes: number, file: string): number {
   if (prefix.byteLength < lengthBytes)
-    throw bad(file, `it has ${fileBytes} bytes, fewer than the 8 of the header length; copy or download it again`);
+    throw bad(file, `it has ${fileBytes} bytes, fewer than the 8 of the header length; make or fetch it again`);
   const length = new DataView(prefix.buffer, prefix.byteOffset, lengthBytes).getBigUint64(0, true);
   if (length > BigInt(maxHeaderBytes))
     throw bad(file, `its first 8 bytes give a header of ${length} bytes; at most ${maxHeaderBytes} are allowed`);
@@ -46,7 +46,7 @@ export function headerLength(prefix: Uint8Array, fileBytes: number, file: string
   if (needed > fileBytes)
     throw bad(
       file,
-      `the header ends at byte ${needed} but the file at byte ${fileBytes}: it is truncated; copy or download it again`,
+      `the header ends at byte ${needed} but the file at byte ${fileBytes}: it is truncated; make or fetch it again`,
     );
   return Number(length);
 }
@@ -121,7 +121,7 @@ function checkContiguous(entries: readonly SafetensorsEntry[], dataBytes: number
   if (position > dataBytes)
     throw bad(
       file,
-      `the tensors end at data byte ${position} but the file at ${dataBytes}: it is truncated; copy or download it again`,
+      `the tensors end at data byte ${position} but the file at ${dataBytes}: it is truncated; make or fetch it again`,
     );
   if (position < dataBytes)
     throw bad(file, `${dataBytes - position} bytes follow the last tensor, which ends at data byte ${position}`);

@@ -4,7 +4,7 @@ import type { Budget } from "./budget.ts";
 import { curveOf, type OptimalCurve } from "./curve.ts";
 import { fullLossOf, strengthFor } from "./dial.ts";
 import type { Spectrum } from "./factor.ts";
-import { checkFinite, checkShape, copyOf, difference, product, sum } from "./matrix.ts";
+import { checkFinite, checkShape, copyOf, difference, make, owning, product, sum } from "./matrix.ts";
 import { commonNumbers, optimalNumbersOf, type RepairNumbers } from "./numbers.ts";
 import type { TaskSpectrum } from "./task.ts";
 
@@ -53,11 +53,12 @@ export function repairAdapter(
 ): { a: Matrix; numbers: RepairNumbers } {
   const curve = adapterCurve(engine, adapter, factor);
   const strength = strengthFor(curve, budget);
-  const a = adapterProduct(engine, adapter.a, factor, strength);
-  using gram = gramOf(engine, adapter.b);
-  using change = difference(engine, a, adapter.a);
-  const [utilityGap, delta, tuned] = [change, a, adapter.a].map((m) => sum(squaresUnder(engine, gram, m)));
-  return { a, numbers: optimalNumbersOf(curve, budget, strength, { utilityGap, delta, tuned }) };
+  return owning(adapterProduct(engine, adapter.a, factor, strength), (a) => {
+    using gram = gramOf(engine, adapter.b);
+    using change = difference(engine, a, adapter.a);
+    const [utilityGap, delta, tuned] = [change, a, adapter.a].map((m) => sum(squaresUnder(engine, gram, m)));
+    return { a, numbers: optimalNumbersOf(curve, budget, strength, { utilityGap, delta, tuned }) };
+  });
 }
 
 /**
@@ -88,10 +89,10 @@ function checkAdapter(engine: Engine, { a, b }: Adapter, cols: number): void {
 
 /** BᵀB, r x r. */
 function gramOf(engine: Engine, b: Matrix): Matrix {
-  const gram = engine.alloc(b.cols, b.cols);
-  engine.syrk(1, b, 0, gram);
-  engine.mirror(gram);
-  return gram;
+  return make(engine, b.cols, b.cols, (gram) => {
+    engine.syrk(1, b, 0, gram);
+    engine.mirror(gram);
+  });
 }
 
 /** ‖(B X)_j‖² for each column j of X (r x n), from BᵀB. */

@@ -28,12 +28,12 @@ export function repairExact(engine: Engine, weights: Weights, ordered: OrderedFa
     cols,
     blocks: k === 0 ? [] : [{ row: 0, nRows: rows, cols: ordered.order.slice(0, k).sort() }],
   };
-  const weight = copyOf(engine, weights.aligned);
-  if (k > 0) {
+  const weight = copyOf(engine, weights.aligned, (copy) => {
+    if (k === 0) return;
     engine.scatter(work, null, ordered.order, natural);
-    engine.add(1, natural, weight);
-    placeTuned(engine, weights.tuned, kept.blocks, weight);
-  }
+    engine.add(1, natural, copy);
+    placeTuned(engine, weights.tuned, kept.blocks, copy);
+  });
   return { weight, kept, numbers: exactNumbersOf(curve, budget, k, distances) };
 }
 

@@ -1,6 +1,6 @@
 import { type Engine, type Matrix, NotPositiveDefiniteError } from "@safedelta/engine";
 import { CoreError } from "./errors.ts";
-import { checkShape, copyOf } from "./matrix.ts";
+import { checkShape, copyOf, make } from "./matrix.ts";
 
 /** U upper (cols x cols), H⁻¹ = Uᵀ U: for `reference`, `none` and `paper`. Disposing it disposes U. */
 export interface InverseFactor extends Disposable {
@@ -40,9 +40,10 @@ export interface PreparedGroup {
  */
 export function inverseFactor(engine: Engine, damped: Matrix): InverseFactor {
   checkShape("The Hessian", damped, damped.cols, damped.cols);
-  const u = copyOf(engine, damped);
-  factorInPlace(engine, u);
-  engine.invertTriangle(u);
+  const u = copyOf(engine, damped, (copy) => {
+    factorInPlace(engine, copy);
+    engine.invertTriangle(copy);
+  });
   return inverseFactorOf(u);
 }
 
@@ -54,9 +55,10 @@ export function inverseFactor(engine: Engine, damped: Matrix): InverseFactor {
 export function orderedFactor(engine: Engine, damped: Matrix, inverse?: InverseFactor): OrderedFactor {
   const byColumn = inverse ? sensitivityOf(engine, inverse) : ownSensitivity(engine, damped);
   const order = Int32Array.from(byColumn.keys()).sort((a, b) => byColumn[a] - byColumn[b] || a - b);
-  const r = engine.alloc(damped.cols, damped.cols);
-  engine.gather(damped, order, order, r);
-  factorInPlace(engine, r);
+  const r = make(engine, damped.cols, damped.cols, (permuted) => {
+    engine.gather(damped, order, order, permuted);
+    factorInPlace(engine, permuted);
+  });
   const sensitivity = Float64Array.from(order, (j) => byColumn[j]);
   return orderedFactorOf(order, sensitivity, r);
 }
@@ -102,12 +104,11 @@ export function spectrumOf(values: Float64Array, vectors: Matrix): Spectrum {
   return { values, vectors, [Symbol.dispose]: () => vectors[Symbol.dispose]() };
 }
 
-/** Reverse Cholesky of the owned matrix h; on failure h is disposed. */
+/** Reverse Cholesky of h. @throws CoreError `notPositiveDefinite` */
 function factorInPlace(engine: Engine, h: Matrix): void {
   try {
     engine.choleskyReverse(h);
   } catch (error) {
-    h[Symbol.dispose]();
     if (!(error instanceof NotPositiveDefiniteError)) throw error;
     throw new CoreError("notPositiveDefinite", error.message, { cause: error });
   }

@@ -17,6 +17,7 @@ export {
 } from "./factor.ts";
 export * from "./hessian.ts";
 export * from "./kept.ts";
+export { difference, make, owning } from "./matrix.ts";
 export { type BlockSpending, numbersAt, type RepairNumbers } from "./numbers.ts";
 export { type Repair, repair, type Weights } from "./repair.ts";
 export { type TaskSpectrum, taskRepair, taskSpectrum } from "./task.ts";

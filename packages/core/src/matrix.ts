@@ -3,32 +3,45 @@ import { CoreError } from "./errors.ts";
 
 /** Small matrix helpers of this package. A new matrix belongs to the caller. */
 
-/** A new matrix with the content of m. */
-export function copyOf(engine: Engine, m: Matrix): Matrix {
-  const copy = engine.alloc(m.rows, m.cols);
-  engine.convert(m, copy);
-  return copy;
+/** What `use` gives for the owned m; when it throws, m is disposed. */
+export function owning<T>(m: Matrix, use: (m: Matrix) => T): T {
+  try {
+    return use(m);
+  } catch (error) {
+    m[Symbol.dispose]();
+    throw error;
+  }
+}
+
+/** A new matrix that `fill` writes; it is disposed again when that throws. */
+export function make(engine: Engine, rows: number, cols: number, fill: (out: Matrix) => void): Matrix {
+  return owning(engine.alloc(rows, cols), (out) => {
+    fill(out);
+    return out;
+  });
+}
+
+/** A new matrix with the content of m, which `change` may go on with. */
+export function copyOf(engine: Engine, m: Matrix, change: (copy: Matrix) => void = () => {}): Matrix {
+  return make(engine, m.rows, m.cols, (copy) => {
+    engine.convert(m, copy);
+    change(copy);
+  });
 }
 
 /** a − b, new. */
 export function difference(engine: Engine, a: Matrix, b: Matrix): Matrix {
-  const out = copyOf(engine, a);
-  engine.add(-1, b, out);
-  return out;
+  return copyOf(engine, a, (out) => engine.add(-1, b, out));
 }
 
 /** a · op(b), new. */
 export function product(engine: Engine, a: Matrix, b: Matrix, transB = false): Matrix {
-  const out = engine.alloc(a.rows, transB ? b.rows : b.cols);
-  engine.gemm(1, a, false, b, transB, 0, out);
-  return out;
+  return make(engine, a.rows, transB ? b.rows : b.cols, (out) => engine.gemm(1, a, false, b, transB, 0, out));
 }
 
 /** The chosen columns of m (all rows), new. */
 export function columnsOf(engine: Engine, m: Matrix, cols: Int32Array): Matrix {
-  const out = engine.alloc(m.rows, cols.length);
-  engine.gather(m, null, cols, out);
-  return out;
+  return make(engine, m.rows, cols.length, (out) => engine.gather(m, null, cols, out));
 }
 
 /** ‖m‖² in f64. */

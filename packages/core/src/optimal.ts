@@ -4,7 +4,7 @@ import type { Budget } from "./budget.ts";
 import { curveOf, type OptimalCurve } from "./curve.ts";
 import { strengthFor } from "./dial.ts";
 import type { Spectrum } from "./factor.ts";
-import { copyOf, difference, product, squaredNorm } from "./matrix.ts";
+import { copyOf, difference, owning, product, squaredNorm } from "./matrix.ts";
 import { optimalNumbersOf } from "./numbers.ts";
 import type { Repair, Weights } from "./repair.ts";
 import type { TaskSpectrum } from "./task.ts";
@@ -21,11 +21,12 @@ export function repairOptimal(
   using turned = product(engine, delta, directionsOf(factor).forward);
   const curve = curveOf(basisOf(factor), engine.columnSquares(turned));
   const strength = strengthFor(curve, budget);
-  const kept = keptDelta(engine, delta, turned, curve, factor, strength);
-  engine.add(-1, kept, delta);
-  const distances = { utilityGap: squaredNorm(engine, delta), delta: squaredNorm(engine, kept), tuned };
-  addAligned(engine, weights, strength, kept);
-  return { weight: kept, numbers: optimalNumbersOf(curve, budget, strength, distances) };
+  return owning(keptDelta(engine, delta, turned, curve, factor, strength), (kept) => {
+    engine.add(-1, kept, delta);
+    const distances = { utilityGap: squaredNorm(engine, delta), delta: squaredNorm(engine, kept), tuned };
+    addAligned(engine, weights, strength, kept);
+    return { weight: kept, numbers: optimalNumbersOf(curve, budget, strength, distances) };
+  });
 }
 
 /** D, new. `turned` (Δ · forward) is overwritten. At the ends of the dial D is Δ or zero without rounding. */

@@ -4,7 +4,7 @@ import { placeTuned } from "./compensate.ts";
 import { CoreError } from "./errors.ts";
 import type { InverseFactor } from "./factor.ts";
 import { type KeptBlock, nKept } from "./kept.ts";
-import { copyOf, difference, mean, squaredNorm, sum } from "./matrix.ts";
+import { copyOf, difference, mean, owning, squaredNorm, sum } from "./matrix.ts";
 import { commonNumbers, type Distances, type RepairNumbers } from "./numbers.ts";
 import type { Repair, Weights } from "./repair.ts";
 import { type PrefixMode, type Rule, rules } from "./rules.ts";
@@ -74,17 +74,18 @@ function attemptFor(engine: Engine, linear: Linear, budget: Budget, fullSafetyLo
 /** Select and compensate block by block: a later block sees what the earlier ones did to its weights. */
 function attemptAt(engine: Engine, linear: Linear, scale: number): Attempt {
   const { weights, spans, units } = linear;
-  const weight = copyOf(engine, weights.aligned);
-  const kept: KeptBlock[] = [];
-  const spent = new Float64Array(spans.length);
-  spans.forEach((_, block) => {
-    const selection = repairBlock(engine, linear, block, units[block] * scale, weight);
-    spent[block] = selection.spent;
-    kept.push(...selection.blocks);
-  });
-  const finite = Number.isFinite(scale) ? scale : leastScale(spent, units);
   const { rows, cols } = weights.aligned;
-  return { scale: finite, weight, kept: { rows, cols, blocks: kept }, spent, ...measure(engine, linear, weight) };
+  const blocks: KeptBlock[] = [];
+  const spent = new Float64Array(spans.length);
+  return owning(copyOf(engine, weights.aligned), (weight) => {
+    spans.forEach((_, block) => {
+      const selection = repairBlock(engine, linear, block, units[block] * scale, weight);
+      spent[block] = selection.spent;
+      blocks.push(...selection.blocks);
+    });
+    const finite = Number.isFinite(scale) ? scale : leastScale(spent, units);
+    return { scale: finite, weight, kept: { rows, cols, blocks }, spent, ...measure(engine, linear, weight) };
+  });
 }
 
 /** Repair one block of columns in `weight`; what it keeps is told by the columns of the linear. */

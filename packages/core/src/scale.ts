@@ -27,16 +27,21 @@ export function longestWithin<T extends Trial>(limit: number, firstScale: number
   high.weight[Symbol.dispose]();
   let low = attempt(0);
   let scale = firstScale;
-  for (let step = 1; !isSettled(low, high, limit); step++) {
-    if (!(scale > low.scale && scale < high.scale)) scale = between(low, high);
-    const trial = attempt(scale);
-    const [better, worse] = trial.safetyLoss <= limit ? [trial, low] : [low, trial];
-    worse.weight[Symbol.dispose]();
-    if (better === trial) low = trial;
-    else high = trial;
-    scale = step % 3 === 0 ? between(low, high) : interpolated(low, high, limit);
+  try {
+    for (let step = 1; !isSettled(low, high, limit); step++) {
+      if (!(scale > low.scale && scale < high.scale)) scale = between(low, high);
+      const trial = attempt(scale);
+      const [better, worse] = trial.safetyLoss <= limit ? [trial, low] : [low, trial];
+      worse.weight[Symbol.dispose]();
+      if (better === trial) low = trial;
+      else high = trial;
+      scale = step % 3 === 0 ? between(low, high) : interpolated(low, high, limit);
+    }
+    return low;
+  } catch (error) {
+    low.weight[Symbol.dispose]();
+    throw error;
   }
-  return low;
 }
 
 function isSettled(low: Trial, high: Trial, limit: number): boolean {

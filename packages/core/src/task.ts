@@ -44,13 +44,11 @@ export function taskSpectrum(engine: Engine, prepared: PreparedGroup, taskHessia
   using turn = pair;
   const ratios = positiveRatios(found);
   const unit = mean(values) / mean(diagonalOf(engine, taskHessian));
-  const forward = product(engine, colourer, turn);
-  const backward = product(engine, whitener, turn);
-  const dispose = () => {
-    forward[Symbol.dispose]();
-    backward[Symbol.dispose]();
-  };
-  return { ratios, forward, backward, unit, [Symbol.dispose]: dispose };
+  using made = new DisposableStack();
+  const forward = made.use(product(engine, colourer, turn));
+  const backward = made.use(product(engine, whitener, turn));
+  const held = made.move();
+  return { ratios, forward, backward, unit, [Symbol.dispose]: () => held.dispose() };
 }
 
 /**
@@ -66,12 +64,8 @@ export function taskRepair(engine: Engine, weights: Weights, task: TaskSpectrum,
 }
 
 function scaledCols(engine: Engine, m: Matrix, factor: (j: number) => number): Matrix {
-  const copy = copyOf(engine, m);
-  engine.scaleCols(
-    copy,
-    Float32Array.from({ length: m.cols }, (_, j) => factor(j)),
-  );
-  return copy;
+  const factors = Float32Array.from({ length: m.cols }, (_, j) => factor(j));
+  return copyOf(engine, m, (copy) => engine.scaleCols(copy, factors));
 }
 
 /** Eigendecomposition of whitenerᵀ · H_u · whitener. */

@@ -4,9 +4,9 @@ import { DataError } from "./errors.ts";
 const names = {
   turns: ["messages", "conversations"],
   prompt: ["instruction", "prompt", "question"],
-  input: ["input"],
+  input: ["input", "context"],
   answer: ["output", "response", "completion", "answer"],
-  system: ["system"],
+  system: ["system", "system_prompt"],
   reference: ["reference"],
   id: ["id"],
 } as const;
@@ -16,7 +16,7 @@ type Role = keyof typeof names;
 /** Where each role's value stands in a record. */
 export type Columns = { readonly [role in Role]?: string };
 
-/** Recognised shapes, first match wins. Sources: OpenAI/TRL messages, ShareGPT, Alpaca, completion sets, question sets. */
+/** Recognised shapes, first match wins. Sources: OpenAI/TRL messages, ShareGPT, Alpaca and Dolly (its context is the input), completion sets, question sets (OpenOrca: with a system_prompt). */
 const shapes: readonly (Columns & { readonly answers?: readonly string[] })[] = [
   { turns: "messages" },
   { turns: "conversations" },
@@ -73,7 +73,7 @@ function recognise(found: readonly string[]): Columns {
     const complete = answers === undefined || answer !== undefined;
     const start = shape.turns ?? shape.prompt;
     if (start === undefined || !complete || !found.includes(start)) continue;
-    const input = shape.input !== undefined && found.includes(shape.input) ? shape.input : undefined;
+    const input = shape.input && names.input.find((name) => found.includes(name));
     return { ...shape, input, answer };
   }
   return {};
@@ -81,8 +81,11 @@ function recognise(found: readonly string[]): Columns {
 
 /** Columns that are read whatever the shape. */
 function optional(found: readonly string[]): Columns {
-  const present = (["system", "reference", "id"] as const).filter((name) => found.includes(name));
-  return Object.fromEntries(present.map((name) => [name, name]));
+  const present = (["system", "reference", "id"] as const).map((role) => [
+    role,
+    names[role].find((name) => found.includes(name)),
+  ]);
+  return Object.fromEntries(present.filter(([, column]) => column !== undefined));
 }
 
 /** A CSV file without a header has whole texts for column names. */

@@ -16,13 +16,22 @@ export async function readRows(bytes: Uint8Array, file: string, format: Format):
   const text = decodeUtf8(bytes, file);
   if (format === "csv") return csvRows(text, file, ",");
   if (format === "tsv") return csvRows(text, file, "\t");
-  const lines = format === "jsonl" || isJsonLines(text);
+  const lines = format === "jsonl" || (isJsonLines(text) && !isJson(text));
   return lines ? jsonLinesRows(text, file) : jsonArrayRows(text, file);
 }
 
 /** On the Hub, JSON Lines are often named .json: such a file starts with an object instead of an array. */
 function isJsonLines(text: string): boolean {
   return text.trimStart().startsWith("{");
+}
+
+function isJson(text: string): boolean {
+  try {
+    JSON.parse(text);
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 function jsonLinesRows(text: string, file: string): Row[] {
@@ -36,9 +45,11 @@ function jsonLinesRows(text: string, file: string): Row[] {
 function jsonArrayRows(text: string, file: string): Row[] {
   if (text.trim() === "") return [];
   const items = parseJson(text, file, undefined);
-  if (!Array.isArray(items))
+  // One object alone is one record, over however many lines it is written.
+  const records = typeof items === "object" && !Array.isArray(items) ? [items] : items;
+  if (!Array.isArray(records))
     throw new DataError(file, undefined, "expected a JSON array of objects, or one object a line.");
-  return items.map((item, i) => ({ values: asRecord(item, file, i + 1), line: i + 1 }));
+  return records.map((item, i) => ({ values: asRecord(item, file, i + 1), line: i + 1 }));
 }
 
 function parseJson(text: string, file: string, line: number | undefined): unknown {

@@ -23,6 +23,7 @@ export interface Rope {
 export function parseRope(config: ConfigReader): Rope {
   const parameters = config.child("rope_parameters");
   const scaling = parameters ?? config.child("rope_scaling");
+  refuseContradiction(config);
   for (const place of scaling ? [config, scaling] : [config]) refusePartial(place);
   return {
     theta: parameters?.has("rope_theta")
@@ -30,6 +31,22 @@ export function parseRope(config: ConfigReader): Rope {
       : config.positive("rope_theta", parameters ? undefined : 10000),
     scaling: scaling ? parseScaling(scaling) : { kind: "none" },
   };
+}
+
+const scalingKeys = ["factor", "low_freq_factor", "high_freq_factor", "original_max_position_embeddings"];
+
+/** Both spellings at once, saying different things: transformers 4 and 5 would compute different models. */
+function refuseContradiction(config: ConfigReader): void {
+  const [recent, old] = [config.get("rope_parameters"), config.get("rope_scaling")].map(sayings);
+  if (recent === undefined || old === undefined || recent === old) return;
+  config.problems.push("rope_parameters and rope_scaling say different things. Remove the one that is not meant.");
+}
+
+/** What a table of rotary settings says of scaling, as one text. */
+function sayings(table: unknown): string | undefined {
+  if (typeof table !== "object" || table === null) return undefined;
+  const { rope_type, type, ...rest } = table as Record<string, unknown>;
+  return JSON.stringify([rope_type ?? type ?? "default", ...scalingKeys.map((key) => rest[key])]);
 }
 
 function refusePartial(place: ConfigReader): void {

@@ -12,10 +12,10 @@ import { lockFolder } from "./lock.ts";
 import { requireMemory } from "./memory.ts";
 import type { OpenedModel } from "./models.ts";
 import { overspent, unchanged } from "./oddities.ts";
-import { checkState, openPair, type Pair, restNames } from "./pair.ts";
+import { checkState, linearsOf, openPair, type Pair, requireSameHead, requireWritable, restNames } from "./pair.ts";
 import { type PreparePlan, planPrepare, prepare } from "./prepare.ts";
 import type { Progress } from "./progress.ts";
-import { resolveBudgets } from "./repairLinear.ts";
+import { type BudgetOf, resolveBudgets } from "./repairLinear.ts";
 import { readSequences, type Sequences } from "./sequences.ts";
 import { openState, type State } from "./state.ts";
 import { stampOf, toolVersion } from "./version.ts";
@@ -59,10 +59,10 @@ export async function apply(
   await planWork(options, pair, repairEstimate(pair, task), progress);
   const state = await stateOf(engine, options, progress);
   await using opened = new AsyncDisposableStack();
-  const fingerprint = await fingerprintOf(engine, options, pair, state, task);
+  const budgets = await resolveBudgets(engine, pair, state, options, progress);
+  const fingerprint = await fingerprintOf(engine, options, pair, state, budgets, task);
   const writer = await resumeWriter(options, pair, fingerprint, progress);
   opened.defer(() => writer.abort());
-  const budgets = await resolveBudgets(engine, pair, state, options, progress);
   const run = { engine, options, pair, state, writer, budgets, progress };
   if (task) await repairWithTask(run, task, join(workFolder(options), `task-${fingerprint.slice(0, 16)}`));
   else await repairLayers(run);
@@ -106,11 +106,14 @@ function repairEstimate({ aligned }: Pair, task?: Sequences): ApplyEstimate {
 /** Check memory, disk and state (or the safe data) before the work. */
 export async function planWork(
   options: ApplyOptions,
-  { aligned }: Pair,
+  pair: Pair,
   estimate: ApplyEstimate,
   progress: Progress,
 ): Promise<ApplyPlan> {
-  const { source, out, maxMemoryBytes } = options;
+  const { aligned } = pair;
+  const { source, out, maxMemoryBytes, rest } = options;
+  requireWritable(aligned);
+  if (rest === "tuned") requireSameHead(pair);
   requireMemory(maxMemoryBytes, estimate.memoryBytes, "apply");
   if ("state" in source) await checkState(await openState(source.state), aligned);
   const prepare = "state" in source ? undefined : await planPrepare(prepareOptions(options, source), progress);
@@ -131,11 +134,22 @@ export async function stateOf(engine: Engine, options: ApplyOptions, progress: P
   return "state" in source ? openState(source.state) : prepare(engine, prepareOptions(options, source), progress);
 }
 
-/** Names everything that decides the output's bytes but the weights, whose hashes the journal keeps. */
-async function fingerprintOf(engine: Engine, options: ApplyOptions, { tuned }: Pair, state: State, task?: Sequences) {
+/**
+ * Names everything that decides the output's bytes but the weights, whose hashes the journal keeps. A pooled budget depends on all
+ * weights, those not yet repaired too: what it came to for each linear is named.
+ */
+async function fingerprintOf(
+  engine: Engine,
+  options: ApplyOptions,
+  { aligned, tuned }: Pair,
+  state: State,
+  budgets: BudgetOf,
+  task?: Sequences,
+) {
   const { mode, budget, rest } = options;
   const inputs = { aligned: options.aligned, tuned: options.tuned, state: state.sha256 };
-  const job = { toolVersion, engine: stampOf(engine.info), ...inputs, mode, budget, rest };
+  const each = [...linearsOf(aligned.config)].map(({ linear }) => Object.values(budgets(linear.name)).map(String));
+  const job = { toolVersion, engine: stampOf(engine.info), ...inputs, mode, budget, rest, each };
   if (!task) return sha256(stableJson({ ...job, task: {} }));
   const { file: _, ...facts } = task.facts;
   return sha256(stableJson({ ...job, task: facts, tunedRest: await hashRest(tuned) }));

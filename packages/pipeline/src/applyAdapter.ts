@@ -1,6 +1,14 @@
 import { readdir, rename } from "node:fs/promises";
 import { join } from "node:path";
-import { type Adapter, classifyPath, decodeF32, openAdapter, workName, writeAdapter } from "@safedelta/checkpoint";
+import {
+  type Adapter,
+  type Checkpoint,
+  classifyPath,
+  decodeF32,
+  openAdapter,
+  workName,
+  writeAdapter,
+} from "@safedelta/checkpoint";
 import {
   adapterCurve,
   adapterNumbersAsWritten,
@@ -18,6 +26,7 @@ import { estimateAdapter } from "./estimate.ts";
 import { guardFile, removeQuietly, sha256 } from "./files.ts";
 import { lockFolder } from "./lock.ts";
 import { hashModel } from "./models.ts";
+import { overspent, unchanged } from "./oddities.ts";
 import { linearsOf, type Models, openPair, type Pair } from "./pair.ts";
 import type { Progress } from "./progress.ts";
 import { type BudgetOf, jsonSafe } from "./repairLinear.ts";
@@ -31,12 +40,9 @@ export async function planApplyAdapter(options: ApplyOptions, progress: Progress
   checkOptions(options);
   await requireFreeAdapter(options);
   await using pair = await openPair(options.aligned, options.tuned, options.offline, progress);
-  return await planWork(
-    options,
-    pair,
-    estimateAdapter(pair.aligned.config, repairable(pair, options).tensors),
-    progress,
-  );
+  const { tensors } = repairable(pair, options);
+  await requireOnAligned(pair, options.tuned);
+  return await planWork(options, pair, estimateAdapter(pair.aligned.config, tensors), progress);
 }
 
 /**
@@ -55,6 +61,7 @@ export async function applyAdapter(
   await using _lock = await lockFolder(options.out);
   await using pair = await openPair(options.aligned, options.tuned, options.offline, progress);
   const adapter = repairable(pair, options);
+  await requireOnAligned(pair, options.tuned);
   await planWork(options, pair, estimateAdapter(pair.aligned.config, adapter.tensors), progress);
   const state = await stateOf(engine, options, progress);
   await checkAligned(pair, state);
@@ -66,6 +73,7 @@ export async function applyAdapter(
   const config = new Map([[adapterConfig, new Uint8Array(await Bun.file(join(part, adapterConfig)).arrayBuffer())]]);
   const hashes = { tensors: await hashAdapter(part), files: hashFiles(config) };
   const facts = await factsOf(engine, pair, state, options, linears, hashes);
+  for (const warning of [overspent(options, facts), unchanged(facts)]) if (warning) progress.warn(warning);
   const extra = describe(facts);
   for (const [name, bytes] of extra) await writeDurably(join(part, name), new TextDecoder().decode(bytes));
   await publish(part, options.out, [adapterWeights, ...extra.keys(), adapterConfig]);
@@ -127,8 +135,36 @@ function repairable({ tuned, aligned }: Pair, { tuned: spec, mode, taskData, res
   if (beside !== undefined && rest === "aligned") {
     throw refuse(`the adapter also changes ${beside}, which is not repaired; add --rest tuned to keep that change.`);
   }
+  const turned = [...adapter.pairs.values()].find(({ transposed }) => transposed);
+  if (turned) throw refuse(`${turned.weight} is stored transposed (fan_in_fan_out), which no linear of this model is.`);
   if (adapter.config.use_dora === true) throw refuse("a DoRA adapter is not low-rank; leave --out-format away.");
   return adapter;
+}
+
+/**
+ * B·A is the whole delta only when the adapter lies on the aligned model itself, whatever that is made of.
+ * @throws PipelineError `usage` when it lies on another model
+ */
+async function requireOnAligned({ aligned, tuned }: Pair, spec: string): Promise<void> {
+  const { base } = tuned.checkpoint;
+  if (!base || base === aligned.checkpoint) return;
+  const other = await firstDifference(aligned.checkpoint, base);
+  if (other === undefined) return;
+  throw new PipelineError(
+    "usage",
+    `--out-format lora: the adapter of ${spec} lies on ${base.spec}, whose ${other} is not the aligned model's, so the adapter is not ` +
+      "all of the fine-tuning. Leave --out-format away to write the whole model, or give as --aligned what the adapter lies on.",
+  );
+}
+
+/** The first tensor that two models do not have in the same bytes; undefined when there is none. */
+async function firstDifference(a: Checkpoint, b: Checkpoint): Promise<string | undefined> {
+  for (const name of a.tensors.keys()) {
+    if (!b.tensors.has(name)) return name;
+    const [first, second] = [await a.read(name), await b.read(name)];
+    if (first.dtype !== second.dtype || Buffer.compare(first.bytes, second.bytes) !== 0) return name;
+  }
+  return undefined;
 }
 
 /** @throws PipelineError `incompatible` when an aligned weight is not the one the state was made from */
@@ -146,20 +182,15 @@ async function checkAligned({ aligned }: Pair, state: State): Promise<void> {
 /** B with the scale folded in, and A, in engine memory. */
 export async function uploadPair(engine: Engine, adapter: Adapter, name: string): Promise<LowRank & Disposable> {
   const { a, b, r, rows, cols, scale } = await adapter.readPair(name);
-  const [first, second] = [engine.alloc(r, cols), engine.alloc(rows, r)];
+  using made = new DisposableStack();
+  const [first, second] = [made.use(engine.alloc(r, cols)), made.use(engine.alloc(rows, r))];
   engine.write(first, a);
   engine.write(
     second,
     b.map((value) => value * scale),
   );
-  return {
-    a: first,
-    b: second,
-    [Symbol.dispose]() {
-      first[Symbol.dispose]();
-      second[Symbol.dispose]();
-    },
-  };
+  const held = made.move();
+  return { a: first, b: second, [Symbol.dispose]: () => held.dispose() };
 }
 
 /** The budget of each adapted linear; a pooled one is solved first. */

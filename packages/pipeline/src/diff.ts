@@ -4,7 +4,7 @@ import { type Progress, tellOpening } from "./progress.ts";
 /** How one tensor differs between two models. */
 export interface TensorDiff {
   readonly name: string;
-  /** `missing`: only in one of them; `shape`: cannot be compared. */
+  /** `shape`: cannot be compared. */
   readonly status: "same" | "changed" | "only-first" | "only-second" | "shape";
   /** ‖B − A‖ and ‖B − A‖ / ‖A‖ (Frobenius). */
   readonly norm?: number;
@@ -12,6 +12,8 @@ export interface TensorDiff {
   /** Largest |B − A|, and the share of entries that differ. */
   readonly maxAbs?: number;
   readonly changedShare?: number;
+  /** Entries of either that are NaN or infinite; the norms are NaN then. */
+  readonly nNonFinite?: number;
 }
 
 /** Compare two models tensor by tensor; one tensor of each is in memory at a time. */
@@ -42,13 +44,14 @@ async function diffTensor(a: Checkpoint, b: Checkpoint, name: string): Promise<T
   if (!infoB) return { name, status: "only-first" };
   if (String(infoA.shape) !== String(infoB.shape)) return { name, status: "shape" };
   const [x, y] = [decodeF32(await a.read(name)), decodeF32(await b.read(name))];
-  let [squares, base, maxAbs, changed] = [0, 0, 0, 0];
+  let [squares, base, maxAbs, changed, nNonFinite] = [0, 0, 0, 0, 0];
   for (let i = 0; i < x.length; i++) {
     const d = y[i] - x[i];
     squares += d * d;
     base += x[i] * x[i];
     if (d !== 0) changed += 1;
-    if (Math.abs(d) > maxAbs) maxAbs = Math.abs(d);
+    if (!Number.isFinite(x[i]) || !Number.isFinite(y[i])) nNonFinite += 1;
+    maxAbs = Math.max(maxAbs, Math.abs(d));
   }
   const norm = Math.sqrt(squares);
   const relative = base === 0 ? 0 : norm / Math.sqrt(base);
@@ -59,5 +62,6 @@ async function diffTensor(a: Checkpoint, b: Checkpoint, name: string): Promise<T
     relative,
     maxAbs,
     changedShare: x.length === 0 ? 0 : changed / x.length,
+    ...(nNonFinite > 0 ? { nNonFinite } : {}),
   };
 }

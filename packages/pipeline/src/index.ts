@@ -12,6 +12,7 @@ export { type OpenedModel, openModelFiles, openModelTokenizer } from "./models.t
 export { type PrepareOptions, type PreparePlan, planPrepare, prepare } from "./prepare.ts";
 export { type Progress, silent, tellOpening } from "./progress.ts";
 export { type DataFacts, type DataOptions, readSequences, type Sequences } from "./sequences.ts";
+export { shellLine } from "./shell.ts";
 export { openState, partOf, type State, type StateManifest, type StatePart } from "./state.ts";
 export { type SweepLinear, type SweepOptions, type SweepPoint, sweep } from "./sweep.ts";
 export { whatIsUnfinished } from "./unfinished.ts";

@@ -15,6 +15,7 @@ import {
   keptMask,
   type Mode,
   orderedFactor,
+  owning,
   type PreparedGroup,
   type RepairNumbers,
   repair,
@@ -116,18 +117,57 @@ async function need(file: TensorFile, name: string): Promise<Tensor> {
   throw new PipelineError("incompatible", `${file.path}: has no tensor "${name}" (it holds: ${found}).`);
 }
 
+/** H before dead columns and damping, from the file's `hessian` or from the activations of its examples. */
 async function readHessian(engine: Engine, file: TensorFile, cols: number): Promise<Matrix> {
-  const examples = [...file.tensors.keys()].filter((name) => /^x\d+$/.test(name));
-  if (file.tensors.has("hessian"))
-    return shaped(uploadF32(engine, await need(file, "hessian"), file.path), cols, cols, file.path);
-  if (examples.length === 0) await need(file, "hessian");
-  const hessian = engine.alloc(cols, cols);
-  for (const name of examples) {
-    using x = uploadF32(engine, await need(file, name), file.path);
-    shaped(x, x.rows, cols, `${file.path}: ${name}`);
-    accumulate(engine, hessian, x, examples.length);
+  const examples = examplesOf(file);
+  if (examples.length === 0) {
+    const hessian = uploadF32(engine, await need(file, "hessian"), file.path);
+    return owning(hessian, () => {
+      shaped(hessian, cols, cols, file.path);
+      requireSymmetric(engine.read(hessian), cols, file.path);
+      return hessian;
+    });
   }
-  return hessian;
+  const hessian = engine.alloc(cols, cols);
+  try {
+    for (const name of examples) {
+      using x = uploadF32(engine, await need(file, name), file.path);
+      shaped(x, x.rows, cols, `${file.path}: ${name}`);
+      accumulate(engine, hessian, x, examples.length);
+    }
+    return hessian;
+  } catch (error) {
+    hessian[Symbol.dispose]();
+    throw error;
+  }
+}
+
+/** x0, x1, … in order. @throws PipelineError `incompatible` for a gap, or beside a Hessian */
+function examplesOf({ tensors, path }: TensorFile): string[] {
+  const found = [...tensors.keys()].filter((name) => /^x\d+$/.test(name));
+  const names = found.map((_, i) => `x${i}`);
+  const gap = names.find((name) => !tensors.has(name));
+  if (gap !== undefined)
+    throw new PipelineError("incompatible", `${path}: has ${found.length} examples (x0, x1, …) but no ${gap}.`);
+  if (found.length > 0 && tensors.has("hessian"))
+    throw new PipelineError("incompatible", `${path}: holds "hessian" and x0 too; only one of them can be meant.`);
+  return names;
+}
+
+/** Rounding of sums in f32, relative to the diagonal. */
+const symmetryTolerance = 1e-3;
+
+/** Only the upper triangle is used: what fills one triangle alone would be read as another matrix. @throws PipelineError `incompatible` */
+function requireSymmetric(values: ArrayLike<number>, n: number, path: string): void {
+  for (let i = 0; i < n; i++) {
+    for (let j = 0; j < i; j++) {
+      const [lower, upper] = [values[i * n + j], values[j * n + i]];
+      const size = Math.sqrt(Math.abs(values[i * n + i] * values[j * n + j]));
+      if (Math.abs(lower - upper) <= symmetryTolerance * size) continue;
+      const where = `"hessian" is ${upper} at (${j}, ${i}) and ${lower} at (${i}, ${j})`;
+      throw new PipelineError("incompatible", `${path}: ${where}; a whole symmetric matrix is needed.`);
+    }
+  }
 }
 
 function shaped(m: Matrix, rows: number, cols: number, what: string): Matrix {

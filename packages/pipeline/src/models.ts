@@ -1,7 +1,7 @@
 import { basename, resolve } from "node:path";
 import { type Checkpoint, openCheckpoint, resolveSpec } from "@safedelta/checkpoint";
 import { checkTensors, expectedTensors, type ModelConfig, ModelError, parseConfig } from "@safedelta/model";
-import { openTokenizer, type Tokenizer, TokenizerError } from "@safedelta/tokenizer";
+import { collectTokenizerFiles, openTokenizer, type Tokenizer, TokenizerError } from "@safedelta/tokenizer";
 import { PipelineError, problemsError } from "./errors.ts";
 import { sha256, stableJson } from "./files.ts";
 import { type Progress, tellOpening } from "./progress.ts";
@@ -37,9 +37,9 @@ export async function openModelFiles(
   const config = readConfig(checkpoint);
   const problems = checkTensors(config, checkpoint.tensors);
   if (problems.length > 0) throw problemsError("incompatible", `${spec} cannot be used:`, problems);
-  const held = opened.move();
   const configSha256 = sha256(stableJson(checkpoint.config));
   const [name, licence] = [await publicName(spec), await readLicence(checkpoint)];
+  const held = opened.move();
   return { checkpoint, config, configSha256, name, licence, [Symbol.asyncDispose]: () => held.disposeAsync() };
 }
 
@@ -70,21 +70,14 @@ async function publicName(spec: string): Promise<string> {
 
 /** The tokenizer that a model brings. @throws PipelineError `incompatible` when there is none or its files are damaged */
 export async function openModelTokenizer({ checkpoint }: OpenedModel): Promise<Tokenizer> {
-  const read = (name: string) => checkpoint.companions.get(name)?.bytes();
-  const tokenizerJson = await read("tokenizer.json");
-  if (!tokenizerJson) {
+  const files = await collectTokenizerFiles((name) => checkpoint.companions.get(name)?.bytes());
+  if (!files) {
     throw new PipelineError(
       "incompatible",
       `${checkpoint.spec}: has no tokenizer.json. Save it once with transformers: ` +
         "AutoTokenizer.from_pretrained(MODEL).save_pretrained(FOLDER).",
     );
   }
-  const files = {
-    tokenizerJson,
-    tokenizerConfig: await read("tokenizer_config.json"),
-    chatTemplate: await read("chat_template.jinja"),
-    generationConfig: await read("generation_config.json"),
-  };
   return withPlace(checkpoint.spec, () => openTokenizer(files));
 }
 
@@ -134,7 +127,7 @@ export async function checkPair(aligned: OpenedModel, tuned: OpenedModel): Promi
     } else if (first.fingerprint("chatTemplate") !== second.fingerprint("chatTemplate")) {
       warnings.push("The chat templates differ; the output takes the aligned model's.");
     }
-  }
+  } else warnings.push("One of the models has no tokenizer.json: that both read the same tokens was not checked.");
   return { problems, warnings };
 }
 

@@ -1,4 +1,4 @@
-import type { Checkpoint } from "@safedelta/checkpoint";
+import type { Checkpoint, TensorDType } from "@safedelta/checkpoint";
 import type { Engine, Matrix } from "@safedelta/engine";
 import { groupsOfLayer, type LayerGroup, type Linear, linearNames, type ModelConfig } from "@safedelta/model";
 import { PipelineError, problemsError } from "./errors.ts";
@@ -49,6 +49,36 @@ export function restNames(config: ModelConfig, { tensors }: Checkpoint): string[
   return [...tensors.keys()].filter((name) => !linears.has(name));
 }
 
+/**
+ * The output has the aligned model's configuration: what it says of the head must hold for the tuned model's embeddings.
+ * @throws PipelineError `incompatible`
+ */
+export function requireSameHead({ aligned, tuned }: Models): void {
+  if (aligned.config.tied === tuned.config.tied) return;
+  const word = (tied: boolean) => (tied ? "its embeddings" : "a matrix of its own");
+  throw new PipelineError(
+    "incompatible",
+    `--rest tuned: the output head is ${word(aligned.config.tied)} in the aligned model and ${word(tuned.config.tied)} in the tuned one; ` +
+      "one output cannot be both. Leave --rest away.",
+  );
+}
+
+/** Types that a repaired linear can be written in, bit for bit at the ends of the dial: arithmetic is in f32. */
+const writable: readonly TensorDType[] = ["F32", "F16", "BF16"];
+
+/** @throws PipelineError `incompatible` naming the first linear whose storage type a repair cannot be written in */
+export function requireWritable({ checkpoint, config }: OpenedModel): void {
+  for (const { linear } of linearsOf(config)) {
+    const dtype = checkpoint.tensors.get(linear.name)?.dtype;
+    if (dtype === undefined || writable.includes(dtype)) continue;
+    throw new PipelineError(
+      "incompatible",
+      `${checkpoint.spec}: ${linear.name} is stored as ${dtype}; a repair is written as ${writable.join(", ")}. ` +
+        "Save the aligned model in one of these, for example with transformers' torch_dtype.",
+    );
+  }
+}
+
 /** @throws PipelineError `incompatible` when a state belongs to another model: by config, rest and first layer here, by every weight on reading */
 export async function checkState(state: State, { checkpoint, config, configSha256 }: OpenedModel): Promise<void> {
   if (state.manifest.model.configSha256 !== configSha256) throw foreignState(state, checkpoint);
@@ -89,16 +119,9 @@ export async function readPair(
   const [a, t] = await Promise.all([pair.aligned.checkpoint.read(name), pair.tuned.checkpoint.read(name)]);
   const alignedSha256 = sha256(a.bytes);
   if (alignedSha256 !== state.manifest.layers[layer]?.linears[name]) throw foreignState(state, pair.aligned.checkpoint);
-  const aligned = uploadF32(engine, a, pair.aligned.checkpoint.spec);
-  const tuned = uploadF32(engine, t, pair.tuned.checkpoint.spec);
-  return {
-    aligned,
-    tuned,
-    alignedSha256,
-    tunedSha256: sha256(t.bytes),
-    [Symbol.dispose]() {
-      aligned[Symbol.dispose]();
-      tuned[Symbol.dispose]();
-    },
-  };
+  using made = new DisposableStack();
+  const aligned = made.use(uploadF32(engine, a, pair.aligned.checkpoint.spec));
+  const tuned = made.use(uploadF32(engine, t, pair.tuned.checkpoint.spec));
+  const held = made.move();
+  return { aligned, tuned, alignedSha256, tunedSha256: sha256(t.bytes), [Symbol.dispose]: () => held.dispose() };
 }

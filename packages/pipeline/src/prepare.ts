@@ -11,7 +11,7 @@ import { readJson, removeQuietly, requireDisk, sha256, stableJson } from "./file
 import { lockFolder } from "./lock.ts";
 import { requireMemory } from "./memory.ts";
 import { hashModel, openModelFiles } from "./models.ts";
-import { restNames } from "./pair.ts";
+import { requireWritable, restNames } from "./pair.ts";
 import type { Progress } from "./progress.ts";
 import { type DataFacts, type DataOptions, readSequences } from "./sequences.ts";
 import {
@@ -56,6 +56,7 @@ export interface PreparePlan {
 async function gather(options: PrepareOptions, progress: Progress) {
   await using opened = new AsyncDisposableStack();
   const model = opened.use(await openModelFiles(options.model, options.offline, progress));
+  requireWritable(model);
   const sequences = await readSequences(options.data, model, progress);
   if (sequences.facts.nExamples === 0) throw new PipelineError("usage", `${options.data.file}: holds no example.`);
   const parts = [...new Set(options.modes.map((mode) => partOf[mode]))].sort();

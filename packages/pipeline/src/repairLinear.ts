@@ -2,6 +2,7 @@ import type { Tensor } from "@safedelta/checkpoint";
 import {
   type Budget,
   type Curve,
+  difference,
   exactCurve,
   finishHessian,
   type Mode,
@@ -33,14 +34,6 @@ export interface Method {
 /** The budget of each linear by name. */
 export type BudgetOf = (name: string) => Budget;
 
-/** Δ = tuned − aligned in engine memory. */
-export function deltaOf(engine: Engine, { aligned, tuned }: Pick<PairWeights, "aligned" | "tuned">): Matrix {
-  const delta = engine.alloc(tuned.rows, tuned.cols);
-  engine.add(1, tuned, delta);
-  engine.add(-1, aligned, delta);
-  return delta;
-}
-
 /** The curve of one linear in a mode that has one; `withNorms` when more than the losses is wanted of it. */
 export function curveOf(
   engine: Engine,
@@ -49,7 +42,7 @@ export function curveOf(
   prepared: LoadedGroup,
   withNorms = false,
 ): Curve {
-  using delta = deltaOf(engine, weights);
+  using delta = difference(engine, weights.tuned, weights.aligned);
   if (mode === "exact" && prepared.ordered) return exactCurve(engine, delta, prepared.ordered, withNorms);
   if (mode === "optimal" && prepared.spectrum) return optimalCurve(engine, delta, prepared.spectrum);
   throw new PipelineError(

@@ -8,6 +8,7 @@ import { PipelineError } from "./errors.ts";
 import { guardFile, readJson, sha256, stableJson } from "./files.ts";
 import type { Progress } from "./progress.ts";
 import type { DataFacts } from "./sequences.ts";
+import { shellLine } from "./shell.ts";
 import { readSquare, readTriangle, squareBytes, triangleBytes } from "./triangle.ts";
 import type { EngineStamp } from "./version.ts";
 
@@ -136,13 +137,13 @@ function checkManifest(path: string, manifest: StateManifest | null): StateManif
 async function whyNoState(folder: string): Promise<string> {
   const names = await readdir(folder).catch(() => undefined);
   if (names === undefined)
-    return `${folder}: no such folder. Make a state with: safedelta prepare MODEL --safe-data FILE --out ${folder}`;
+    return `${folder}: no such folder. Make a state with: safedelta prepare MODEL --safe-data FILE --out ${shellLine([folder])}`;
   if (names.includes("layers") && !names.includes("work") && !names.includes("job.json"))
     return `${folder}: has lost its state.json, so it is no state any more. Prepare into another --out, or remove this folder first.`;
   if (names.includes("work") || names.includes("job.json")) {
     return `${folder}: this state is not finished. Run the same prepare command again; it goes on where it stopped.`;
   }
-  return `${folder}: not a state (no state.json). Make one with: safedelta prepare MODEL --safe-data FILE --out ${folder}`;
+  return `${folder}: not a state (no state.json). Make one with: safedelta prepare MODEL --safe-data FILE --out ${shellLine([folder])}`;
 }
 
 async function loadGroup(

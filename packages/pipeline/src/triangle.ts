@@ -1,3 +1,4 @@
+import { make } from "@safedelta/core";
 import type { Engine, Matrix } from "@safedelta/engine";
 
 /** Rows that cross the border between file and engine at once. */
@@ -33,24 +34,22 @@ export function packTriangle(engine: Engine, m: Matrix): Uint8Array {
 /** The n x n matrix whose upper triangle was packed; zero below the diagonal. */
 export function readTriangle(engine: Engine, bytes: Uint8Array, n: number): Matrix {
   const packed = new Float32Array(bytes.slice().buffer);
-  const m = engine.alloc(n, n);
-  let at = 0;
-  for (let first = 0; first < n; first += blockRows) {
-    const count = Math.min(blockRows, n - first);
-    const rows = new Float32Array(count * n);
-    for (let i = 0; i < count; i++) {
-      const length = n - first - i;
-      rows.set(packed.subarray(at, at + length), i * n + first + i);
-      at += length;
+  return make(engine, n, n, (m) => {
+    let at = 0;
+    for (let first = 0; first < n; first += blockRows) {
+      const count = Math.min(blockRows, n - first);
+      const rows = new Float32Array(count * n);
+      for (let i = 0; i < count; i++) {
+        const length = n - first - i;
+        rows.set(packed.subarray(at, at + length), i * n + first + i);
+        at += length;
+      }
+      engine.write(m.view(first, 0, count, n), rows);
     }
-    engine.write(m.view(first, 0, count, n), rows);
-  }
-  return m;
+  });
 }
 
 /** The n x n matrix of little-endian f32 bytes. */
 export function readSquare(engine: Engine, bytes: Uint8Array, n: number): Matrix {
-  const m = engine.alloc(n, n);
-  engine.write(m, new Float32Array(bytes.slice().buffer));
-  return m;
+  return make(engine, n, n, (m) => engine.write(m, new Float32Array(bytes.slice().buffer)));
 }

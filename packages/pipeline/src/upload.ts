@@ -1,4 +1,5 @@
 import { decodeF32, encode, firstNonFinite, requireFinite, type Tensor, type TensorDType } from "@safedelta/checkpoint";
+import { make } from "@safedelta/core";
 import type { Engine, Matrix } from "@safedelta/engine";
 import { PipelineError } from "./errors.ts";
 
@@ -15,9 +16,7 @@ export function uploadF32(engine: Engine, tensor: Tensor, source: string): Matri
     );
   }
   requireFinite(tensor, source);
-  const matrix = engine.alloc(rows, cols);
-  engine.write(matrix, decodeF32(tensor));
-  return matrix;
+  return make(engine, rows, cols, (matrix) => engine.write(matrix, decodeF32(tensor)));
 }
 
 /**

@@ -4,6 +4,7 @@ import { workName } from "@safedelta/checkpoint";
 import { PipelineError } from "./errors.ts";
 import { guardFile, readJson, removeQuietly, stableJson } from "./files.ts";
 import { isLock } from "./lock.ts";
+import { shellLine } from "./shell.ts";
 
 /** What stands at the place of a state. */
 export interface Standing {
@@ -39,7 +40,13 @@ export async function findStanding(folder: string): Promise<Standing> {
   const work = await readdir(workOf(folder)).catch((): string[] => []);
   const begun = names.every((name) => name === unfinished) && work.every((name) => workFile.test(name));
   const marked = job !== undefined || names.includes(jobFile) || (state !== undefined && names.includes("layers"));
-  if (!begun && !(marked && names.every((name) => stateNames.includes(name))))
+  const foreign = names.filter((name) => !stateNames.includes(name));
+  if (marked && foreign.length > 0)
+    throw new PipelineError(
+      "usage",
+      `${folder}: ${foreign[0]} is not prepare's. Move it away, or choose another --out.`,
+    );
+  if (!begun && !marked)
     throw occupied(folder, "is not empty and was not made by prepare, so it is never replaced", false);
   return { state, job };
 }
@@ -110,7 +117,7 @@ export async function requireFreeOutput({ out, aligned, tuned, overwrite }: Outp
   if (!names.includes("safedelta.json"))
     throw occupied(out, "is not empty and holds no repaired model, so it is never replaced", false);
   if (overwrite) return;
-  const next = `Look at it with: safedelta verify ${out}. To make it again add --overwrite, or choose another --out.`;
+  const next = `Look at it with: ${shellLine(["safedelta", "verify", out])}. To make it again add --overwrite, or choose another --out.`;
   throw new PipelineError("usage", `${out}: a finished repaired model is there already. ${next}`);
 }
 

@@ -12,6 +12,26 @@ export interface TokenizerFiles {
   readonly generationConfig?: Uint8Array;
 }
 
+/** Where each of them lies in a model folder. */
+export const tokenizerFileNames = {
+  tokenizerJson: "tokenizer.json",
+  tokenizerConfig: "tokenizer_config.json",
+  chatTemplate: "chat_template.jinja",
+  specialTokensMap: "special_tokens_map.json",
+  generationConfig: "generation_config.json",
+} as const satisfies Record<keyof TokenizerFiles, string>;
+
+/** The files that `read` finds under those names; undefined without tokenizer.json. */
+export async function collectTokenizerFiles(
+  read: (name: string) => Promise<Uint8Array | undefined> | undefined,
+): Promise<TokenizerFiles | undefined> {
+  const found = await Promise.all(
+    Object.entries(tokenizerFileNames).map(async ([key, name]) => [key, await read(name)]),
+  );
+  const files = Object.fromEntries(found) as Partial<TokenizerFiles>;
+  return files.tokenizerJson && { ...files, tokenizerJson: files.tokenizerJson };
+}
+
 /** Any JSON object, its values still to be checked. */
 export type JsonObject = Readonly<Record<string, unknown>>;
 
@@ -20,16 +40,9 @@ export type JsonObject = Readonly<Record<string, unknown>>;
  * @throws TokenizerError when tokenizer.json is missing, with advice when there is only a SentencePiece model
  */
 export async function readTokenizerFiles(folder: string): Promise<TokenizerFiles> {
-  const read = (name: string) => readOptional(join(folder, name));
-  const tokenizerJson = await read("tokenizer.json");
-  if (tokenizerJson === undefined) throw await missing(folder);
-  return {
-    tokenizerJson,
-    tokenizerConfig: await read("tokenizer_config.json"),
-    chatTemplate: await read("chat_template.jinja"),
-    specialTokensMap: await read("special_tokens_map.json"),
-    generationConfig: await read("generation_config.json"),
-  };
+  const files = await collectTokenizerFiles((name) => readOptional(join(folder, name)));
+  if (files === undefined) throw await missing(folder);
+  return files;
 }
 
 /** The JSON object in `bytes`. @throws TokenizerError naming `file` when it is not UTF-8, not JSON or not an object */

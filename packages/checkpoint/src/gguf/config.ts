@@ -52,8 +52,40 @@ export function tokenIds(metadata: Metadata): Record<string, number> {
 /** Ids as config.json has them, and every token that ends an answer. */
 export function generationConfig(metadata: Metadata): JsonObject {
   const ids = tokenIds(metadata);
-  const turnEnd = metadata.numberOr("tokenizer.ggml.eot_token_id", ids.eos_token_id);
-  return turnEnd === ids.eos_token_id ? ids : { ...ids, eos_token_id: [ids.eos_token_id, turnEnd] };
+  const end = ids.eos_token_id;
+  const turnEnd = metadata.numberOr("tokenizer.ggml.eot_token_id", end);
+  if (turnEnd === end) return ids;
+  return { ...ids, eos_token_id: end === undefined ? turnEnd : [end, turnEnd] };
+}
+
+/** Keys that change what the model computes, as our families never have them, and the value at which they do nothing. */
+const neutral: Readonly<Record<string, number>> = {
+  "rope.scale_linear": 1,
+  embedding_scale: 1,
+  residual_scale: 1,
+  logit_scale: 1,
+  "attention.scale": 0,
+  "attention.clamp_kqv": 0,
+  "attention.max_alibi_bias": 0,
+  attn_logit_softcapping: 0,
+  final_logit_softcapping: 0,
+};
+
+/** @throws CheckpointError "unsupported" for settings that would be ignored although they change the model */
+function refuseUnread(metadata: Metadata, prefix: string, headDim: number, context: number): void {
+  const settings = { ...neutral, "rope.dimension_count": headDim, "attention.value_length": headDim };
+  const found = Object.entries(settings).filter(
+    ([key, value]) => metadata.numberOr(`${prefix}.${key}`, value) !== value,
+  );
+  const window = metadata.numberOr(`${prefix}.attention.sliding_window`, context);
+  const key = window > 0 && window < context ? "attention.sliding_window" : found[0]?.[0];
+  if (key === undefined) return;
+  const value = metadata.number(`${prefix}.${key}`);
+  throw new CheckpointError(
+    "unsupported",
+    `${metadata.file}: ${prefix}.${key} = ${value} is not read here; use the model's Hugging Face folder`,
+    { file: metadata.file },
+  );
 }
 
 const torchNames: Readonly<Record<string, string>> = { F32: "float32", F16: "float16", BF16: "bfloat16" };
@@ -80,6 +112,7 @@ export function configOf(
   const hidden = number("embedding_length");
   const heads = number("attention.head_count");
   const headDim = metadata.numberOr(`${prefix}.attention.key_length`, hidden / heads);
+  refuseUnread(metadata, prefix, headDim, number("context_length"));
   const theta = shortestF32(metadata.numberOr(`${prefix}.rope.freq_base`, 10000));
   return {
     architectures: [family.architecture],

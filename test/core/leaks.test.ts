@@ -1,0 +1,96 @@
+import { expect, test } from "bun:test";
+import {
+  type Budget,
+  inverseFactor,
+  type Mode,
+  orderedFactor,
+  repair,
+  repairAdapter,
+  spectrum,
+  taskRepair,
+  taskSpectrum,
+} from "@safedelta/core";
+import { type Engine, openEngine } from "@safedelta/engine";
+import { Random } from "../support/random.ts";
+import { randomHessian, randomLinear, upload } from "./linears.ts";
+
+class Injected extends Error {}
+
+/** The same engine, whose n-th operation fails. */
+function failingAt(engine: Engine, n: number): Engine {
+  let calls = 0;
+  return new Proxy(engine, {
+    get(target, name) {
+      const value = Reflect.get(target, name, target);
+      if (typeof value !== "function") return value;
+      return (...args: unknown[]) => {
+        calls += 1;
+        if (calls === n) throw new Injected(`operation ${n}: ${String(name)}`);
+        return Reflect.apply(value, target, args);
+      };
+    },
+  });
+}
+
+const shape = { rows: 6, cols: 20, nTokens: 30, nDead: 1, unchanged: 0.2, seed: 3 };
+const linear = randomLinear(shape);
+const taskHessian = randomHessian({ ...shape, seed: 4 }, new Random(4));
+const share: Budget = { kind: "loss", share: 0.1 };
+
+/** What makes a result out of given matrices, whatever it takes on the way. */
+const makers: Record<string, (engine: Engine, given: Given) => Disposable> = {
+  "inverse factor": (engine, { hessian }) => inverseFactor(engine, hessian),
+  "ordered factor": (engine, { hessian }) => orderedFactor(engine, hessian),
+  spectrum: (engine, { hessian }) => spectrum(engine, hessian),
+  "task spectrum": (engine, { own, other, cols }) => taskSpectrum(engine, { cols, spectrum: own }, other),
+  ...Object.fromEntries(
+    (["reference", "none", "paper", "exact", "optimal"] as const).map((mode) => [
+      `repair by ${mode}`,
+      (engine: Engine, given: Given) => repairBy(engine, mode, given),
+    ]),
+  ),
+  "repair with task data": (engine, { aligned, tuned, task }) =>
+    taskRepair(engine, { aligned, tuned }, task, share).weight,
+  "repair of an adapter": (engine, { own, a, b }) => repairAdapter(engine, { a, b }, own, share).a,
+};
+
+function repairBy(engine: Engine, mode: Mode, { aligned, tuned, inverse, ordered, own, cols }: Given): Disposable {
+  return repair(engine, mode, { aligned, tuned }, { cols, inverse, ordered, spectrum: own }, share).weight;
+}
+
+type Given = ReturnType<typeof givenOn>;
+
+function givenOn(engine: Engine) {
+  const [aligned, tuned, hessian] = [linear.aligned, linear.tuned, linear.hessian].map((plain) =>
+    upload(engine, plain),
+  );
+  const other = upload(engine, taskHessian);
+  const own = spectrum(engine, hessian);
+  const [a, b] = [engine.alloc(2, linear.cols), engine.alloc(linear.rows, 2)];
+  engine.fill(a, 0.1);
+  engine.fill(b, 0.2);
+  const inverse = inverseFactor(engine, hessian);
+  const ordered = orderedFactor(engine, hessian);
+  const task = taskSpectrum(engine, { cols: linear.cols, spectrum: own }, other);
+  return { cols: linear.cols, aligned, tuned, hessian, other, own, a, b, inverse, ordered, task };
+}
+
+for (const [name, make] of Object.entries(makers)) {
+  test(`${name}: whichever operation fails, nothing stays in engine memory`, async () => {
+    using engine = (await openEngine("wasm")).engine;
+    const given = givenOn(engine);
+    const before = engine.bytesInUse;
+    let n = 1;
+    for (; ; n++) {
+      try {
+        make(failingAt(engine, n), given)[Symbol.dispose]();
+        break;
+      } catch (error) {
+        if (!(error instanceof Injected)) throw error;
+        expect({ after: error.message, bytes: engine.bytesInUse - before }).toEqual({ after: error.message, bytes: 0 });
+      }
+    }
+    expect(engine.bytesInUse).toBe(before);
+    expect(n).toBeGreaterThan(1);
+  });
+}

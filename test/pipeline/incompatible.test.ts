@@ -1,0 +1,138 @@
+import { describe, expect, test } from "bun:test";
+import { join } from "node:path";
+import { encode, type Tensor, writeSafetensors } from "@safedelta/checkpoint";
+import { openEngine } from "@safedelta/engine";
+import { diffModels, openModelFiles, openModelTokenizer, repairLayerFile, silent } from "@safedelta/pipeline";
+import { scratchFolder, writePico } from "../support/pico.ts";
+import { Random } from "../support/random.ts";
+import { applyOptions, Interruption, interruptAt, prepareOptions, runApply, runPrepare, writePair } from "./job.ts";
+
+describe("pairs that cannot be repaired as asked", () => {
+  test("--rest tuned with a tied aligned and an untied tuned model", async () => {
+    await using scratch = await scratchFolder();
+    const aligned = await writePico(join(scratch.path, "aligned"), { seed: 1 });
+    const delta = { seed: 2, size: 0.02 };
+    const config = { tie_word_embeddings: false };
+    const tuned = await writePico(join(scratch.path, "tuned"), { seed: 1, delta, config });
+    const state = join(scratch.path, "state");
+    await runPrepare(prepareOptions(aligned, state));
+    const run = (rest: "aligned" | "tuned") =>
+      runApply(applyOptions({ aligned, tuned }, state, join(scratch.path, `out-${rest}`), { rest }));
+    await expect(run("tuned")).rejects.toThrow(/--rest tuned: the output head is .* Leave --rest away/);
+    await run("aligned");
+  });
+
+  test("linears in a type that a repair is not written in, before any work", async () => {
+    await using scratch = await scratchFolder();
+    const widen = (tensors: Map<string, Tensor>) => {
+      for (const [name, tensor] of tensors) {
+        if (!name.includes("_proj")) continue;
+        const values = new Float32Array(tensor.bytes.slice().buffer);
+        tensors.set(name, { ...tensor, dtype: "F64", bytes: encode(values, "F64") });
+      }
+    };
+    const aligned = await writePico(join(scratch.path, "aligned"), { seed: 1, change: widen });
+    const prepared = runPrepare(prepareOptions(aligned, join(scratch.path, "state")));
+    await expect(prepared).rejects.toThrow(/q_proj\.weight is stored as F64; a repair is written as F32, F16, BF16/);
+  });
+});
+
+test("a pooled budget that another tuned model shifts does not mix into an interrupted run", async () => {
+  await using scratch = await scratchFolder();
+  const { aligned, tuned } = await writePair(scratch.path);
+  const state = join(scratch.path, "state");
+  await runPrepare(prepareOptions(aligned, state));
+  const change = { budget: { kind: "globalLoss", share: 0.1 } } as const;
+  const options = applyOptions({ aligned, tuned }, state, join(scratch.path, "out"), change);
+  // 14 steps measure the pool; the next few repair the first groups.
+  await expect(runApply(options, interruptAt(17))).rejects.toThrow(Interruption);
+  const enlarge = (tensors: Map<string, Tensor>) => {
+    const last = tensors.get("model.layers.1.mlp.down_proj.weight");
+    if (last) new Float32Array(last.bytes.buffer, last.bytes.byteOffset, last.bytes.length / 4)[0] += 1;
+  };
+  await writePico(tuned, { seed: 1, delta: { seed: 2, size: 0.02 }, change: enlarge });
+  await expect(runApply(options)).rejects.toThrow(/another|unfinished/);
+  const whole = await runApply({ ...options, overwrite: true });
+  const fresh = await runApply({ ...options, out: join(scratch.path, "fresh") });
+  expect(whole.tensors).toEqual(fresh.tensors);
+});
+
+test("special tokens that only special_tokens_map.json names are read", async () => {
+  await using scratch = await scratchFolder();
+  const folder = await writePico(join(scratch.path, "model"), { seed: 1 });
+  const path = join(folder, "tokenizer_config.json");
+  const { bos_token, eos_token, ...rest } = await Bun.file(path).json();
+  const fingerprint = async () => {
+    await using model = await openModelFiles(folder, true, silent);
+    return (await openModelTokenizer(model)).renderChat([{ role: "user", content: "x" }], {
+      addGenerationPrompt: true,
+    });
+  };
+  const before = await fingerprint();
+  await Bun.write(path, JSON.stringify(rest));
+  await Bun.write(join(folder, "special_tokens_map.json"), JSON.stringify({ bos_token, eos_token }));
+  expect(await fingerprint()).toEqual(before);
+});
+
+describe("layer", () => {
+  const n = 6;
+  const tensor = (name: string, rows: number, values: ArrayLike<number>): Tensor => {
+    return { name, dtype: "F32", shape: [rows, n], bytes: encode(Float32Array.from(values), "F32") };
+  };
+  const random = new Random(1);
+  const weights = [tensor("aligned", 3, random.normals(18)), tensor("tuned", 3, random.normals(18))];
+  const x = [0, 1, 2].map((i) => tensor(`x${i}`, 8, random.normals(48)));
+  const hessian = (entry: (i: number, j: number) => number) =>
+    tensor(
+      "hessian",
+      n,
+      Array.from({ length: n * n }, (_, at) => entry(Math.floor(at / n), at % n)),
+    );
+  const whole = hessian((i, j) => (i === j ? 2 : 0.5));
+
+  const run = async (tensors: readonly Tensor[]) => {
+    await using scratch = await scratchFolder();
+    const [input, out] = [join(scratch.path, "in.safetensors"), join(scratch.path, "out.safetensors")];
+    await writeSafetensors(input, [...weights, ...tensors]);
+    using engine = (await openEngine("wasm")).engine;
+    const facts = await repairLayerFile(engine, {
+      ...{ input, out, mode: "optimal", overwrite: false },
+      budget: { kind: "loss", share: 0.1 },
+    }).finally(() => expect(engine.bytesInUse).toBe(0));
+    return facts;
+  };
+
+  test.each([
+    ["only the lower triangle", [hessian((i, j) => (i === j ? 2 : i > j ? 0.5 : 0))], /whole symmetric matrix/],
+    ["only the upper triangle", [hessian((i, j) => (i === j ? 2 : i < j ? 0.5 : 0))], /whole symmetric matrix/],
+    ["a gap in the examples", [x[0], x[2]], /2 examples .* but no x1/],
+    ["a Hessian and examples", [whole, ...x], /only one of them/],
+    [
+      "a Hessian that is not positive definite",
+      [hessian((i, j) => (i === j ? 1 : 5))],
+      /not positive definite|eigenvalue/,
+    ],
+  ])("refuses %s", async (_, tensors, words) => {
+    await expect(run(tensors)).rejects.toThrow(words);
+  });
+
+  test("takes a symmetric Hessian, and examples in any order", async () => {
+    expect((await run([whole])).safetyLossShare).toBeCloseTo(0.1, 3);
+    expect(await run([x[2], x[0], x[1]])).toEqual(await run(x));
+  });
+});
+
+test("diff counts what is not finite and does not hide it", async () => {
+  await using scratch = await scratchFolder();
+  const [a, b] = ["a", "b"].map((name) => join(scratch.path, name));
+  await writePico(a, { seed: 1 });
+  await writePico(b, {
+    seed: 1,
+    change: (tensors) => {
+      const norm = tensors.get("model.norm.weight");
+      if (norm) new Float32Array(norm.bytes.buffer, norm.bytes.byteOffset, 3).set([Number.NaN, 5, Number.NaN]);
+    },
+  });
+  const found = (await diffModels(a, b, true, silent)).filter(({ status }) => status !== "same");
+  expect(found).toEqual([expect.objectContaining({ name: "model.norm.weight", nNonFinite: 2, maxAbs: Number.NaN })]);
+});

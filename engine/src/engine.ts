@@ -44,6 +44,8 @@ export interface EngineInfo {
   readonly description: string;
   readonly version: string;
   readonly threads: number;
+  /** Of a device with memory of its own. */
+  readonly memoryBytes?: number;
 }
 
 /** Shape of multi-head attention: `nHeads` query heads share `nKvHeads` key/value heads of `headDim` numbers each. */

@@ -1,2 +1,6 @@
 export * from "./engine.ts";
+export { type CublasFolder, cublasFolders } from "./ffi/cublasFolders.ts";
 export * from "./open.ts";
+export { openReference } from "./reference.ts";
+export { numbers as selfTestNumbers } from "./selftest/inputs.ts";
+export { type OperationCheck, type Rate, type SelfTest, selfTest } from "./selftest.ts";

@@ -178,14 +178,30 @@ describe("generate and chat", () => {
 
 describe("the machine and the recipes", () => {
   test.concurrent("doctor", async () => {
-    const { engines, bun } = await json("doctor");
+    const { engines, bun, hubCache } = await json("doctor");
     const built = existsSync(join(import.meta.dir, `../../engine/native/libsafedelta_native.${suffix}`));
     expect(engines.map(({ name, usable }: { name: string; usable: boolean }) => [name, usable])).toEqual([
+      ["cuda", false],
       ["native", built],
       ["wasm", true],
       ["reference", true],
     ]);
     expect(bun).toBe(Bun.version);
+    expect(hubCache).toEndWith("/hub");
+  });
+
+  test("doctor --selftest checks every operation and mode of an engine, and times it", async () => {
+    const { engine, checks, rates, repairs, ok } = await json("doctor", "--selftest", "--engine", "wasm");
+    expect({ ok, name: engine.name }).toEqual({ ok: true, name: "wasm" });
+    expect(checks.length).toBeGreaterThan(100);
+    expect(rates.every(({ ms, rate }: { ms: number; rate: number }) => ms > 0 && rate > 0)).toBe(true);
+    expect(repairs.map(({ mode }: { mode: string }) => mode)).toEqual([
+      "reference",
+      "none",
+      "paper",
+      "exact",
+      "optimal",
+    ]);
   });
 
   test.concurrent("estimate reads no weights", async () => {

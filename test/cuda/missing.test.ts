@@ -5,6 +5,8 @@ import { scratchFolder } from "../support/pico.ts";
 import { built, missing } from "./build.ts";
 import { surroundings } from "./run.ts";
 
+setDefaultTimeout(300_000); // the libraries are built first
+
 const root = resolve(import.meta.dir, "../..");
 
 /** What opening an engine gives in a process of its own: the engine and the reason for it, or the error. */

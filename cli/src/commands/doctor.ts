@@ -1,48 +1,94 @@
-import { type EngineChoice, EngineUnavailableError, openEngine } from "@safedelta/engine";
-import { toolVersion } from "@safedelta/pipeline";
+import { type HubSettings, readHubSettings } from "@safedelta/checkpoint";
+import {
+  cublasFolders,
+  type EngineChoice,
+  type EngineInfo,
+  EngineUnavailableError,
+  openEngine,
+} from "@safedelta/engine";
+import { runSelfTest, toolVersion } from "@safedelta/pipeline";
 import { formatBytes } from "@safedelta/report";
 import { defineCommand } from "../command.ts";
 import { exitCode } from "../exitCode.ts";
+import type { Io } from "../io.ts";
+import { computeOptions, option } from "../options.ts";
 
 interface EngineReport {
   readonly name: EngineChoice;
   readonly usable: boolean;
   readonly detail: string;
+  readonly memoryBytes?: number;
 }
+
+const engineNames = ["cuda", "native", "wasm", "reference"] as const;
+
+/** Side of the matrices that are timed: as in a 7B model on a GPU, as in a small one elsewhere. */
+const timedSide = { cuda: 4096, native: 2048, wasm: 1024, reference: 128 } as const;
 
 /** `safedelta doctor` */
 export const doctorCommand = defineCommand({
   brief: "Show what this machine offers: engines, memory, versions",
-  help: "Exit code 1 when no engine can be used.",
+  help:
+    "Exit code 1 when no engine can be used. --selftest checks every operation and mode of one engine against the f64 reference and times " +
+    "it (seconds on a GPU, a minute or two elsewhere); with --json its document is what to send when something is wrong. Exit code 1 when a check fails.",
   args: [],
-  options: {},
-  async run(_options, _args, io) {
-    const { availableParallelism, totalmem } = await import("node:os");
-    const engines = await Promise.all((["cuda", "native", "wasm", "reference"] as const).map(probe));
-    const machine = {
-      version: toolVersion,
-      bun: Bun.version,
-      platform: `${process.platform} ${process.arch}`,
-      processors: availableParallelism(),
-      memoryBytes: totalmem(),
-      hubCache: process.env.HF_HUB_CACHE ?? process.env.HF_HOME ?? "~/.cache/huggingface",
-    };
-    io.document({ ...machine, engines });
-    const { version, bun, platform, processors, memoryBytes } = machine;
+  options: {
+    selftest: option.flag("check and time an engine"),
+    engine: computeOptions.engine,
+  },
+  async run(options, _args, io) {
+    const machine = await describeMachine();
+    if (options.selftest) return selfTestOn(options.engine, machine, io);
+    const engines = await Promise.all(engineNames.map(probe));
+    const cublas = await cublasFolders();
+    io.document({ ...machine, engines, cublas });
+    const { version, bun, platform, processors, memoryBytes, hubCache } = machine;
     io.print(
       `safedelta ${version}, bun ${bun}, ${platform}, ${processors} processors, ${formatBytes(memoryBytes)} of memory`,
     );
-    for (const { name, usable, detail } of engines)
-      io.print(`engine ${name}: ${usable ? "usable" : "not usable"}, ${detail}`);
+    for (const { name, usable, detail, memoryBytes: own } of engines) {
+      const memory = own === undefined ? "" : `, ${formatBytes(own)} of memory`;
+      io.print(`engine ${name}: ${usable ? "usable" : "not usable"}, ${detail}${memory}`);
+    }
+    for (const { folder, source, present } of cublas)
+      io.print(`cuBLAS ${present ? "is" : "is not"} in ${folder} (${source})`);
+    io.print(`Hub cache: ${hubCache}`);
     return engines.some(({ usable }) => usable) ? exitCode.done : exitCode.failure;
   },
 });
+
+async function describeMachine() {
+  const { availableParallelism, cpus, totalmem } = await import("node:os");
+  const { cache }: HubSettings = await readHubSettings(process.env);
+  return {
+    version: toolVersion,
+    bun: Bun.version,
+    platform: `${process.platform} ${process.arch}`,
+    processor: cpus()[0]?.model.trim() ?? "unknown",
+    processors: availableParallelism(),
+    memoryBytes: totalmem(),
+    hubCache: cache,
+  };
+}
+
+async function selfTestOn(choice: EngineChoice, machine: object, io: Io): Promise<number> {
+  const { engine, reason } = await openEngine(choice);
+  const { name, description }: EngineInfo = engine.info;
+  engine[Symbol.dispose]();
+  io.note(`engine: ${name}, ${description} (${reason})`);
+  const open = async () => (await openEngine(name)).engine;
+  const report = await runSelfTest(open, timedSide[name], (line) => io.print(line));
+  io.document({ ...machine, ...report });
+  io.print(report.ok ? "all checks hold" : "some checks FAILED: do not use this engine");
+  return report.ok ? exitCode.done : exitCode.failure;
+}
 
 async function probe(name: EngineChoice): Promise<EngineReport> {
   try {
     const { engine } = await openEngine(name);
     using opened = engine;
-    return { name, usable: true, detail: opened.info.description };
+    const { description, memoryBytes } = opened.info;
+    return { name, usable: true, detail: description, memoryBytes };
   } catch (error) {
     if (!(error instanceof EngineUnavailableError)) throw error;
     return { name, usable: false, detail: error.message };

@@ -67,10 +67,12 @@ export class FfiKernels implements Kernels {
   }
 
   /** What the library says of itself. */
-  describe(): Pick<EngineInfo, "description" | "threads"> {
+  describe(): Pick<EngineInfo, "description" | "threads" | "memoryBytes"> {
     const [text, threads] = [new Uint8Array(textBytes), new Int32Array(1)];
     this.library.sd.sd_describe(this.engine, text, textBytes, threads);
-    return { description: textOf(text), threads: threads[0] };
+    const [free, total] = [new Float64Array(1), new Float64Array(1)];
+    this.library.sd.sd_memory(this.engine, free, total);
+    return { description: textOf(text), threads: threads[0], memoryBytes: total[0] || undefined };
   }
 
   alloc(operation: string, bytes: number): number {

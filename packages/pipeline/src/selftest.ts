@@ -1,0 +1,95 @@
+import {
+  type Budget,
+  finishHessian,
+  inverseFactor,
+  keptMask,
+  type Mode,
+  orderedFactor,
+  repair,
+  spectrum,
+} from "@safedelta/core";
+import { type Engine, type Matrix, openReference, type SelfTest, selfTest, selfTestNumbers } from "@safedelta/engine";
+
+/** One mode of the method on a made-up linear, against the same on the f64 reference engine. */
+export interface RepairCheck {
+  readonly mode: Mode;
+  /** Entries that one engine keeps and the other does not. */
+  readonly nKeptOtherwise: number;
+  /** Largest difference of a weight, as a share of the largest weight. */
+  readonly error: number;
+  readonly allowed: number;
+  readonly ok: boolean;
+}
+
+/** What `doctor --selftest` finds on one engine. */
+export interface SelfTestReport extends SelfTest {
+  readonly repairs: readonly RepairCheck[];
+  readonly ok: boolean;
+}
+
+/** Rounding of f32 through a factorisation, two solves and a product at this size. */
+const allowed = 1e-4;
+const [rows, cols, tokens] = [48, 192, 400];
+
+const budgets: readonly (readonly [Mode, Budget])[] = [
+  ["reference", { kind: "scale", value: 0.2 }],
+  ["none", { kind: "scale", value: 0.2 }],
+  ["paper", { kind: "scale", value: 0.2 }],
+  ["exact", { kind: "loss", share: 0.1 }],
+  ["optimal", { kind: "loss", share: 0.1 }],
+];
+
+/** Conformance of every operation, the method in every mode, and speed. */
+export async function runSelfTest(
+  open: () => Promise<Engine>,
+  n: number,
+  note: (line: string) => void,
+): Promise<SelfTestReport> {
+  const found = await selfTest(open, n, note);
+  const repairs: RepairCheck[] = [];
+  for (const [mode, budget] of budgets) {
+    const check = await checkRepair(open, mode, budget);
+    note(`${check.ok ? "ok    " : "FAILED"} repair by ${mode}: error ${check.error.toExponential(1)}`);
+    repairs.push(check);
+  }
+  const ok = [...found.checks, ...repairs].every((check) => check.ok);
+  return { ...found, repairs, ok };
+}
+
+async function checkRepair(open: () => Promise<Engine>, mode: Mode, budget: Budget): Promise<RepairCheck> {
+  using engine = await open();
+  using oracle = await openReference();
+  const [found, expected] = [repairOn(engine, mode, budget), repairOn(oracle, mode, budget)];
+  const nKeptOtherwise = found.kept.filter((kept, i) => kept !== expected.kept[i]).length;
+  const largest = (values: Float32Array) => values.reduce((most, value) => Math.max(most, Math.abs(value)), 0);
+  const error = largest(found.weight.map((value, i) => value - expected.weight[i])) / largest(expected.weight);
+  return { mode, nKeptOtherwise, error, allowed, ok: nKeptOtherwise === 0 && error <= allowed };
+}
+
+function repairOn(engine: Engine, mode: Mode, budget: Budget) {
+  const aligned = matrix(engine, rows, cols, 0.03, 1);
+  const tuned = matrix(engine, rows, cols, 0.003, 2);
+  engine.add(1, aligned, tuned);
+  const x = matrix(engine, tokens, cols, 1, 3);
+  const hessian = engine.alloc(cols, cols);
+  engine.syrk(2 / tokens, x, 0, hessian);
+  engine.mirror(hessian);
+  finishHessian(engine, hessian);
+  const factors = {
+    inverse: inverseFactor(engine, hessian),
+    ordered: orderedFactor(engine, hessian),
+    spectrum: spectrum(engine, hessian),
+  };
+  const { weight, kept } = repair(engine, mode, { aligned, tuned }, { cols, ...factors }, budget);
+  return { weight: engine.read(weight) as Float32Array, kept: kept ? keptMask(kept) : new Uint8Array() };
+}
+
+/** Numbers that are the same on every machine; columns differ in size, as those of real inputs do. */
+function matrix(engine: Engine, nRows: number, nCols: number, scale: number, seed: number): Matrix {
+  const m = engine.alloc(nRows, nCols);
+  const values = selfTestNumbers(nRows * nCols, seed).map(
+    (value, i) => scale * value * (1 + 3 * ((i % nCols) / nCols)),
+  );
+  engine.write(m, values);
+  return m;
+}

@@ -1,0 +1,37 @@
+import { expect, test } from "bun:test";
+import { type Engine, type Matrix, openReference, selfTest } from "@safedelta/engine";
+
+/** The reference engine with one operation replaced. */
+function spoilt(change: Partial<Engine>): Engine {
+  const engine = openReference();
+  return new Proxy(engine, {
+    get(target, name) {
+      const value = Reflect.get(change, name) ?? Reflect.get(target, name, target);
+      return typeof value === "function" ? value.bind(target) : value;
+    },
+  });
+}
+
+async function failuresOf(change: Partial<Engine>): Promise<Set<string>> {
+  const { checks } = await selfTest(
+    async () => spoilt(change),
+    8,
+    () => {},
+  );
+  return new Set(checks.filter(({ ok }) => !ok).map(({ operation }) => operation));
+}
+
+test("an engine that computes as the reference does passes at every size", async () => {
+  expect(await failuresOf({})).toEqual(new Set());
+});
+
+test("an operation that is off by more than rounding, or gives nothing, is named", async () => {
+  const off = await failuresOf({
+    addBias(this: Engine, x: Matrix, bias: Matrix) {
+      for (let row = 0; row < x.rows; row++) this.add(1 + 1e-4, bias, x.view(row, 0, 1, x.cols));
+    },
+  });
+  expect(off).toEqual(new Set(["addBias"]));
+  expect(await failuresOf({ columnSquares: () => new Float64Array(0) })).toEqual(new Set(["columnSquares"]));
+  expect(await failuresOf({ mirror: () => {} })).toContain("syrk and mirror");
+});

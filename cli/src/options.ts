@@ -104,6 +104,11 @@ export const option = {
       .meta(metaOf({ placeholder: "n", ...meta })),
   size: (meta: OptionMeta) => sizeText.optional().meta(metaOf({ placeholder: "size", ...meta })),
   numbers: (meta: OptionMeta) => numberList.optional().meta(metaOf({ placeholder: "a,b,…", ...meta })),
+  maybe: <const T extends readonly [string, ...string[]]>(values: T, brief: string) =>
+    z
+      .enum(values)
+      .optional()
+      .meta(metaOf({ brief: `${brief} (${values.join(", ")})`, placeholder: "name" })),
   choice: <const T extends readonly [string, ...string[]]>(values: T, value: T[number], brief: string) =>
     z
       .enum(values)

@@ -1,38 +1,57 @@
 import { openCheckpoint } from "@safedelta/checkpoint";
 import { parseConfig } from "@safedelta/model";
-import { estimateModel, tellOpening } from "@safedelta/pipeline";
+import { devicesHere, estimateModel, partOf, roofline, type Stage, tellOpening } from "@safedelta/pipeline";
+import { formatBytes, formatMs, table } from "@safedelta/report";
 import { defineCommand, required } from "../command.ts";
 import { computeOptions, option } from "../options.ts";
 import { parseModes, planLine } from "../words.ts";
 
+const deviceNames = ["a100-80g", "h100", "cpu", "wasm"] as const;
+
 /** `safedelta estimate MODEL` */
 export const estimateCommand = defineCommand({
   brief: "Tell memory, disk, FLOP and time of prepare and apply before any work",
-  help: "Reads the config and the list of tensors only. Times assume 20 GFLOP/s, what the WASM engine reaches on one core.",
+  help:
+    "Reads the config and the list of tensors only. --device tells the stages on a device from its data sheet (cpu: this machine with the " +
+    "native engine); nothing of it was measured there. Without it, times assume 20 GFLOP/s, what the WASM engine reaches on one core.",
   args: ["MODEL"],
   options: {
     samples: option.positive(512, { brief: "safe examples" }),
-    tokens: option.count(256, { brief: "tokens an example, on average" }),
+    tokens: option.positive(256, { brief: "tokens an example, on average" }),
     modes: option.text({ brief: "modes that the state shall serve [reference,optimal]", placeholder: "a,b,…" }),
+    device: option.maybe(deviceNames, "tell the stages on a device"),
     offline: computeOptions.offline,
   },
   async run(options, [model], io) {
+    const { availableParallelism } = await import("node:os");
     const checkpoint = await openCheckpoint(required(model, "MODEL"), {
       offline: options.offline,
       ...tellOpening(io.progress),
     });
+    await using _closed = { [Symbol.asyncDispose]: () => checkpoint.close() };
     const modes = parseModes(options.modes ?? "reference,optimal");
-    const result = estimateModel(
-      parseConfig(checkpoint.config),
-      checkpoint.tensors,
-      modes,
-      options.samples * options.tokens,
-    );
-    await checkpoint.close();
-    io.document({ model, samples: options.samples, tokensEach: options.tokens, ...result });
+    const config = parseConfig(checkpoint.config);
+    const nTokens = options.samples * options.tokens;
+    const result = estimateModel(config, checkpoint.tensors, modes, nTokens);
+    const device = devicesHere(availableParallelism()).find(({ name }) => name === options.device);
+    const parts = [...new Set(modes.map((mode) => partOf[mode]))];
+    const stages = device && roofline(device, config, checkpoint.tensors, nTokens, parts);
+    io.document({ model, samples: options.samples, tokensEach: options.tokens, ...result, device, stages });
     const { prepare, apply } = result;
     io.print(`prepare: ${planLine(prepare, prepare.stateBytes)}`);
     io.print(`apply:   ${planLine(apply, apply.outputBytes)}`);
+    if (stages) io.print(`\non ${options.device}, from its data sheet:\n${stageTable(stages)}`);
     return undefined;
   },
 });
+
+function stageTable(stages: readonly Stage[]): string {
+  const rows = stages.map(({ job, stage, flop, bytes, seconds }) => [
+    job,
+    stage,
+    flop === 0 ? "" : `${(flop / 1e12).toPrecision(3)} TFLOP`,
+    bytes === 0 ? "" : formatBytes(bytes),
+    formatMs(1000 * seconds),
+  ]);
+  return table(["job", "stage", "work", "moved", "at least"], rows);
+}

@@ -1,0 +1,132 @@
+import { type TensorInfo, tensorBytes } from "@safedelta/checkpoint";
+import { groupsOfLayer, type LayerGroup, type ModelConfig } from "@safedelta/model";
+import { groupBytes, type StatePart } from "./state.ts";
+
+/** What a device is assumed to reach, in operations or bytes a second: data-sheet peaks times usual efficiencies (docs/engine.md). */
+export interface Device {
+  readonly name: string;
+  /** f32 products of large matrices: the forward pass and the repairs. */
+  readonly productFlops: number;
+  /** Hessian accumulation, counted as the upper triangle of AᵀA. */
+  readonly hessianFlops: number;
+  /** Cholesky and triangular inverse. */
+  readonly factorFlops: number;
+  /** Eigendecomposition: bytes that pass through memory (a GPU's bound), or f64 operations (a CPU's). */
+  readonly eigen: { readonly bytesPerSecond: number } | { readonly flops: number };
+  /** Host to device, and the disk. */
+  readonly linkBytesPerSecond: number;
+  readonly readBytesPerSecond: number;
+  readonly writeBytesPerSecond: number;
+}
+
+const disk = { readBytesPerSecond: 7e9, writeBytesPerSecond: 5.5e9 };
+
+/** A GPU from its data sheet: f32 and bf16 peaks (dense), memory, link. */
+function gpu(name: string, f32: number, bf16: number, memory: number, link: number): Device {
+  return {
+    name,
+    productFlops: 0.9 * f32,
+    hessianFlops: (0.8 * bf16) / 6, // six products of bf16 terms for one of f32
+    factorFlops: 0.55 * f32,
+    eigen: { bytesPerSecond: 0.8 * memory },
+    linkBytesPerSecond: link,
+    ...disk,
+  };
+}
+
+/** A CPU of `cores` cores at `perCore` f32 operations a second in large products. */
+function cpu(name: string, cores: number, perCore: number): Device {
+  const rate = cores * perCore;
+  return {
+    name,
+    productFlops: rate,
+    hessianFlops: 0.9 * rate,
+    factorFlops: 0.6 * rate,
+    eigen: { flops: 0.2 * rate },
+    linkBytesPerSecond: Number.POSITIVE_INFINITY,
+    readBytesPerSecond: 2e9,
+    writeBytesPerSecond: 1e9,
+  };
+}
+
+/** Devices by name; `cpu` is this machine's with the native engine. */
+export function devicesHere(processors: number): readonly Device[] {
+  return [
+    gpu("a100-80g", 19.5e12, 312e12, 2.04e12, 25e9),
+    gpu("h100", 67e12, 989e12, 3.35e12, 50e9),
+    cpu("cpu", processors, 50e9),
+    cpu("wasm", 1, 30e9),
+  ];
+}
+
+/** One stage of a job: what it computes or moves, and what bounds it. */
+export interface Stage {
+  readonly job: "prepare" | "apply";
+  readonly stage: string;
+  readonly flop: number;
+  readonly bytes: number;
+  readonly seconds: number;
+}
+
+/** What passes through memory for one n x n eigendecomposition: n/3 rank-two updates and n/3 products, then n sweeps of rotations. */
+const eigenBytes = (n: number) => 22 * n ** 3;
+const eigenFlop = (n: number) => 9 * n ** 3;
+
+/**
+ * Every stage's work and its least time on a device. Reading, computing and writing overlap where the engine lets them, so a job
+ * takes between its longest stage and the sum of them.
+ * @param tensors of the aligned model; the tuned one is taken to be as large
+ */
+export function roofline(
+  device: Device,
+  config: ModelConfig,
+  tensors: ReadonlyMap<string, TensorInfo>,
+  nTokens: number,
+  parts: readonly StatePart[],
+): Stage[] {
+  const groups = groupsOfLayer(config, 0);
+  const total = (of: (group: LayerGroup) => number) =>
+    config.nLayers * groups.reduce((sum, group) => sum + of(group), 0);
+  const modelBytes = [...tensors.values()].reduce((sum, info) => sum + tensorBytes(info), 0);
+  const stateBytes = total((g) => groupBytes(g.cols, parts));
+  const usedBytes = total((g) => groupBytes(g.cols, [parts.includes("spectrum") ? "spectrum" : parts[0]]));
+  const computed = (job: Stage["job"], stage: string, flop: number, rate: number): Stage => {
+    return { job, stage, flop, bytes: 0, seconds: flop / rate };
+  };
+  const moved = (job: Stage["job"], stage: string, bytes: number, rate: number): Stage => {
+    return { job, stage, flop: 0, bytes, seconds: bytes / rate };
+  };
+  const readRate = Math.min(device.readBytesPerSecond, device.linkBytesPerSecond);
+  const writeRate = Math.min(device.writeBytesPerSecond, device.linkBytesPerSecond);
+  return [
+    moved("prepare", "read the model", modelBytes, readRate),
+    computed("prepare", "forward pass", nTokens * total((g) => 2 * g.cols * rowsOf(g)), device.productFlops),
+    computed("prepare", "Hessians", nTokens * total((g) => g.cols ** 2), device.hessianFlops),
+    ...parts.map((part) => factorStage(device, part, total)),
+    moved("prepare", "write the state", stateBytes, writeRate),
+    moved("apply", "read both models and the state", 2 * modelBytes + usedBytes, readRate),
+    computed(
+      "apply",
+      "repair",
+      total((g) => 4 * rowsOf(g) * g.cols ** 2),
+      device.productFlops,
+    ),
+    moved("apply", "write the repaired model", modelBytes, writeRate),
+  ];
+}
+
+function factorStage(device: Device, part: StatePart, total: (of: (group: LayerGroup) => number) => number): Stage {
+  const stage = `factors for ${{ inverse: "reference", ordered: "exact", spectrum: "optimal" }[part]}`;
+  if (part !== "spectrum") {
+    const flop = total((g) => (part === "inverse" ? 2 / 3 : 1) * g.cols ** 3);
+    return { job: "prepare", stage, flop, bytes: 0, seconds: flop / device.factorFlops };
+  }
+  const [flop, bytes] = [total((g) => eigenFlop(g.cols)), total((g) => eigenBytes(g.cols))];
+  const { eigen } = device;
+  const seconds = "flops" in eigen ? flop / eigen.flops : bytes / eigen.bytesPerSecond;
+  return { job: "prepare", stage, flop, bytes, seconds };
+}
+
+function rowsOf(group: LayerGroup): number {
+  return group.linears.reduce((sum, { rows }) => sum + rows, 0);
+}

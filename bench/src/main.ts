@@ -1,19 +1,20 @@
 /**
  * Benchmarks of the engine: `bun run bench [--engine wasm] [--filter TEXT] [--once] [--json] [--peers] [--rounds N]`.
  * --once   one run of each after the warm-up, to see that all of it works
- * --json   one JSON document on stdout
+ * --json   one JSON document on stdout, which `bun bench/src/compare.ts OLD NEW` compares with another
  * --peers  in turns with OpenBLAS and LAPACK of numpy and scipy on one thread (SAFEDELTA_PYTHON, else python3)
  */
-import { cpus } from "node:os";
 import { parseArgs } from "node:util";
 import { type EngineChoice, openEngine } from "@safedelta/engine";
 import { borderCases } from "./cases/border.ts";
 import { modelCases } from "./cases/model.ts";
 import { productCases } from "./cases/products.ts";
 import { triangularCases } from "./cases/triangular.ts";
+import { measureLadder } from "./ladder.ts";
+import { machine } from "./machine.ts";
 import { measureCase, type Result } from "./measure.ts";
 import { Peer } from "./peer.ts";
-import { head, line } from "./report.ts";
+import { head, line, rungLine } from "./report.ts";
 
 const { values: options } = parseArgs({
   options: {
@@ -33,6 +34,10 @@ const { engine } = await openEngine(options.engine as EngineChoice);
 const peer = options.peers ? new Peer(process.env.SAFEDELTA_PYTHON ?? "python3") : undefined;
 const peerText = await peer?.hello();
 const results: Result[] = [];
+const ladder =
+  options.filter || options.peers
+    ? []
+    : await measureLadder(options.once, (rung) => options.json || console.log(rungLine(rung)));
 if (!options.json) console.log(head(engine.info, peerText));
 for (const one of cases) {
   if (options.peers && !one.peer) continue;
@@ -41,8 +46,7 @@ for (const one of cases) {
   if (!options.json) console.log(line(result));
 }
 if (options.json) {
-  const machine = { cpu: cpus()[0]?.model, bun: Bun.version };
-  console.log(JSON.stringify({ engine: engine.info, machine, peer: peerText, results }, null, 2));
+  console.log(JSON.stringify({ engine: engine.info, machine: machine(), peer: peerText, ladder, results }, null, 2));
 }
 peer?.[Symbol.dispose]();
 engine[Symbol.dispose]();

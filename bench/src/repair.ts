@@ -1,27 +1,49 @@
 /**
- * Repair of one square linear in mode reference against the official adjust step in PyTorch, in turns on the same numbers:
- * `bun bench/src/repair.ts [--engine wasm] [--size 4096] [--scale 1] [--threads 1,2] [--rounds 3]` (SAFEDELTA_PYTHON, else
- * python3, with torch). Ours is timed twice: from the Hessian, which is the peer's work, and from a prepared factor, as a
- * second request is served. Ours also measures the true safety losses for the report, which the peer does not.
+ * Repair of one square linear in each mode against the official adjust step in PyTorch, in turns on the same numbers:
+ * `bun bench/src/repair.ts [--engine auto] [--modes optimal,exact,reference] [--size 4096] [--threads 1,2] [--rounds 3] [--json]`
+ * (SAFEDELTA_PYTHON, else python3, with torch). Ours is timed twice: from the Hessian, which is the peer's work, and from a prepared
+ * factor, as every request is served. Ours also measures the true safety losses for the report, which the peer does not.
  */
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
-import { finishHessian, type InverseFactor, inverseFactor, repair } from "@safedelta/core";
+import {
+  type Budget,
+  finishHessian,
+  inverseFactor,
+  type Mode,
+  orderedFactor,
+  type PreparedGroup,
+  repair,
+  spectrum,
+} from "@safedelta/core";
 import { type Engine, type EngineChoice, type Matrix, openEngine } from "@safedelta/engine";
 import { Inputs } from "./case.ts";
+import { machine } from "./machine.ts";
 
 const { values: options } = parseArgs({
   options: {
-    engine: { type: "string", default: "wasm" },
+    engine: { type: "string", default: "auto" },
+    modes: { type: "string", default: "optimal,exact,reference" },
     size: { type: "string", default: "4096" },
-    scale: { type: "string", default: "1" },
     threads: { type: "string", default: "1,2" },
     rounds: { type: "string", default: "3" },
+    json: { type: "boolean", default: false },
   },
 });
+
+/** What each mode keeps of a group, and the budget it is timed at. */
+const methods = {
+  optimal: { make: (e: Engine, h: Matrix) => ({ spectrum: spectrum(e, h) }), budget: { kind: "loss", share: 0.1 } },
+  exact: { make: (e: Engine, h: Matrix) => ({ ordered: orderedFactor(e, h) }), budget: { kind: "loss", share: 0.1 } },
+  reference: {
+    make: (e: Engine, h: Matrix) => ({ inverse: inverseFactor(e, h) }),
+    budget: { kind: "scale", value: 1 },
+  },
+} as const satisfies Partial<Record<Mode, { make(e: Engine, h: Matrix): Partial<PreparedGroup>; budget: Budget }>>;
+type Timed = keyof typeof methods;
 
 /** One linear and the undamped Hessian of its group. */
 interface Linear {
@@ -31,7 +53,7 @@ interface Linear {
 }
 
 const size = Number(options.size);
-const budget = { kind: "scale", value: Number(options.scale) } as const;
+const modes = options.modes.split(",") as Timed[];
 const threads = options.threads.split(",").map(Number);
 const folder = mkdtempSync(join(tmpdir(), "safedelta-bench-"));
 try {
@@ -39,26 +61,37 @@ try {
   using inputs = new Inputs(engine);
   const linear = makeLinear(inputs);
   for (const [name, m] of Object.entries(linear)) await Bun.write(join(folder, `${name}.f32`), engine.read(m).slice());
+  const prepared = modes.map((mode) => ({ mode, ...prepare(engine, mode, linear.hessian) }));
   const rounds: Round[] = [];
-  for (let round = 0; round < Number(options.rounds); round++) rounds.push(await measureRound(engine, linear));
-  const medianOf = (pick: (round: Round) => number) => {
-    return rounds.map(pick).toSorted((a, b) => a - b)[Math.floor(rounds.length / 2)];
-  };
-  console.log(`reference repair of ${size} x ${size}, scale ${options.scale}, ${engine.info.description}`);
-  console.log(
-    `from the Hessian ${ms(medianOf(({ whole }) => whole))}, from the factor ${ms(medianOf(({ apply }) => apply))}`,
-  );
-  threads.forEach((count, i) => {
-    const ratio = medianOf(({ whole, peers }) => peers[i] / whole);
-    console.log(
-      `torch, ${count} thread(s) ${ms(medianOf(({ peers }) => peers[i]))}, ${ratio.toFixed(2)} of ours (median of the rounds)`,
-    );
-  });
-  console.log(
-    `deviation from torch ${Math.max(...rounds.map(({ error }) => error)).toExponential(1)} of ‖tuned − aligned‖`,
-  );
+  for (let round = 0; round < Number(options.rounds); round++)
+    rounds.push(await measureRound(engine, linear, prepared));
+  report(engine, prepared, rounds);
 } finally {
   rmSync(folder, { recursive: true });
+}
+
+function report(engine: Engine, prepared: readonly Prepared[], rounds: readonly Round[]): void {
+  const medianOf = (pick: (round: Round) => number) =>
+    rounds.map(pick).toSorted((a, b) => a - b)[Math.floor(rounds.length / 2)];
+  const results = prepared.map(({ mode, ms }, at) => {
+    const repairMs = medianOf(({ ours }) => ours[at]);
+    const ratios = threads.map((_, i) => medianOf(({ ours, peers }) => peers[i] / ours[at]));
+    return { mode, factorMs: ms, repairMs, ratios };
+  });
+  const peers = threads.map((count, i) => ({ threads: count, ms: medianOf((round) => round.peers[i]) }));
+  if (options.json) {
+    console.log(JSON.stringify({ machine: machine(), engine: engine.info, size, peers, results }, null, 2));
+    return;
+  }
+  console.log(
+    `one ${size} x ${size} linear, ${engine.info.name}: ${engine.info.description}, ${engine.info.threads} thread(s)`,
+  );
+  for (const { threads: count, ms } of peers)
+    console.log(`the official step in torch, ${count} thread(s): ${ms.toFixed(0)} ms`);
+  for (const { mode, factorMs, repairMs, ratios } of results) {
+    const faster = ratios.map((ratio, i) => `${ratio.toFixed(1)} times faster than torch on ${threads[i]}`).join(", ");
+    console.log(`${mode}: factor ${factorMs.toFixed(0)} ms, once; repair ${repairMs.toFixed(0)} ms, ${faster}`);
+  }
 }
 
 /** Inputs with a common part, so that columns matter to each other; a change a tenth the size of the weights. */
@@ -74,36 +107,47 @@ function makeLinear(inputs: Inputs): Linear {
   return { hessian, aligned, tuned };
 }
 
-/** Times in ms: ours from the Hessian and from the factor, the peer's for each number of threads; how far the answers differ. */
-interface Round {
-  readonly whole: number;
-  readonly apply: number;
-  readonly peers: readonly number[];
-  readonly error: number;
+/** A factor and the time that it took. */
+interface Prepared {
+  readonly mode: Timed;
+  readonly group: PreparedGroup;
+  readonly ms: number;
 }
 
-/** Ours, then the peer with each number of threads; the answers are compared after timing. */
-async function measureRound(engine: Engine, linear: Linear): Promise<Round> {
-  const start = performance.now();
-  using inverse = prepare(engine, linear.hessian);
-  const prepared = performance.now();
-  const { weight } = repair(engine, "reference", linear, { cols: size, inverse }, budget);
-  const end = performance.now();
-  using found = weight;
-  const peers = threads.map(runPeer);
-  return { whole: end - start, apply: end - prepared, peers, error: await deviation(engine, found, linear) };
-}
-
-function prepare(engine: Engine, hessian: Matrix): InverseFactor {
+function prepare(engine: Engine, mode: Timed, hessian: Matrix): Omit<Prepared, "mode"> {
   using damped = engine.alloc(size, size);
   engine.convert(hessian, damped);
+  const start = performance.now();
   finishHessian(engine, damped);
-  return inverseFactor(engine, damped);
+  const group: PreparedGroup = { cols: size, ...methods[mode].make(engine, damped) };
+  return { group, ms: performance.now() - start };
+}
+
+/** Times in ms: ours of each mode, the peer's for each number of threads. */
+interface Round {
+  readonly ours: readonly number[];
+  readonly peers: readonly number[];
+}
+
+/** Ours, then the peer with each number of threads; the answers of mode reference are compared after timing. */
+async function measureRound(engine: Engine, linear: Linear, prepared: readonly Prepared[]): Promise<Round> {
+  const repaired = prepared.map(({ mode, group }) => {
+    const start = performance.now();
+    const { weight } = repair(engine, mode, linear, group, methods[mode].budget);
+    engine.read(weight.view(0, 0, 1, 1));
+    return { mode, weight, ms: performance.now() - start };
+  });
+  const peers = threads.map(runPeer);
+  for (const { mode, weight } of repaired) {
+    using found = weight;
+    if (mode === "reference") await requireAgreement(engine, found, linear);
+  }
+  return { ours: repaired.map(({ ms }) => ms), peers };
 }
 
 function runPeer(count: number): number {
   const script = fileURLToPath(new URL("../peers/adjust.py", import.meta.url));
-  const task = { folder, rows: size, cols: size, scale: budget.value, threads: count };
+  const task = { folder, rows: size, cols: size, scale: methods.reference.budget.value, threads: count };
   const { stdout, exitCode } = Bun.spawnSync([process.env.SAFEDELTA_PYTHON ?? "python3", script], {
     stdin: Buffer.from(`${JSON.stringify(task)}\n`),
     stderr: "inherit",
@@ -112,8 +156,8 @@ function runPeer(count: number): number {
   return JSON.parse(stdout.toString().trim().split("\n")[1]).ms;
 }
 
-/** ‖ours − peer's‖ / ‖tuned − aligned‖. A wrong answer has no time. */
-async function deviation(engine: Engine, found: Matrix, { aligned, tuned }: Linear): Promise<number> {
+/** ‖ours − peer's‖ is small beside ‖tuned − aligned‖. A wrong answer has no time. */
+async function requireAgreement(engine: Engine, found: Matrix, { aligned, tuned }: Linear): Promise<void> {
   using other = engine.alloc(size, size);
   engine.write(other, new Float32Array(await Bun.file(join(folder, "adjusted.f32")).arrayBuffer()));
   engine.add(-1, found, other);
@@ -122,13 +166,8 @@ async function deviation(engine: Engine, found: Matrix, { aligned, tuned }: Line
   engine.add(-1, aligned, other);
   const relative = error / norm(engine, other);
   if (!(relative < 1e-2)) throw new Error(`the answers differ by ${relative} of the change`);
-  return relative;
 }
 
 function norm(engine: Engine, m: Matrix): number {
   return Math.sqrt(engine.columnSquares(m).reduce((sum, value) => sum + value, 0));
-}
-
-function ms(value: number): string {
-  return `${value.toFixed(0)} ms`;
 }

@@ -1,4 +1,5 @@
 import type { EngineInfo } from "@safedelta/engine";
+import type { Rung } from "./ladder.ts";
 import type { Result } from "./measure.ts";
 
 const nameWidth = 48;
@@ -15,6 +16,11 @@ export function head(info: EngineInfo, peer: string | undefined): string {
   ];
   const title = `${info.name}: ${info.description}${peer ? `\npeer: ${peer}; ratio = its least time / ours` : ""}`;
   return `${title}\n${"".padEnd(nameWidth)}${columns.map((text) => text.padStart(cellWidth)).join("")}`;
+}
+
+/** One line of the ladder. */
+export function rungLine({ border, rung, medianNs, leastNs }: Rung): string {
+  return `${`${border}: ${rung}`.padEnd(nameWidth)}${`${medianNs.toFixed(0)} ns`.padStart(cellWidth)}${`${leastNs.toFixed(0)} ns`.padStart(cellWidth)}`;
 }
 
 /** One line of the table. */

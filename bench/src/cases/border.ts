@@ -3,7 +3,7 @@ import { type Case, type Deviation, Inputs } from "../case.ts";
 const exact: Deviation = { error: 0, allowed: 0 };
 const wrong: Deviation = { error: 1, allowed: 0 };
 
-/** What crossing into the engine costs, from the least that a call can do to real data. */
+/** What it costs to bring data across the border; single calls are the ladder's. */
 function rung(name: string, make: (inputs: Inputs) => { run(): void; check(): boolean }): Case {
   return {
     name: `border: ${name}`,
@@ -20,18 +20,6 @@ function rung(name: string, make: (inputs: Inputs) => { run(): void; check(): bo
 }
 
 export const borderCases: readonly Case[] = [
-  rung("fill one element", (inputs) => {
-    const m = inputs.zeros(1, 1);
-    return { run: () => inputs.engine.fill(m, 3), check: () => inputs.engine.read(m)[0] === 3 };
-  }),
-  rung("gemm of one element", (inputs) => {
-    const [a, c] = [inputs.zeros(1, 1), inputs.zeros(1, 1)];
-    inputs.engine.fill(a, 3);
-    return {
-      run: () => inputs.engine.gemm(1, a, false, a, false, 0, c),
-      check: () => inputs.engine.read(c)[0] === 9,
-    };
-  }),
   rung("alloc and dispose 576 x 576", ({ engine }) => ({
     run: () => engine.alloc(576, 576)[Symbol.dispose](),
     check: () => engine.bytesInUse === 0,

@@ -14,7 +14,6 @@ async function opening(choice: string, env: Record<string, string>): Promise<{ n
   const script = `
     import { openEngine } from "./engine/src/index.ts";
 
-setDefaultTimeout(300_000); // the libraries are built first
     const answer = await openEngine(${JSON.stringify(choice)}).then(
       ({ engine, reason }) => ({ name: engine.info.name, text: engine.info.description + "; " + reason }),
       (error) => ({ name: error.name, text: error.message }),

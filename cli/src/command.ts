@@ -1,9 +1,10 @@
 import { buildCommand, type Command, type CommandContext } from "@stricli/core";
 import { z } from "zod";
-import { codeOf, exitCode, explainsItself, UsageError } from "./exitCode.ts";
+import { exitCode, toldOf, UsageError } from "./exitCode.ts";
 import { type Io, paint, processIo } from "./io.ts";
 import { speechOptions } from "./options.ts";
 import { type GivenOption, mergeOptions } from "./recipe.ts";
+import { runInWorker } from "./runInWorker.ts";
 
 /** The options of a command as zod types by flag name (camel case; `--kebab-case` on the command line). */
 export type Shape = Readonly<Record<string, z.ZodType>>;
@@ -16,6 +17,8 @@ export interface CommandSpec<S extends Shape> {
   /** Names of positional arguments; a trailing "?" makes one optional. */
   readonly args: readonly string[];
   readonly options: S;
+  /** The command's name, where it computes for long: it runs in a worker then, so that the terminal stays alive. */
+  readonly worker?: string;
   /** Returns the exit code (nothing is 0). `given`: which options have more than their default. */
   run(
     options: z.output<z.ZodObject<S & typeof speechOptions>>,
@@ -29,7 +32,17 @@ export interface CommandSpec<S extends Shape> {
 export interface DefinedCommand {
   readonly route: Command<CommandContext>;
   readonly schema: z.ZodObject;
+  /** As `CommandSpec.run`, with options that the schema has made. */
+  run(
+    options: unknown,
+    args: readonly string[],
+    io: Io,
+    given: ReadonlyMap<string, GivenOption>,
+  ): Promise<number | undefined>;
 }
+
+/** The parameters after the first. */
+type Rest<F> = F extends (first: never, ...rest: infer R) => unknown ? R : never;
 
 /** Make flags, recipe keys and schema of a command out of one description. */
 export function defineCommand<S extends Shape>(spec: CommandSpec<S>): DefinedCommand {
@@ -51,7 +64,9 @@ export function defineCommand<S extends Shape>(spec: CommandSpec<S>): DefinedCom
       );
     },
   });
-  return { route: route as Command<CommandContext>, schema };
+  const run = (options: unknown, ...rest: Rest<typeof spec.run>) =>
+    spec.run(options as z.output<z.ZodObject<S & typeof speechOptions>>, ...rest);
+  return { route: route as Command<CommandContext>, schema, run };
 }
 
 async function runCommand<S extends Shape>(
@@ -67,20 +82,15 @@ async function runCommand<S extends Shape>(
     requireNames(spec.args, args);
     using io = await processIo(options as unknown as Parameters<typeof processIo>[0]);
     ({ verbose, color } = io);
-    process.exitCode = (await spec.run(options, args, io, merged.given)) ?? exitCode.done;
+    const code = spec.worker
+      ? await runInWorker({ command: spec.worker, options, args, given: merged.given }, io)
+      : await spec.run(options, args, io, merged.given);
+    process.exitCode = code ?? exitCode.done;
   } catch (error) {
-    process.stderr.write(`${paint("error:", "red", color)} ${describe(error, verbose)}\n`);
-    process.exitCode = codeOf(error);
+    const { text, code } = toldOf(error, verbose);
+    process.stderr.write(`${paint("error:", "red", color)} ${text}\n`);
+    process.exitCode = code;
   }
-}
-
-function describe(error: unknown, verbose: boolean): string {
-  if (!(error instanceof Error)) return String(error);
-  if (verbose) return error.stack ?? error.message;
-  const hint = explainsItself(error)
-    ? ""
-    : "\nThis looks like a defect of safedelta; run again with --verbose for the place.";
-  return `${error.message}${hint}`;
 }
 
 /** An argument that the command cannot do without. @throws UsageError */

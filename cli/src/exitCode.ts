@@ -10,7 +10,6 @@ export const exitCode = {
   done: 0,
   failure: 1,
   usage: 2,
-  gate: 3,
   incompatible: 4,
   resources: 5,
   /** 128 + the signal: SIGINT, SIGPIPE, SIGTERM. */
@@ -32,7 +31,7 @@ const pipelineCodes = {
 } as const;
 
 /** The exit code that says what kind of thing went wrong. */
-export function codeOf(error: unknown): number {
+function codeOf(error: unknown): number {
   if (error instanceof UsageError || error instanceof DataError) return exitCode.usage;
   if (error instanceof PipelineError) return pipelineCodes[error.kind];
   if (error instanceof CheckpointError) return checkpointCode(error);
@@ -58,6 +57,31 @@ const expected = [
 ];
 
 /** True for errors that explain themselves, so that no stack trace is needed. */
-export function explainsItself(error: unknown): boolean {
+function explainsItself(error: unknown): boolean {
   return error instanceof EngineMemoryError || expected.some((kind) => error instanceof kind);
+}
+
+/** What is told of an error: its text and the exit code. */
+export interface Told {
+  readonly text: string;
+  readonly code: number;
+}
+
+/** An error that a worker has told already. */
+export class ToldError extends Error {
+  override name = "ToldError";
+  constructor(readonly told: Told) {
+    super(told.text);
+  }
+}
+
+export function toldOf(error: unknown, verbose: boolean): Told {
+  if (error instanceof ToldError) return error.told;
+  const code = codeOf(error);
+  if (!(error instanceof Error)) return { text: String(error), code };
+  if (verbose) return { text: error.stack ?? error.message, code };
+  const hint = explainsItself(error)
+    ? ""
+    : "\nThis looks like a defect of safedelta; run again with --verbose for the place.";
+  return { text: `${error.message}${hint}`, code };
 }

@@ -1,36 +1,9 @@
 import { toolVersion } from "@safedelta/pipeline";
 import { buildApplication, buildRouteMap, ExitCode, run, type StricliProcess } from "@stricli/core";
-import type { DefinedCommand } from "./command.ts";
-import { applyCommand } from "./commands/apply.ts";
-import { chatCommand } from "./commands/chat.ts";
-import { demoCommand } from "./commands/demo.ts";
-import { diffCommand } from "./commands/diff.ts";
-import { doctorCommand } from "./commands/doctor.ts";
-import { estimateCommand } from "./commands/estimate.ts";
-import { generateCommand } from "./commands/generate.ts";
-import { inspectCommand } from "./commands/inspect.ts";
-import { layerCommand } from "./commands/layer.ts";
-import { prepareCommand } from "./commands/prepare.ts";
 import { schemaCommand } from "./commands/schema.ts";
-import { sweepCommand } from "./commands/sweep.ts";
-import { verifyCommand } from "./commands/verify.ts";
+import { commands } from "./commands.ts";
 import { exitCode } from "./exitCode.ts";
 import { resetTerminal } from "./progress.ts";
-
-const commands: Readonly<Record<string, DefinedCommand>> = {
-  demo: demoCommand,
-  prepare: prepareCommand,
-  apply: applyCommand,
-  sweep: sweepCommand,
-  layer: layerCommand,
-  inspect: inspectCommand,
-  diff: diffCommand,
-  verify: verifyCommand,
-  generate: generateCommand,
-  chat: chatCommand,
-  estimate: estimateCommand,
-  doctor: doctorCommand,
-};
 
 const all = { ...commands, schema: schemaCommand(commands) };
 const routes = Object.fromEntries(Object.entries(all).map(([name, { route }]) => [name, route]));

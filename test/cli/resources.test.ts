@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { mkdir, readdir } from "node:fs/promises";
+import { runInWorker } from "../../cli/src/runInWorker.ts";
 import { folderHashes, scratchFolder } from "../support/pico.ts";
 import { jsonOf, safedelta, succeed } from "./run.ts";
 import { dataFlags, drawFlags, makeWorld, type World } from "./world.ts";
@@ -149,4 +150,24 @@ describe("--max-memory below what is needed", () => {
       expect(await readdir(world.path)).not.toContain(`memory ${name}`);
     });
   }
+});
+
+test("a command that takes more than --max-memory after all is stopped, and told", async () => {
+  const options = {
+    json: false,
+    quiet: true,
+    verbose: false,
+    color: false,
+    selftest: true,
+    engine: "wasm",
+    maxMemory: 1,
+  };
+  const silent = { ...options, print() {}, document() {}, note() {}, progress: { stage() {}, step() {}, warn() {} } };
+  const io = { ...silent, [Symbol.dispose]() {} };
+  const ran = runInWorker({ command: "doctor", options, args: [], given: new Map() }, io);
+  const error = await ran.catch((reason) => reason);
+  expect(error.told).toEqual({
+    code: 5,
+    text: expect.stringMatching(/takes .* of memory, more than --max-memory 1 B/),
+  });
 });

@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { join } from "node:path";
+import { encode, writeSafetensors } from "@safedelta/checkpoint";
 import { type PicoOptions, writePico } from "../support/pico.ts";
 import { endOf, inTurn, startSafedelta } from "./run.ts";
 import { dataFlags, makeWorld, type World } from "./world.ts";
@@ -79,3 +80,21 @@ describe.skipIf(noScript)(`a terminal after a bar that did not come to its end${
     });
   }
 });
+
+test("Ctrl-C ends a command in the middle of a call that takes minutes", async () => {
+  const n = 4000;
+  const ones = (name: string, rows: number, value: (i: number) => number) => {
+    const values = Float32Array.from({ length: rows * n }, (_, i) => value(i));
+    return { name, dtype: "F32", shape: [rows, n], bytes: encode(values, "F32") } as const;
+  };
+  const hessian = ones("hessian", n, (i) => (i % (n + 1) === 0 ? 2 : 1 / n));
+  const tensors = [ones("aligned", 2, () => 0), ones("tuned", 2, (i) => Math.sin(i)), hessian];
+  await writeSafetensors(world.at("wide.safetensors"), tensors);
+  const flags = ["--mode", "optimal", "--loss", "0.1", "--engine", "reference", "--out", "wide-out.safetensors"];
+  const child = startSafedelta(world.path, ["layer", "wide.safetensors", ...flags]);
+  await Bun.sleep(2500); // reading takes one second, the call then minutes
+  child.kill("SIGINT");
+  expect(await new Response(child.stderr).text()).toContain("interrupted");
+  expect(await child.exited).toBe(130);
+  expect(await Bun.file(world.at("wide-out.safetensors")).exists()).toBe(false);
+}, 30_000);

@@ -23,6 +23,7 @@ const drawing = ["samples", "seed", "maxTokens"];
 
 /** `safedelta apply --aligned A --tuned T --state STATE --out OUT` */
 export const applyCommand = defineCommand({
+  worker: "apply",
   brief: "Repair a fine-tuned model",
   help:
     "Reads both models and a prepared state (or prepares on the way from --safe-data) and writes the repaired model with a model card " +

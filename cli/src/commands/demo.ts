@@ -9,6 +9,7 @@ import { computeOptions, option } from "../options.ts";
 
 /** `safedelta demo` */
 export const demoCommand = defineCommand({
+  worker: "demo",
   brief: "Run the main job on a tiny model that lies in the repository",
   help: "Prepares, repairs in three ways, measures five models and sweeps the budgets, in well under a minute.",
   args: [],

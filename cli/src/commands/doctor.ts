@@ -27,6 +27,7 @@ const timedSide = { cuda: 4096, native: 2048, wasm: 1024, reference: 128 } as co
 
 /** `safedelta doctor` */
 export const doctorCommand = defineCommand({
+  worker: "doctor",
   brief: "Show what this machine offers: engines, memory, versions",
   help:
     "Exit code 1 when no engine can be used. --selftest checks every operation and mode of one engine against the f64 reference and times " +

@@ -11,6 +11,7 @@ const dtypes = { f32: "F32", f16: "F16", bf16: "BF16" } as const;
 
 /** `safedelta layer IN.safetensors --out OUT.safetensors` */
 export const layerCommand = defineCommand({
+  worker: "layer",
   brief: "Apply the method to one linear, from file to file",
   help:
     "IN holds aligned and tuned (rows x cols) and either hessian (cols x cols, before dead columns and damping) or the activations " +

@@ -8,6 +8,7 @@ import { dataLine, describeData, ownLine, parseModes, planLine } from "../words.
 
 /** `safedelta prepare MODEL --safe-data FILE --out STATE` */
 export const prepareCommand = defineCommand({
+  worker: "prepare",
   brief: "Collect and factor the safe statistics of an aligned model, once",
   help:
     "Reads the aligned MODEL (folder, BASE+ADAPTER, file.gguf or Hub id) and safe examples; writes a state folder that serves every " +

@@ -10,6 +10,7 @@ import { parseModes } from "../words.ts";
 
 /** `safedelta sweep --aligned A --tuned T --state STATE --loss 0.01,0.03` */
 export const sweepCommand = defineCommand({
+  worker: "sweep",
   brief: "Show what every budget and mode would give, from a prepared state",
   help: "Writes no model unless --out is given; then each point becomes a folder OUT/MODE-BUDGET.",
   args: [],

@@ -9,6 +9,7 @@ import { computeOptions, option } from "../options.ts";
 
 /** `safedelta verify OUT` */
 export const verifyCommand = defineCommand({
+  worker: "verify",
   brief: "Check that a repaired model is still what was written",
   help:
     "Compares every tensor and file with the hashes in safedelta.json; and where the two input models and the state are at hand, " +

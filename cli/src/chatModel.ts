@@ -14,10 +14,14 @@ export interface AnswerOptions {
 }
 
 /** @throws UsageError for options that are out of range, or without effect without another one */
-export function checkAnswerOptions({ temperature, topK, topP }: AnswerOptions): void {
+export function checkAnswerOptions(
+  { temperature, topK, topP }: AnswerOptions,
+  given: ReadonlyMap<string, unknown>,
+): void {
   const greedy = temperature === undefined || temperature === 0;
   if (greedy && topK !== undefined) throw new UsageError(withoutTemperature("--top-k"));
   if (greedy && topP !== undefined) throw new UsageError(withoutTemperature("--top-p"));
+  if (greedy && given.has("seed")) throw new UsageError(withoutTemperature("--seed"));
   if (temperature !== undefined && temperature < 0)
     throw new UsageError(`--temperature is ${temperature}; it must be 0 or more.`);
   if (topK !== undefined && !(Number.isInteger(topK) && topK >= 1))

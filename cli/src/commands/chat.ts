@@ -15,8 +15,8 @@ export const chatCommand = defineCommand({
     engine: computeOptions.engine,
     offline: computeOptions.offline,
   },
-  async run(options, [model], io) {
-    checkAnswerOptions(options);
+  async run(options, [model], io, given) {
+    checkAnswerOptions(options, given);
     using talker = await openTalker(required(model, "MODEL"), options.engine, options.offline, io.progress);
     const opening: Message[] = options.system === undefined ? [] : [{ role: "system", content: options.system }];
     let messages = [...opening];

@@ -17,7 +17,7 @@ export const generateCommand = defineCommand({
   },
   async run(options, [model], io, given) {
     const prompt = required(options.prompt, "--prompt");
-    checkAnswerOptions(options);
+    checkAnswerOptions(options, given);
     if (options.raw) refuseIdle(given, "raw", ["system"]);
     using talker = await openTalker(required(model, "MODEL"), options.engine, options.offline, io.progress);
     const system = options.system === undefined ? [] : [{ role: "system", content: options.system }];

@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { CheckpointError, type Tensor } from "@safedelta/checkpoint";
 import { finishHessian, inverseFactor, type Mode, orderedFactor, spectrum } from "@safedelta/core";
 import type { Engine, Matrix } from "@safedelta/engine";
-import { groupsOfLayer, type LayerGroup, linearNames } from "@safedelta/model";
+import { groupsOfLayer, type LayerGroup, linearNames, type ModelConfig } from "@safedelta/model";
 import { calibrate, nBatches, resumableLayer } from "./calibrate.ts";
 import { at, PipelineError } from "./errors.ts";
 import { estimatePrepare, type PrepareEstimate } from "./estimate.ts";
@@ -59,11 +59,21 @@ async function gather(options: PrepareOptions, progress: Progress) {
   requireWritable(model);
   const sequences = await readSequences(options.data, model, progress);
   if (sequences.facts.nExamples === 0) throw new PipelineError("usage", `${options.data.file}: holds no example.`);
+  warnOfFewTokens(model.config, sequences.facts, progress);
   const parts = [...new Set(options.modes.map((mode) => partOf[mode]))].sort();
   const estimate = estimatePrepare(model.config, sequences.facts, parts);
   requireMemory(options.maxMemoryBytes, estimate.memoryBytes, "prepare");
   const held = opened.move();
   return { model, sequences, parts, estimate, [Symbol.asyncDispose]: () => held.disposeAsync() };
+}
+
+/** Fewer tokens than inputs leave directions that no safe example moves: there the damping alone decides. */
+function warnOfFewTokens(config: ModelConfig, { nTokens }: DataFacts, progress: Progress): void {
+  const widest = Math.max(...groupsOfLayer(config, 0).map(({ cols }) => cols));
+  if (nTokens >= widest) return;
+  progress.warn(
+    `the safe examples have ${nTokens} tokens, fewer than the ${widest} inputs of the widest linear: most directions of its Hessian rest on the damping alone. Give more examples.`,
+  );
 }
 
 /** Plan only: check everything that can be checked without computing. @throws as `prepare` before its work */

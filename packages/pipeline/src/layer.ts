@@ -12,8 +12,9 @@ import {
   checkBudget,
   finishHessian,
   inverseFactor,
-  keptMask,
+  keptAsWritten,
   type Mode,
+  numbersAsWritten,
   orderedFactor,
   owning,
   type PreparedGroup,
@@ -24,7 +25,7 @@ import {
 import type { Engine, Matrix } from "@safedelta/engine";
 import { at, PipelineError } from "./errors.ts";
 import { requireMemory, runtimeBytes } from "./memory.ts";
-import { jsonSafe, writtenNumbers } from "./repairLinear.ts";
+import { jsonSafe } from "./repairLinear.ts";
 import { partOf } from "./state.ts";
 import { downloadAs, uploadF32 } from "./upload.ts";
 
@@ -68,20 +69,21 @@ export async function repairLayerFile(engine: Engine, options: LayerOptions): Pr
     at(file.path, () => finishHessian(engine, hessian));
     using factor = at(file.path, () => factorOf(engine, options.mode, hessian));
     const prepared: PreparedGroup = { cols: aligned.cols, [partOf[options.mode]]: factor };
-    const { weight, kept, numbers } = at(file.path, () =>
+    const { weight, numbers } = at(file.path, () =>
       repair(engine, options.mode, { aligned, tuned }, prepared, options.budget),
     );
     using repaired = weight;
     const { rows, cols } = aligned;
     const dtype = options.dtype ?? stored.dtype;
-    const mask = kept ? keptMask(kept) : new Uint8Array(rows * cols).fill(numbers.keptShare);
     const written: Tensor = {
       name: "weight",
       dtype,
       shape: [rows, cols],
       bytes: downloadAs(engine, repaired, dtype, "weight"),
     };
-    const told = writtenNumbers(engine, numbers, { aligned, tuned }, written, prepared);
+    using rounded = uploadF32(engine, written, options.out);
+    const told = numbersAsWritten(engine, numbers, { aligned, tuned }, rounded, prepared);
+    const mask = keptAsWritten(engine, numbers.kept, rounded, tuned);
     const tensors: Tensor[] = [written, { name: "kept", dtype: "U8", shape: [rows, cols], bytes: mask }];
     await writeSafetensors(options.out, tensors);
     return { mode: options.mode, rows, cols, ...jsonSafe(told) };

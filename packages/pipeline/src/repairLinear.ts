@@ -16,6 +16,7 @@ import {
   type TaskSpectrum,
   taskRepair,
   taskSpectrum,
+  type UnstoredNumbers,
   type Weights,
 } from "@safedelta/core";
 import type { Engine, Matrix } from "@safedelta/engine";
@@ -115,7 +116,7 @@ export function repairLinear(
 /** The numbers of what is written, so that whoever has the files and the state can measure them again. */
 export function writtenNumbers(
   engine: Engine,
-  numbers: RepairNumbers,
+  numbers: UnstoredNumbers,
   weights: Weights,
   written: Tensor,
   prepared: PreparedGroup,

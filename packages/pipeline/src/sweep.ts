@@ -111,8 +111,9 @@ async function sweepMode(
       return;
     }
     budgets.forEach((budget, i) => {
-      const { weight, numbers } = repair(engine, mode, weights, prepared, budget);
+      const { weight, numbers: found } = repair(engine, mode, weights, prepared, budget);
       weight[Symbol.dispose]();
+      const { kept: _kept, ...numbers } = found;
       rows[i].push({ ...shape, ...numbers });
     });
   });

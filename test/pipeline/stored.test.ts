@@ -9,10 +9,17 @@ import {
   writeSafetensors,
 } from "@safedelta/checkpoint";
 import { openEngine } from "@safedelta/engine";
-import { type LayerOptions, repairLayerFile } from "@safedelta/pipeline";
+import {
+  type LayerOptions,
+  type PrepareOptions,
+  planApply,
+  planPrepare,
+  repairLayerFile,
+  silent,
+} from "@safedelta/pipeline";
 import { scratchFolder, writePico } from "../support/pico.ts";
 import { Random } from "../support/random.ts";
-import { applyOptions, prepareOptions, runApply, runPrepare } from "./job.ts";
+import { applyOptions, prepareOptions, runApply, runPrepare, writePair } from "./job.ts";
 
 /** Repair a file of tensors and read what was written. */
 async function repairLayer(tensors: readonly Tensor[], options: Partial<LayerOptions>) {
@@ -27,6 +34,68 @@ async function repairLayer(tensors: readonly Tensor[], options: Partial<LayerOpt
   await file.close();
   return { facts, weight: decodeF32(weight), mask: kept.bytes };
 }
+
+const exotic = { F64: (x: Float32Array) => encode(x, "F64"), F8_E5M2: (x: Float32Array) => new Uint8Array(x.length) };
+type Exotic = keyof typeof exotic;
+
+describe("types that a repair cannot be written in", () => {
+  const restype = (dtype: Exotic, which: RegExp) => (tensors: Map<string, Tensor>) => {
+    for (const [name, tensor] of tensors) {
+      if (which.test(name)) tensors.set(name, { ...tensor, dtype, bytes: exotic[dtype](decodeF32(tensor)) });
+    }
+  };
+
+  test.each([
+    ["F8_E5M2", /_proj/, "q_proj.weight"],
+    ["F64", /_proj/, "q_proj.weight"],
+    ["F8_E5M2", /embed/, "model.embed_tokens.weight"],
+  ] as const)("an aligned model with %s in %p: prepare refuses, and so does its plan", async (dtype, which, name) => {
+    await using scratch = await scratchFolder();
+    const change = restype(dtype, which);
+    const aligned = await writePico(join(scratch.path, "aligned"), { seed: 1, change });
+    const state = join(scratch.path, "state");
+    const refusal = { kind: "incompatible", message: expect.stringContaining(`${name} is stored as ${dtype}`) };
+    for (const run of [runPrepare, (options: PrepareOptions) => planPrepare(options, silent)]) {
+      const refused = run(prepareOptions(aligned, state)).catch((error) => error);
+      expect(await refused).toMatchObject(refusal);
+    }
+    expect(await Bun.file(join(state, "state.json")).exists()).toBe(false);
+  });
+
+  test.each(["aligned", "tuned"] as const)("the %s model of a pair: the dry run refuses", async (which) => {
+    await using scratch = await scratchFolder();
+    const pair = await writePair(scratch.path);
+    const state = join(scratch.path, "state");
+    await runPrepare(prepareOptions(pair.aligned, state, { modes: ["optimal"] }));
+    await writePico(pair[which], { seed: 1, change: restype("F64", /layers\.1\..*down_proj/) });
+    const options = applyOptions(pair, state, join(scratch.path, "out"));
+    const refused = await planApply(options, silent).catch((error) => error);
+    expect(refused).toMatchObject({ kind: "incompatible", message: expect.stringMatching(/down_proj.* as F64/) });
+  });
+
+  const tensor = (name: string, shape: number[], dtype: Exotic | "F32" = "F32"): Tensor => {
+    const values = new Random(shape[0]).normals(shape[0] * shape[1]);
+    return { name, dtype, shape, bytes: dtype === "F32" ? encode(values, dtype) : exotic[dtype](values) };
+  };
+  const x = tensor("x0", [9, 4]);
+
+  test.each([
+    ["aligned", "F64", undefined, /aligned is stored as F64, and repairs are computed in F32/],
+    ["aligned", "F64", "F32", /aligned is stored as F64, and repairs are computed in F32/],
+    ["tuned", "F64", undefined, /tuned is stored as F64, and repairs are computed in F32/],
+    ["aligned", "F8_E5M2", undefined, /aligned is stored as F8_E5M2; a repair is written as F32, F16, BF16/],
+  ] as const)("layer refuses %s in %s, --dtype %p", async (name, dtype, out, words) => {
+    const other = name === "aligned" ? "tuned" : "aligned";
+    const tensors = [tensor(name, [3, 4], dtype), tensor(other, [3, 4]), x];
+    await expect(repairLayer(tensors, { dtype: out })).rejects.toThrow(words);
+  });
+
+  test("layer writes an aligned weight in FP8 as --dtype says", async () => {
+    const tensors = [tensor("aligned", [3, 4], "F8_E5M2"), tensor("tuned", [3, 4]), x];
+    const { weight } = await repairLayer(tensors, { dtype: "BF16", budget: { kind: "scale", value: 0 } });
+    expect(weight).toEqual(new Float32Array(12));
+  });
+});
 
 describe("kept entries of a tuned model in a wider type", () => {
   const [rows, cols] = [5, 12];

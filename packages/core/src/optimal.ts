@@ -1,7 +1,7 @@
 import type { Engine, Matrix } from "@safedelta/engine";
 import { basisOf, directionsOf, gainsAt } from "./basis.ts";
 import type { Budget } from "./budget.ts";
-import { curveOf, type OptimalCurve } from "./curve.ts";
+import { curveFrom, type OptimalCurve } from "./curve.ts";
 import { strengthFor } from "./dial.ts";
 import type { Spectrum } from "./factor.ts";
 import { type Kept, keptColumns } from "./kept.ts";
@@ -20,7 +20,7 @@ export function repairOptimal(
   using delta = difference(engine, weights.tuned, weights.aligned);
   const tuned = squaredNorm(engine, delta);
   using turned = product(engine, delta, directionsOf(factor).forward);
-  const curve = curveOf(basisOf(factor), engine.columnSquares(turned));
+  const curve = curveFrom(basisOf(factor), engine.columnSquares(turned));
   const strength = strengthFor(curve, budget);
   return owning(partialDelta(engine, delta, turned, curve, factor, strength), (d) => {
     engine.add(-1, d, delta);

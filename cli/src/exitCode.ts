@@ -10,7 +10,6 @@ export const exitCode = {
   done: 0,
   failure: 1,
   usage: 2,
-  gate: 3,
   incompatible: 4,
   resources: 5,
   /** 128 + the signal: SIGINT, SIGPIPE, SIGTERM. */

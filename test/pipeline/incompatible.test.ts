@@ -3,14 +3,7 @@ import { rm } from "node:fs/promises";
 import { join } from "node:path";
 import { encode, type Tensor, writeSafetensors } from "@safedelta/checkpoint";
 import { openEngine } from "@safedelta/engine";
-import {
-  diffModels,
-  openModelFiles,
-  openModelTokenizer,
-  planApply,
-  repairLayerFile,
-  silent,
-} from "@safedelta/pipeline";
+import { openModelFiles, openModelTokenizer, planApply, repairLayerFile, silent } from "@safedelta/pipeline";
 import { scratchFolder, writePico } from "../support/pico.ts";
 import { Random } from "../support/random.ts";
 import { applyOptions, Interruption, interruptAt, prepareOptions, runApply, runPrepare, writePair } from "./job.ts";

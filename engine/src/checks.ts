@@ -49,9 +49,10 @@ function samePlace(a: Handle, b: Handle): boolean {
   return a.allocation === b.allocation && a.offset === b.offset && a.rows === b.rows && a.cols === b.cols;
 }
 
-/** Views of one allocation share its stride, so they are rectangles of one grid. */
+/** Views of one allocation share its stride, so they are rectangles of one grid; an empty one overlaps nothing. */
 function overlap(a: Handle, b: Handle): boolean {
-  if (a.allocation !== b.allocation) return false;
+  const isEmpty = a.rows * a.cols === 0 || b.rows * b.cols === 0;
+  if (a.allocation !== b.allocation || isEmpty) return false;
   const rowApart = Math.floor(b.offset / b.stride) - Math.floor(a.offset / a.stride);
   const colApart = (b.offset % b.stride) - (a.offset % a.stride);
   const meet = (apart: number, sizeA: number, sizeB: number) => apart < sizeA && -apart < sizeB;

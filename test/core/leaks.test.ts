@@ -11,26 +11,9 @@ import {
   taskSpectrum,
 } from "@safedelta/core";
 import { type Engine, openEngine } from "@safedelta/engine";
+import { failingAt, Injected } from "../support/failing.ts";
 import { Random } from "../support/random.ts";
 import { randomHessian, randomLinear, upload } from "./linears.ts";
-
-class Injected extends Error {}
-
-/** The same engine, whose n-th operation fails. */
-function failingAt(engine: Engine, n: number): Engine {
-  let calls = 0;
-  return new Proxy(engine, {
-    get(target, name) {
-      const value = Reflect.get(target, name, target);
-      if (typeof value !== "function") return value;
-      return (...args: unknown[]) => {
-        calls += 1;
-        if (calls === n) throw new Injected(`operation ${n}: ${String(name)}`);
-        return Reflect.apply(value, target, args);
-      };
-    },
-  });
-}
 
 const shape = { rows: 6, cols: 20, nTokens: 30, nDead: 1, unchanged: 0.2, seed: 3 };
 const linear = randomLinear(shape);

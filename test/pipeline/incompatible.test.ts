@@ -1,8 +1,9 @@
 import { describe, expect, test } from "bun:test";
+import { rm } from "node:fs/promises";
 import { join } from "node:path";
 import { encode, type Tensor, writeSafetensors } from "@safedelta/checkpoint";
 import { openEngine } from "@safedelta/engine";
-import { diffModels, openModelFiles, openModelTokenizer, repairLayerFile, silent } from "@safedelta/pipeline";
+import { openModelFiles, openModelTokenizer, planApply, repairLayerFile, silent } from "@safedelta/pipeline";
 import { scratchFolder, writePico } from "../support/pico.ts";
 import { Random } from "../support/random.ts";
 import { applyOptions, Interruption, interruptAt, prepareOptions, runApply, runPrepare, writePair } from "./job.ts";
@@ -35,6 +36,23 @@ describe("pairs that cannot be repaired as asked", () => {
     const prepared = runPrepare(prepareOptions(aligned, join(scratch.path, "state")));
     await expect(prepared).rejects.toThrow(/q_proj\.weight is stored as F64; a repair is written as F32, F16, BF16/);
   });
+});
+
+test("models without tokenizer.json: that their tokens were not compared is told", async () => {
+  await using scratch = await scratchFolder();
+  const pair = await writePair(scratch.path);
+  const state = join(scratch.path, "state");
+  await runPrepare(prepareOptions(pair.aligned, state, { modes: ["optimal"] }));
+  const warnings: string[] = [];
+  const progress = { ...silent, warn: (text: string) => warnings.push(text) };
+  const options = applyOptions(pair, state, join(scratch.path, "out"));
+  await planApply(options, progress);
+  expect(warnings).toEqual([]);
+  await rm(join(pair.tuned, "tokenizer.json"));
+  await planApply(options, progress);
+  expect(warnings).toEqual([
+    expect.stringMatching(/no tokenizer\.json: that both read the same tokens was not checked/),
+  ]);
 });
 
 test("a pooled budget that another tuned model shifts does not mix into an interrupted run", async () => {
@@ -120,19 +138,4 @@ describe("layer", () => {
     expect((await run([whole])).safetyLossShare).toBeCloseTo(0.1, 3);
     expect(await run([x[2], x[0], x[1]])).toEqual(await run(x));
   });
-});
-
-test("diff counts what is not finite and does not hide it", async () => {
-  await using scratch = await scratchFolder();
-  const [a, b] = ["a", "b"].map((name) => join(scratch.path, name));
-  await writePico(a, { seed: 1 });
-  await writePico(b, {
-    seed: 1,
-    change: (tensors) => {
-      const norm = tensors.get("model.norm.weight");
-      if (norm) new Float32Array(norm.bytes.buffer, norm.bytes.byteOffset, 3).set([Number.NaN, 5, Number.NaN]);
-    },
-  });
-  const found = (await diffModels(a, b, true, silent)).filter(({ status }) => status !== "same");
-  expect(found).toEqual([expect.objectContaining({ name: "model.norm.weight", nNonFinite: 2, maxAbs: Number.NaN })]);
 });

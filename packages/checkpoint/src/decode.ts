@@ -55,6 +55,11 @@ export function isFloat(dtype: TensorDType): boolean {
   return decoders[dtype] !== undefined;
 }
 
+/** True for the types whose every value f32 holds: `decodeF32` rounds those of F64. */
+export function fitsF32(dtype: TensorDType): boolean {
+  return isFloat(dtype) && dtype !== "F64";
+}
+
 /**
  * The values of a floating-point tensor as f32, in a fresh array; exact for all types but F64 (rounded to nearest even).
  * Throws `CheckpointError` ("unsupported") for integers and BOOL.

@@ -1,3 +1,4 @@
+import { fitsF32 } from "./decode.ts";
 import { CheckpointError } from "./errors.ts";
 import type { TensorDType } from "./tensor.ts";
 
@@ -19,6 +20,14 @@ const encoders: Partial<Record<TensorDType, (values: Float32Array) => ArrayBuffe
   F16: (values) => new Float16Array(values),
   BF16: encodeBf16,
 };
+
+/** The types that weights computed in f32 can be read from and written in without losing a bit of those that stay as they are. */
+export const writableTypes: readonly TensorDType[] = (Object.keys(encoders) as TensorDType[]).filter(fitsF32);
+
+/** Whether a repair can be written in this type. */
+export function isWritable(dtype: TensorDType): boolean {
+  return writableTypes.includes(dtype);
+}
 
 /**
  * Stores f32 values as `dtype`, little-endian, in fresh bytes. BF16 and F16 round to nearest even (too large becomes

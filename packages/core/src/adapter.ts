@@ -1,7 +1,7 @@
 import type { Engine, Matrix } from "@safedelta/engine";
 import { basisOf, directionsOf, gainsAt } from "./basis.ts";
 import type { Budget } from "./budget.ts";
-import { curveOf, type OptimalCurve } from "./curve.ts";
+import { curveFrom, type OptimalCurve } from "./curve.ts";
 import { fullLossOf, strengthFor } from "./dial.ts";
 import type { Spectrum } from "./factor.ts";
 import { checkFinite, checkShape, copyOf, difference, make, owning, product, sum } from "./matrix.ts";
@@ -23,7 +23,7 @@ export function adapterCurve(engine: Engine, adapter: Adapter, factor: Spectrum 
   checkAdapter(engine, adapter, forward.rows);
   using gram = gramOf(engine, adapter.b);
   using turned = product(engine, adapter.a, forward);
-  return curveOf(basisOf(factor), squaresUnder(engine, gram, turned));
+  return curveFrom(basisOf(factor), squaresUnder(engine, gram, turned));
 }
 
 /**

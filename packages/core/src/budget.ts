@@ -23,7 +23,7 @@ export type Budget =
   | { readonly kind: "keep"; readonly share: number }
   | { readonly kind: "scale"; readonly value: number };
 
-const modesOf: Record<Budget["kind"], readonly Mode[]> = {
+const modesByKind: Record<Budget["kind"], readonly Mode[]> = {
   loss: ["reference", "none", "paper", "exact", "optimal"],
   globalLoss: ["exact", "optimal"],
   strength: ["optimal"],
@@ -33,7 +33,7 @@ const modesOf: Record<Budget["kind"], readonly Mode[]> = {
 
 /** Whether a mode has a dial of this kind. */
 export function hasDial(mode: Mode, kind: Budget["kind"]): boolean {
-  return modesOf[kind].includes(mode);
+  return modesByKind[kind].includes(mode);
 }
 
 /**
@@ -50,7 +50,7 @@ export function checkBudget(mode: Mode, budget: Budget): void {
 }
 
 function wrongDial(mode: Mode, kind: Budget["kind"]): string {
-  const dials = Object.entries(modesOf).filter(([, modes]) => modes.includes(mode));
+  const dials = Object.entries(modesByKind).filter(([, modes]) => modes.includes(mode));
   const names = dials.map(([name]) => name).join(", ");
   const why =
     kind === "globalLoss"

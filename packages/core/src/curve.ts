@@ -41,11 +41,11 @@ export function optimalCurve(engine: Engine, delta: Matrix, factor: Spectrum | T
   checkShape("The delta", delta, delta.rows, forward.rows);
   checkFinite(engine, "The delta", delta);
   using turned = product(engine, delta, forward);
-  return curveOf(basisOf(factor), engine.columnSquares(turned));
+  return curveFrom(basisOf(factor), engine.columnSquares(turned));
 }
 
 /** @param squares ‖(Δ · forward)_j‖² for each direction j */
-export function curveOf({ curvatures, ratios, unit, task }: Basis, squares: Float64Array): OptimalCurve {
+export function curveFrom({ curvatures, ratios, unit, task }: Basis, squares: Float64Array): OptimalCurve {
   return { mode: "optimal", unit, energies: squares.map((square, j) => square * curvatures[j]), ratios, task };
 }
 

@@ -4,7 +4,7 @@ import { placeTuned } from "./compensate.ts";
 import { exactCurveOf } from "./curve.ts";
 import { nKeptFor } from "./dial.ts";
 import type { OrderedFactor } from "./factor.ts";
-import type { Kept } from "./kept.ts";
+import { keptColumns } from "./kept.ts";
 import { columnsOf, copyOf, difference, squaredNorm } from "./matrix.ts";
 import { type Distances, exactNumbersOf } from "./numbers.ts";
 import type { Repair, Weights } from "./repair.ts";
@@ -23,18 +23,14 @@ export function repairExact(engine: Engine, weights: Weights, ordered: OrderedFa
   const k = nKeptFor(curve, budget);
   moveRest(engine, delta, ordered.r, k, work);
   const distances = distancesOf(engine, delta, work.view(0, k, rows, cols - k), k);
-  const kept: Kept = {
-    rows,
-    cols,
-    blocks: k === 0 ? [] : [{ row: 0, nRows: rows, cols: ordered.order.slice(0, k).sort() }],
-  };
+  const kept = keptColumns(rows, cols, ordered.order.slice(0, k).sort());
   const weight = copyOf(engine, weights.aligned, (copy) => {
     if (k === 0) return;
     engine.scatter(work, null, ordered.order, natural);
     engine.add(1, natural, copy);
     placeTuned(engine, weights.tuned, kept.blocks, copy);
   });
-  return { weight, kept, numbers: exactNumbersOf(curve, budget, k, distances) };
+  return { weight, numbers: { ...exactNumbersOf(curve, budget, k, distances), kept } };
 }
 
 /** The last columns of `out` from k on := D_T. */

@@ -18,7 +18,7 @@ export {
 export * from "./hessian.ts";
 export * from "./kept.ts";
 export { difference, make, owning } from "./matrix.ts";
-export { type BlockSpending, numbersAt, type RepairNumbers } from "./numbers.ts";
+export { type BlockSpending, numbersAt, type RepairNumbers, type UnstoredNumbers } from "./numbers.ts";
 export { type Repair, repair, type Weights } from "./repair.ts";
 export { type TaskSpectrum, taskRepair, taskSpectrum } from "./task.ts";
-export { numbersAsWritten } from "./written.ts";
+export { keptAsWritten, numbersAsWritten } from "./written.ts";

@@ -12,6 +12,11 @@ export interface Kept {
   readonly blocks: readonly KeptBlock[];
 }
 
+/** The given columns (ascending) of every row. */
+export function keptColumns(rows: number, cols: number, columns: Int32Array): Kept {
+  return { rows, cols, blocks: columns.length === 0 ? [] : [{ row: 0, nRows: rows, cols: columns }] };
+}
+
 /** Number of kept entries. */
 export function nKept(kept: Kept): number {
   return kept.blocks.reduce((sum, block) => sum + block.nRows * block.cols.length, 0);

@@ -3,6 +3,7 @@ import type { Budget } from "./budget.ts";
 import type { Curve, ExactCurve, OptimalCurve } from "./curve.ts";
 import { fullLossOf, gapAt, nKeptFor, safetyLossAt, strengthFor } from "./dial.ts";
 import { CoreError } from "./errors.ts";
+import type { Kept } from "./kept.ts";
 import { sum } from "./matrix.ts";
 
 /** What a block of columns was allowed and what it spent, in the units of the official code (Δ²/U_jj², no factor 1/2). */
@@ -13,7 +14,10 @@ export interface BlockSpending {
 
 /** What one repair did. H is the damped Hessian, Δ = tuned − aligned, D = repaired − aligned; sums are taken in f64. */
 export interface RepairNumbers {
-  /** Entries that take the tuned weight unchanged, as a share of all (in `optimal` 0, or 1 when nothing is taken back). */
+  /**
+   * Entries that take the tuned weight bit for bit, as a share of all (in `optimal` 0, or 1 when nothing is taken back). Of a
+   * written weight: those that still do, since a narrower storage type than the tuned model's rounds them.
+   */
   readonly keptShare: number;
   /** ½ tr(D H Dᵀ). */
   readonly safetyLoss: number;
@@ -42,6 +46,12 @@ export interface RepairNumbers {
   readonly scale?: number;
   /** `reference`, `none`, `paper`: limit and spending of each block of columns. */
   readonly blocks?: readonly BlockSpending[];
+}
+
+/** The numbers of a repair whose weight is not stored yet. */
+export interface UnstoredNumbers extends RepairNumbers {
+  /** The entries of `keptShare`: `numbersAsWritten` looks at them again in what was written. */
+  readonly kept: Kept;
 }
 
 /** Squared distances of one repair: ‖D − Δ‖², ‖D‖², ‖Δ‖². */

@@ -1,9 +1,10 @@
 import type { Engine, Matrix } from "@safedelta/engine";
 import { basisOf, directionsOf, gainsAt } from "./basis.ts";
 import type { Budget } from "./budget.ts";
-import { curveOf, type OptimalCurve } from "./curve.ts";
+import { curveFrom, type OptimalCurve } from "./curve.ts";
 import { strengthFor } from "./dial.ts";
 import type { Spectrum } from "./factor.ts";
+import { type Kept, keptColumns } from "./kept.ts";
 import { copyOf, difference, owning, product, squaredNorm } from "./matrix.ts";
 import { optimalNumbersOf } from "./numbers.ts";
 import type { Repair, Weights } from "./repair.ts";
@@ -19,18 +20,19 @@ export function repairOptimal(
   using delta = difference(engine, weights.tuned, weights.aligned);
   const tuned = squaredNorm(engine, delta);
   using turned = product(engine, delta, directionsOf(factor).forward);
-  const curve = curveOf(basisOf(factor), engine.columnSquares(turned));
+  const curve = curveFrom(basisOf(factor), engine.columnSquares(turned));
   const strength = strengthFor(curve, budget);
-  return owning(keptDelta(engine, delta, turned, curve, factor, strength), (kept) => {
-    engine.add(-1, kept, delta);
-    const distances = { utilityGap: squaredNorm(engine, delta), delta: squaredNorm(engine, kept), tuned };
-    addAligned(engine, weights, strength, kept);
-    return { weight: kept, numbers: optimalNumbersOf(curve, budget, strength, distances) };
+  return owning(partialDelta(engine, delta, turned, curve, factor, strength), (d) => {
+    engine.add(-1, d, delta);
+    const distances = { utilityGap: squaredNorm(engine, delta), delta: squaredNorm(engine, d), tuned };
+    addAligned(engine, weights, strength, d);
+    const kept = allOrNothing(delta, strength === 0);
+    return { weight: d, numbers: { ...optimalNumbersOf(curve, budget, strength, distances), kept } };
   });
 }
 
 /** D, new. `turned` (Δ · forward) is overwritten. At the ends of the dial D is Δ or zero without rounding. */
-function keptDelta(
+function partialDelta(
   engine: Engine,
   delta: Matrix,
   turned: Matrix,
@@ -44,9 +46,18 @@ function keptDelta(
   return product(engine, turned, directionsOf(factor).backward, true);
 }
 
+/** Single entries are never kept here: all of them, or none. */
+function allOrNothing({ rows, cols }: Matrix, isAll: boolean): Kept {
+  return keptColumns(
+    rows,
+    cols,
+    Int32Array.from({ length: isAll ? cols : 0 }, (_, j) => j),
+  );
+}
+
 /** Turn D into aligned + D in place; at the ends of the dial into a copy of the tuned or aligned weights, bit for bit. */
-function addAligned(engine: Engine, { aligned, tuned }: Weights, strength: number, kept: Matrix): void {
-  if (strength === 0) engine.convert(tuned, kept);
-  else if (strength === Number.POSITIVE_INFINITY) engine.convert(aligned, kept);
-  else engine.add(1, aligned, kept);
+function addAligned(engine: Engine, { aligned, tuned }: Weights, strength: number, d: Matrix): void {
+  if (strength === 0) engine.convert(tuned, d);
+  else if (strength === Number.POSITIVE_INFINITY) engine.convert(aligned, d);
+  else engine.add(1, aligned, d);
 }

@@ -45,7 +45,8 @@ export function repairByPrefix(
   const attempt = attemptFor(engine, linear, budget, fullSafetyLoss);
   const keptShare = nKept(attempt.kept) / (attempt.kept.rows * attempt.kept.cols);
   const numbers = commonNumbers(keptShare, attempt.safetyLoss, fullSafetyLoss, { ...attempt.distances, tuned });
-  return { weight: attempt.weight, kept: attempt.kept, numbers: { ...numbers, ...spendingOf(linear, attempt) } };
+  const { weight, kept } = attempt;
+  return { weight, numbers: { ...numbers, ...spendingOf(linear, attempt), kept } };
 }
 
 function linearOf(engine: Engine, mode: PrefixMode, weights: Weights, factor: InverseFactor): Linear {

@@ -3,9 +3,8 @@ import { type Budget, checkBudget, type Mode } from "./budget.ts";
 import { CoreError } from "./errors.ts";
 import { repairExact } from "./exact.ts";
 import type { PreparedGroup } from "./factor.ts";
-import type { Kept } from "./kept.ts";
 import { checkFinite, checkShape } from "./matrix.ts";
-import type { RepairNumbers } from "./numbers.ts";
+import type { UnstoredNumbers } from "./numbers.ts";
 import { repairOptimal } from "./optimal.ts";
 import { repairByPrefix } from "./prefix.ts";
 
@@ -19,9 +18,7 @@ export interface Weights {
 export interface Repair {
   /** aligned + D, rows x cols, f32, not rounded to any storage type. The caller disposes it. */
   readonly weight: Matrix;
-  /** Entries that equal the tuned weight bit for bit (not in `optimal`). */
-  readonly kept?: Kept;
-  readonly numbers: RepairNumbers;
+  readonly numbers: UnstoredNumbers;
 }
 
 /**

@@ -2,22 +2,23 @@ import type { Engine, Matrix } from "@safedelta/engine";
 import { basisOf, directionsOf } from "./basis.ts";
 import { CoreError } from "./errors.ts";
 import type { PreparedGroup } from "./factor.ts";
+import { type Kept, keptMask } from "./kept.ts";
 import { columnsOf, copyOf, difference, product, squaredNorm, sum } from "./matrix.ts";
-import type { RepairNumbers } from "./numbers.ts";
+import type { RepairNumbers, UnstoredNumbers } from "./numbers.ts";
 import { inverseLoss } from "./prefix.ts";
 import type { Weights } from "./repair.ts";
 import type { TaskSpectrum } from "./task.ts";
 
 /**
  * The numbers of a repair after its weight was rounded to its storage type: rounding adds to the safety loss, and where the
- * fine-tuning was gentle it can exceed the budget, so that what is reported must be what was written. Budget and dial stay.
+ * fine-tuning was gentle it can exceed the budget, so that what is reported must be what was written. Budget and dial stay; kept entries count where they hold in the written bits.
  * @param written the rounded weight, rows x cols, widened to f32 again
  * @param prepared the group's state with the factor that the repair used
  * @param task when the repair used task data
  */
 export function numbersAsWritten(
   engine: Engine,
-  numbers: RepairNumbers,
+  { kept, ...numbers }: UnstoredNumbers,
   { aligned, tuned }: Weights,
   written: Matrix,
   prepared: PreparedGroup,
@@ -26,14 +27,36 @@ export function numbersAsWritten(
   using change = difference(engine, written, aligned);
   using gap = difference(engine, written, tuned);
   const safetyLoss = safetyLossOf(engine, change, prepared);
+  const mask = keptAsWritten(engine, kept, written, tuned);
   return {
     ...numbers,
+    keptShare: mask.reduce((nHeld, bit) => nHeld + bit, 0) / mask.length,
     safetyLoss,
     safetyLossShare: numbers.fullSafetyLoss === 0 ? 0 : safetyLoss / numbers.fullSafetyLoss,
     utilityGap: squaredNorm(engine, gap),
     deltaNorm: Math.sqrt(squaredNorm(engine, change)),
     ...(task ? { taskGap: taskGapOf(engine, gap, task) } : {}),
   };
+}
+
+/** Rows that are compared at once. */
+const panelRows = 256;
+
+/**
+ * The mask of the kept entries that equal the tuned weight bit for bit in what was written; row-major, rows·cols bytes of 0 or 1.
+ * @param written the rounded weight, rows x cols, widened to f32 again; so is `tuned`
+ */
+export function keptAsWritten(engine: Engine, kept: Kept, written: Matrix, tuned: Matrix): Uint8Array {
+  const mask = keptMask(kept);
+  if (kept.blocks.length === 0) return mask;
+  for (let row = 0; row < kept.rows; row += panelRows) {
+    const nRows = Math.min(panelRows, kept.rows - row);
+    const [found, wanted] = [written, tuned].map((m) => engine.read(m.view(row, 0, nRows, kept.cols)));
+    found.forEach((value, i) => {
+      if (!Object.is(value, wanted[i])) mask[row * kept.cols + i] = 0;
+    });
+  }
+  return mask;
 }
 
 /** ½ tr(D H Dᵀ) for any D, with whichever factor of H is at hand. */

@@ -4,5 +4,4 @@ export { type EvaluatedExample, type Evaluation, evaluate } from "./evaluate.ts"
 export { keywordAsr, twentyNineRefusalPhrases } from "./keywords.ts";
 export { type LocalChatOptions, localChat } from "./localChat.ts";
 export { containsPhrase, type Example, exactAnswer, type Metric, matchesPattern } from "./metrics.ts";
-export { type PairedDifference, pairedDifference } from "./pairedDifference.ts";
 export { type Rate, wilson } from "./wilson.ts";

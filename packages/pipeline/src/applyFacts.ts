@@ -1,3 +1,4 @@
+import type { ModelConfig } from "@safedelta/model";
 import type { ApplyFacts, LinearFacts } from "./applyOptions.ts";
 import type { Note, Run } from "./applyRun.ts";
 import { sha256 } from "./files.ts";
@@ -12,34 +13,42 @@ export function collectFacts(
   files: ReadonlyMap<string, Uint8Array>,
   taskData?: DataFacts,
 ): ApplyFacts {
-  // In name order, since a resumed run finished its tensors in another one.
-  const done = [...writer.done].sort(([a], [b]) => (a < b ? -1 : 1));
-  const notes = new Map(done.map(([name, note]) => [name, note as Note]));
-  const linears = [...linearsOf(pair.aligned.config)];
-  const hashOf = (model: OpenedModel, key: "alignedSha256" | "tunedSha256") => {
-    const present = [...notes].filter(([, note]) => note[key] !== "");
-    return modelSha256(model.configSha256, Object.fromEntries(present.map(([name, note]) => [name, note[key]])));
-  };
+  const notes = notesOf(writer);
   return {
     toolVersion,
     engine: stampOf(engine.info),
-    aligned: { spec: options.aligned, name: pair.aligned.name, hash: hashOf(pair.aligned, "alignedSha256") },
-    tuned: { spec: options.tuned, name: pair.tuned.name, hash: hashOf(pair.tuned, "tunedSha256") },
+    aligned: { spec: options.aligned, name: pair.aligned.name, hash: hashOf(pair.aligned, notes, "alignedSha256") },
+    tuned: { spec: options.tuned, name: pair.tuned.name, hash: hashOf(pair.tuned, notes, "tunedSha256") },
     licence: pair.aligned.licence,
     stateHash: state.sha256,
     safeData: state.manifest.safeData,
     taskData,
-    dtype: dtypes(
-      pair.aligned.checkpoint.tensors,
-      linears.map(({ linear }) => linear.name),
-    ),
-    layers: Array.from({ length: pair.aligned.config.nLayers }, (_, layer) => ({
-      layer,
-      linears: linears.filter((entry) => entry.layer === layer).map(({ linear }) => linearFacts(linear, notes)),
-    })),
+    dtype: dtypesOf(pair.aligned),
+    layers: layersOf(pair.aligned.config, notes),
     tensors: Object.fromEntries([...notes].map(([name, note]) => [name, note.sha256])),
     files: hashFiles(files),
   };
+}
+
+type Notes = ReadonlyMap<string, Note>;
+
+/** In name order, since a resumed run finished its tensors in another one. */
+function notesOf({ done }: Run["writer"]): Notes {
+  const sorted = [...done].sort(([a], [b]) => (a < b ? -1 : 1));
+  return new Map(sorted.map(([name, note]) => [name, note as Note]));
+}
+
+function hashOf({ configSha256 }: OpenedModel, notes: Notes, key: "alignedSha256" | "tunedSha256"): string {
+  const present = [...notes].filter(([, note]) => note[key] !== "");
+  return modelSha256(configSha256, Object.fromEntries(present.map(([name, note]) => [name, note[key]])));
+}
+
+function layersOf(config: ModelConfig, notes: Notes): ApplyFacts["layers"] {
+  const linears = [...linearsOf(config)];
+  return Array.from({ length: config.nLayers }, (_, layer) => ({
+    layer,
+    linears: linears.filter((entry) => entry.layer === layer).map(({ linear }) => linearFacts(linear, notes)),
+  }));
 }
 
 /** sha256 of each file by its name. */
@@ -48,14 +57,12 @@ export function hashFiles(files: ReadonlyMap<string, Uint8Array>): Record<string
 }
 
 /** The storage types of the linears, usually one. */
-function dtypes(tensors: ReadonlyMap<string, { dtype: string }>, names: readonly string[]): string {
-  return [...new Set(names.map((name) => tensors.get(name)?.dtype))].join(", ");
+function dtypesOf({ checkpoint, config }: OpenedModel): string {
+  const dtypes = [...linearsOf(config)].map(({ linear }) => checkpoint.tensors.get(linear.name)?.dtype);
+  return [...new Set(dtypes)].join(", ");
 }
 
-function linearFacts(
-  { name, rows, cols }: { name: string; rows: number; cols: number },
-  notes: ReadonlyMap<string, Note>,
-): LinearFacts {
+function linearFacts({ name, rows, cols }: { name: string; rows: number; cols: number }, notes: Notes): LinearFacts {
   const numbers = notes.get(name)?.numbers;
   if (!numbers) throw new Error(`the journal holds no numbers of ${name}`);
   return { name, rows, cols, ...numbers };

@@ -6,13 +6,13 @@ export interface TensorDiff {
   readonly name: string;
   /** `shape`: cannot be compared. */
   readonly status: "same" | "changed" | "only-first" | "only-second" | "shape";
-  /** ‖B − A‖ and ‖B − A‖ / ‖A‖ (Frobenius). */
+  /** ‖B − A‖ and ‖B − A‖ / ‖A‖ (Frobenius), the latter Infinity where only A is zero; JSON has null for it and for NaN. */
   readonly norm?: number;
   readonly relative?: number;
   /** Largest |B − A|, and the share of entries that differ. */
   readonly maxAbs?: number;
   readonly changedShare?: number;
-  /** Entries of either that are NaN or infinite; the norms are NaN then. */
+  /** Entries that are NaN or infinite in one of them or both; absent when there are none. Norms and maxAbs are not finite then. */
   readonly nNonFinite?: number;
 }
 
@@ -43,25 +43,31 @@ async function diffTensor(a: Checkpoint, b: Checkpoint, name: string): Promise<T
   if (!infoA) return { name, status: "only-second" };
   if (!infoB) return { name, status: "only-first" };
   if (String(infoA.shape) !== String(infoB.shape)) return { name, status: "shape" };
-  const [x, y] = [decodeF32(await a.read(name)), decodeF32(await b.read(name))];
+  return { name, ...compareValues(decodeF32(await a.read(name)), decodeF32(await b.read(name))) };
+}
+
+function compareValues(x: Float32Array, y: Float32Array): Omit<TensorDiff, "name"> {
   let [squares, base, maxAbs, changed, nNonFinite] = [0, 0, 0, 0, 0];
   for (let i = 0; i < x.length; i++) {
     const d = y[i] - x[i];
     squares += d * d;
     base += x[i] * x[i];
-    if (d !== 0) changed += 1;
-    if (!Number.isFinite(x[i]) || !Number.isFinite(y[i])) nNonFinite += 1;
     maxAbs = Math.max(maxAbs, Math.abs(d));
+    if (!isSame(x[i], y[i])) changed += 1;
+    if (!Number.isFinite(d)) nNonFinite += 1;
   }
   const norm = Math.sqrt(squares);
-  const relative = base === 0 ? 0 : norm / Math.sqrt(base);
   return {
-    name,
     status: changed === 0 ? "same" : "changed",
     norm,
-    relative,
+    relative: norm === 0 ? 0 : norm / Math.sqrt(base),
     maxAbs,
     changedShare: x.length === 0 ? 0 : changed / x.length,
     ...(nNonFinite > 0 ? { nNonFinite } : {}),
   };
+}
+
+/** Equal as numbers; NaN is NaN. */
+function isSame(a: number, b: number): boolean {
+  return a === b || (Number.isNaN(a) && Number.isNaN(b));
 }

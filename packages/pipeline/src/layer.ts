@@ -4,6 +4,7 @@ import {
   type Tensor,
   type TensorDType,
   type TensorFile,
+  type TensorInfo,
   writeSafetensors,
 } from "@safedelta/checkpoint";
 import {
@@ -12,21 +13,23 @@ import {
   checkBudget,
   finishHessian,
   inverseFactor,
-  keptMask,
+  keptAsWritten,
   type Mode,
+  numbersAsWritten,
   orderedFactor,
   owning,
   type PreparedGroup,
   type RepairNumbers,
   repair,
   spectrum,
+  type Weights,
 } from "@safedelta/core";
 import type { Engine, Matrix } from "@safedelta/engine";
 import { at, PipelineError } from "./errors.ts";
 import { requireMemory, runtimeBytes } from "./memory.ts";
-import { jsonSafe, writtenNumbers } from "./repairLinear.ts";
+import { jsonSafe } from "./repairLinear.ts";
 import { partOf } from "./state.ts";
-import { downloadAs, uploadF32 } from "./upload.ts";
+import { downloadAs, requireExactType, requireWritableType, uploadF32 } from "./upload.ts";
 
 /** The method on one linear, from file to file. */
 export interface LayerOptions {
@@ -52,8 +55,8 @@ export interface LayerFacts extends RepairNumbers {
 
 /**
  * Repair one linear of a file.
- * @throws CheckpointError; PipelineError `usage` for budgets and for an `out` that may not be written, `resources` when memory is short, `incompatible` when a tensor is
- * missing, shapes do not fit, or the Hessian is not positive definite
+ * @throws CheckpointError; PipelineError `usage` for budgets and for an `out` that may not be written, `resources` when memory is short,
+ * `incompatible` when a tensor is missing or of a type that cannot be used, shapes do not fit, or the Hessian is not positive definite
  */
 export async function repairLayerFile(engine: Engine, options: LayerOptions): Promise<LayerFacts> {
   at(`--mode ${options.mode}`, () => checkBudget(options.mode, options.budget));
@@ -61,33 +64,65 @@ export async function repairLayerFile(engine: Engine, options: LayerOptions): Pr
   const file = await openSafetensors(options.input);
   try {
     requireMemory(options.maxMemoryBytes, memoryOf(file), "layer");
-    const stored = await need(file, "aligned");
-    using aligned = uploadF32(engine, stored, file.path);
-    using tuned = uploadF32(engine, await need(file, "tuned"), file.path);
-    using hessian = await readHessian(engine, file, aligned.cols);
-    at(file.path, () => finishHessian(engine, hessian));
-    using factor = at(file.path, () => factorOf(engine, options.mode, hessian));
-    const prepared: PreparedGroup = { cols: aligned.cols, [partOf[options.mode]]: factor };
-    const { weight, kept, numbers } = at(file.path, () =>
-      repair(engine, options.mode, { aligned, tuned }, prepared, options.budget),
-    );
-    using repaired = weight;
-    const { rows, cols } = aligned;
-    const dtype = options.dtype ?? stored.dtype;
-    const mask = kept ? keptMask(kept) : new Uint8Array(rows * cols).fill(numbers.keptShare);
-    const written: Tensor = {
-      name: "weight",
-      dtype,
-      shape: [rows, cols],
-      bytes: downloadAs(engine, repaired, dtype, "weight"),
-    };
-    const told = writtenNumbers(engine, numbers, { aligned, tuned }, written, prepared);
-    const tensors: Tensor[] = [written, { name: "kept", dtype: "U8", shape: [rows, cols], bytes: mask }];
-    await writeSafetensors(options.out, tensors);
-    return { mode: options.mode, rows, cols, ...jsonSafe(told) };
+    const dtype = outputType(file, options);
+    using weights = await readWeights(engine, file);
+    using prepared = await prepareFrom(engine, file, options.mode, weights.aligned.cols);
+    return await writeRepair(engine, file.path, options, dtype, weights, prepared);
   } finally {
     await file.close();
   }
+}
+
+/** Storage type of `weight`, checked before the work. @throws PipelineError `incompatible`, also for weights that f32 would round */
+function outputType(file: TensorFile, { dtype }: LayerOptions): TensorDType {
+  const [aligned, tuned] = ["aligned", "tuned"].map((name) => known(file, name));
+  for (const info of [aligned, tuned]) requireExactType(info, file.path);
+  if (dtype === undefined) requireWritableType(aligned, file.path);
+  return dtype ?? aligned.dtype;
+}
+
+async function readWeights(engine: Engine, file: TensorFile): Promise<Weights & Disposable> {
+  using made = new DisposableStack();
+  const aligned = made.use(uploadF32(engine, await need(file, "aligned"), file.path));
+  const tuned = made.use(uploadF32(engine, await need(file, "tuned"), file.path));
+  const held = made.move();
+  return { aligned, tuned, [Symbol.dispose]: () => held.dispose() };
+}
+
+async function prepareFrom(
+  engine: Engine,
+  file: TensorFile,
+  mode: Mode,
+  cols: number,
+): Promise<PreparedGroup & Disposable> {
+  using hessian = await readHessian(engine, file, cols);
+  const factor = at(file.path, () => {
+    finishHessian(engine, hessian);
+    return factorOf(engine, mode, hessian);
+  });
+  return { cols, [partOf[mode]]: factor, [Symbol.dispose]: () => factor[Symbol.dispose]() };
+}
+
+async function writeRepair(
+  engine: Engine,
+  path: string,
+  { mode, budget, out }: LayerOptions,
+  dtype: TensorDType,
+  weights: Weights,
+  prepared: PreparedGroup,
+): Promise<LayerFacts> {
+  const { weight, numbers } = at(path, () => repair(engine, mode, weights, prepared, budget));
+  using repaired = weight;
+  const { rows, cols } = repaired;
+  const stored: Tensor = {
+    ...{ name: "weight", dtype, shape: [rows, cols] },
+    bytes: downloadAs(engine, repaired, dtype, "weight"),
+  };
+  using written = uploadF32(engine, stored, out);
+  const told = numbersAsWritten(engine, numbers, weights, written, prepared);
+  const mask = keptAsWritten(engine, numbers.kept, written, weights.tuned);
+  await writeSafetensors(out, [stored, { name: "kept", dtype: "U8", shape: [rows, cols], bytes: mask }]);
+  return { mode, rows, cols, ...jsonSafe(told) };
 }
 
 /** @throws PipelineError `usage` when `out` is the input (by whatever path), a folder, or a file that may not be replaced */
@@ -112,9 +147,14 @@ function factorOf(engine: Engine, mode: Mode, damped: Matrix) {
 }
 
 async function need(file: TensorFile, name: string): Promise<Tensor> {
-  if (file.tensors.has(name)) return file.read(name);
-  const found = [...file.tensors.keys()].join(", ");
-  throw new PipelineError("incompatible", `${file.path}: has no tensor "${name}" (it holds: ${found}).`);
+  return file.read(known(file, name).name);
+}
+
+function known({ tensors, path }: TensorFile, name: string): TensorInfo {
+  const info = tensors.get(name);
+  if (info) return info;
+  const found = [...tensors.keys()].join(", ");
+  throw new PipelineError("incompatible", `${path}: has no tensor "${name}" (it holds: ${found}).`);
 }
 
 /** H before dead columns and damping, from the file's `hessian` or from the activations of its examples. */
@@ -128,18 +168,15 @@ async function readHessian(engine: Engine, file: TensorFile, cols: number): Prom
       return hessian;
     });
   }
-  const hessian = engine.alloc(cols, cols);
-  try {
-    for (const name of examples) {
-      using x = uploadF32(engine, await need(file, name), file.path);
-      shaped(x, x.rows, cols, `${file.path}: ${name}`);
-      accumulate(engine, hessian, x, examples.length);
-    }
-    return hessian;
-  } catch (error) {
-    hessian[Symbol.dispose]();
-    throw error;
+  using made = new DisposableStack();
+  const hessian = made.use(engine.alloc(cols, cols));
+  for (const name of examples) {
+    using x = uploadF32(engine, await need(file, name), file.path);
+    shaped(x, x.rows, cols, `${file.path}: ${name}`);
+    accumulate(engine, hessian, x, examples.length);
   }
+  made.move();
+  return hessian;
 }
 
 /** x0, x1, … in order. @throws PipelineError `incompatible` for a gap, or beside a Hessian */

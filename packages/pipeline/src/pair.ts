@@ -1,4 +1,4 @@
-import type { Checkpoint, TensorDType } from "@safedelta/checkpoint";
+import type { Checkpoint } from "@safedelta/checkpoint";
 import type { Engine, Matrix } from "@safedelta/engine";
 import { groupsOfLayer, type LayerGroup, type Linear, linearNames, type ModelConfig } from "@safedelta/model";
 import { PipelineError, problemsError } from "./errors.ts";
@@ -6,7 +6,7 @@ import { sha256 } from "./files.ts";
 import { checkPair, type OpenedModel, openModelFiles } from "./models.ts";
 import type { Progress } from "./progress.ts";
 import type { State } from "./state.ts";
-import { uploadF32 } from "./upload.ts";
+import { requireExactType, requireWritableType, uploadF32 } from "./upload.ts";
 
 /** An aligned model and the one that was fine-tuned from it. */
 export interface Models {
@@ -20,7 +20,7 @@ export interface Pair extends Models, AsyncDisposable {}
 /**
  * Open both models and check that they belong together.
  * @param tuned any spelling; a bare adapter folder applies to `aligned`
- * @throws PipelineError `incompatible` listing every difference that forbids a repair
+ * @throws PipelineError `incompatible` listing every difference that forbids a repair, or for tuned linears in F64
  */
 export async function openPair(aligned: string, tuned: string, offline: boolean, progress: Progress): Promise<Pair> {
   await using opened = new AsyncDisposableStack();
@@ -29,6 +29,7 @@ export async function openPair(aligned: string, tuned: string, offline: boolean,
   const { problems, warnings } = await checkPair(first, second);
   if (problems.length > 0)
     throw problemsError("incompatible", `${tuned} was not fine-tuned from ${aligned}:`, problems);
+  requireExact(second);
   for (const warning of warnings) progress.warn(warning);
   const held = opened.move();
   return { aligned: first, tuned: second, [Symbol.asyncDispose]: () => held.disposeAsync() };
@@ -63,19 +64,16 @@ export function requireSameHead({ aligned, tuned }: Models): void {
   );
 }
 
-/** Types that a repaired linear can be written in, bit for bit at the ends of the dial: arithmetic is in f32. */
-const writable: readonly TensorDType[] = ["F32", "F16", "BF16"];
+/** @throws PipelineError `incompatible` naming the first tensor of an aligned model whose type cannot be written (see `isWritable`) */
+export function requireWritable({ checkpoint }: OpenedModel): void {
+  for (const info of checkpoint.tensors.values()) requireWritableType(info, checkpoint.spec);
+}
 
-/** @throws PipelineError `incompatible` naming the first linear whose storage type a repair cannot be written in */
-export function requireWritable({ checkpoint, config }: OpenedModel): void {
+/** @throws PipelineError `incompatible` naming the first linear that would be rounded on reading (F64) */
+function requireExact({ checkpoint, config }: OpenedModel): void {
   for (const { linear } of linearsOf(config)) {
-    const dtype = checkpoint.tensors.get(linear.name)?.dtype;
-    if (dtype === undefined || writable.includes(dtype)) continue;
-    throw new PipelineError(
-      "incompatible",
-      `${checkpoint.spec}: ${linear.name} is stored as ${dtype}; a repair is written as ${writable.join(", ")}. ` +
-        "Save the aligned model in one of these, for example with transformers' torch_dtype.",
-    );
+    const info = checkpoint.tensors.get(linear.name);
+    if (info) requireExactType(info, checkpoint.spec);
   }
 }
 

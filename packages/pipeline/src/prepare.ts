@@ -10,7 +10,7 @@ import { estimatePrepare, type PrepareEstimate } from "./estimate.ts";
 import { readJson, removeQuietly, requireDisk, sha256, stableJson } from "./files.ts";
 import { lockFolder } from "./lock.ts";
 import { requireMemory } from "./memory.ts";
-import { hashModel, openModelFiles } from "./models.ts";
+import { hashModel, type ModelHash, openModelFiles } from "./models.ts";
 import { requireWritable, restNames } from "./pair.ts";
 import type { Progress } from "./progress.ts";
 import { type DataFacts, type DataOptions, readSequences } from "./sequences.ts";
@@ -30,7 +30,7 @@ import {
 } from "./state.ts";
 import { packTriangle } from "./triangle.ts";
 import { bytesOf } from "./upload.ts";
-import { stampOf, toolVersion } from "./version.ts";
+import { type EngineStamp, stampOf, toolVersion } from "./version.ts";
 import { claimWork, findStanding, publishState, workOf, writeDurably } from "./workFolder.ts";
 
 /** What `prepare` is asked to do. */
@@ -58,7 +58,6 @@ async function gather(options: PrepareOptions, progress: Progress) {
   const model = opened.use(await openModelFiles(options.model, options.offline, progress));
   requireWritable(model);
   const sequences = await readSequences(options.data, model, progress);
-  if (sequences.facts.nExamples === 0) throw new PipelineError("usage", `${options.data.file}: holds no example.`);
   warnOfFewTokens(model.config, sequences.facts, progress);
   const parts = [...new Set(options.modes.map((mode) => partOf[mode]))].sort();
   const estimate = estimatePrepare(model.config, sequences.facts, parts);
@@ -92,56 +91,79 @@ export async function planPrepare(options: PrepareOptions, progress: Progress): 
  */
 export async function prepare(engine: Engine, options: PrepareOptions, progress: Progress): Promise<State> {
   await using gathered = await gather(options, progress);
-  const { model, sequences, parts, estimate } = gathered;
-  const { checkpoint, config, configSha256 } = model;
+  const job = await jobOf(engine, gathered, progress);
+  await using _lock = await lockFolder(options.out);
+  const standing = await findWhole(options, job.fingerprint, progress);
+  if (standing) return standing;
+  await claimWork(options.out, job.fingerprint, options.overwrite);
+  const work = workOf(options.out);
+  await requireDisk(options.out, diskBytes(gathered.estimate), "prepare", [work]);
+  await dropDamaged(work, progress);
+  await prepareLayers(engine, options, gathered, job, progress);
+  await writeDurably(join(work, "state.json"), stableJson(await manifestOf(options, gathered, job)));
+  await publishState(options.out);
+  return openState(options.out);
+}
+
+type Gathered = Awaited<ReturnType<typeof gather>>;
+
+/** What tells one prepare from another, with the hashes that its manifests name. */
+interface Job {
+  readonly fingerprint: string;
+  readonly stamp: EngineStamp;
+  readonly hash: ModelHash;
+}
+
+async function jobOf(engine: Engine, { model, sequences, parts }: Gathered, progress: Progress): Promise<Job> {
   progress.stage("hashing the model", 1);
   const hash = await hashModel(model);
-  const rest = Object.fromEntries(restNames(config, checkpoint).map((name) => [name, hash.tensors[name]]));
-  const { file: _, ...data } = sequences.facts;
   const stamp = stampOf(engine.info);
+  const { file: _, ...data } = sequences.facts;
   const fingerprint = sha256(stableJson({ toolVersion, engine: stamp, model: hash.sha256, data, parts }));
-  await using _lock = await lockFolder(options.out);
-  const standing = await findWhole(options, fingerprint, progress);
-  if (standing) return standing;
-  await claimWork(options.out, fingerprint, options.overwrite);
-  const work = workOf(options.out);
-  await requireDisk(options.out, diskBytes(estimate), "prepare", [work]);
+  return { fingerprint, stamp, hash };
+}
 
-  await dropDamaged(work, progress);
-  progress.stage("preparing", config.nLayers * nBatches(sequences.ids));
-  for await (const { layer, hessians } of calibrate({
-    engine,
-    checkpoint,
-    config,
-    sequences: sequences.ids,
-    workFolder: work,
-    neededLayer: config.nLayers,
-    progress,
-  })) {
+/** Write every layer that an interrupted run has not finished. */
+async function prepareLayers(
+  engine: Engine,
+  options: PrepareOptions,
+  { model, sequences: { ids }, parts }: Gathered,
+  { hash }: Job,
+  progress: Progress,
+): Promise<void> {
+  const { checkpoint, config } = model;
+  const work = workOf(options.out);
+  progress.stage("preparing", config.nLayers * nBatches(ids));
+  const input = { engine, checkpoint, config, sequences: ids, workFolder: work, neededLayer: config.nLayers, progress };
+  for await (const { layer, hessians } of calibrate(input)) {
     const folder = layerFolder(work, layer);
     const groups: GroupManifest[] = [];
     for (const group of groupsOfLayer(config, layer)) {
-      const hessian = hessians.get(group.name) as Matrix;
-      groups.push(
-        await factorGroup(engine, folder, group, hessian, parts, `${options.model}, layer ${layer} ${group.name}`),
-      );
+      const where = `${options.model}, layer ${layer} ${group.name}`;
+      groups.push(await factorGroup(engine, folder, group, hessians.get(group.name) as Matrix, parts, where));
     }
     const linears = Object.fromEntries(linearNames(config, layer).map((name) => [name, hash.tensors[name]]));
     await writeDurably(join(folder, "layer.json"), stableJson({ groups, linears } satisfies LayerManifest));
   }
-  const manifest: StateManifest = {
+}
+
+async function manifestOf(
+  { model: spec, out }: PrepareOptions,
+  { model, sequences, parts }: Gathered,
+  { fingerprint, stamp, hash }: Job,
+): Promise<StateManifest> {
+  const { checkpoint, config, configSha256 } = model;
+  const rest = Object.fromEntries(restNames(config, checkpoint).map((name) => [name, hash.tensors[name]]));
+  return {
     format: stateFormat,
     fingerprint,
     toolVersion,
     engine: stamp,
-    model: { spec: options.model, sha256: hash.sha256, configSha256, rest },
+    model: { spec, sha256: hash.sha256, configSha256, rest },
     safeData: sequences.facts,
     parts,
-    layers: await readLayers(work, config.nLayers),
+    layers: await readLayers(workOf(out), config.nLayers),
   };
-  await writeDurably(join(work, "state.json"), stableJson(manifest));
-  await publishState(options.out);
-  return openState(options.out);
 }
 
 /**

@@ -16,6 +16,7 @@ import {
   type TaskSpectrum,
   taskRepair,
   taskSpectrum,
+  type UnstoredNumbers,
   type Weights,
 } from "@safedelta/core";
 import type { Engine, Matrix } from "@safedelta/engine";
@@ -35,7 +36,7 @@ export interface Method {
 export type BudgetOf = (name: string) => Budget;
 
 /** The curve of one linear in a mode that has one; `withNorms` when more than the losses is wanted of it. */
-export function curveOf(
+export function measureCurve(
   engine: Engine,
   mode: "exact" | "optimal",
   weights: PairWeights,
@@ -62,7 +63,7 @@ export async function resolveBudgets(
   if (budget.kind !== "globalLoss" || (mode !== "exact" && mode !== "optimal")) return () => budget;
   const curves = new Map<string, Curve>();
   await eachLinear(engine, pair, state, mode, "measuring the pool", progress, (name, weights, prepared) => {
-    curves.set(name, curveOf(engine, mode, weights, prepared));
+    curves.set(name, measureCurve(engine, mode, weights, prepared));
   });
   const budgets = solvePool([...curves.values()], budget.share);
   const byName = new Map([...curves.keys()].map((name, i) => [name, budgets[i]]));
@@ -115,7 +116,7 @@ export function repairLinear(
 /** The numbers of what is written, so that whoever has the files and the state can measure them again. */
 export function writtenNumbers(
   engine: Engine,
-  numbers: RepairNumbers,
+  numbers: UnstoredNumbers,
   weights: Weights,
   written: Tensor,
   prepared: PreparedGroup,

@@ -80,8 +80,8 @@ function repairOn(engine: Engine, mode: Mode, budget: Budget) {
     ordered: orderedFactor(engine, hessian),
     spectrum: spectrum(engine, hessian),
   };
-  const { weight, kept } = repair(engine, mode, { aligned, tuned }, { cols, ...factors }, budget);
-  return { weight: engine.read(weight) as Float32Array, kept: kept ? keptMask(kept) : new Uint8Array() };
+  const { weight, numbers } = repair(engine, mode, { aligned, tuned }, { cols, ...factors }, budget);
+  return { weight: engine.read(weight) as Float32Array, kept: keptMask(numbers.kept) };
 }
 
 /** Numbers that are the same on every machine; columns differ in size, as those of real inputs do. */

@@ -67,14 +67,7 @@ export async function readSequences(options: DataOptions, model: OpenedModel, pr
   const asked = systemPrompts === "official" ? rotateSystemPrompts(examples, systemPromptRotations.official) : examples;
   const encode = ({ messages }: Example) => tokenizer.encodeChat(messages, { addGenerationPrompt: false });
   const whole = withPlace(options.file, () => asked.map(encode));
-  const { maxPositions } = model.config;
-  const maxTokens = Math.min(options.maxTokens, maxPositions);
-  const ids = whole.map((sequence) => sequence.slice(0, maxTokens));
-  const nCut = whole.filter((sequence) => sequence.length > maxTokens).length;
-  if (nCut > 0 && maxPositions < options.maxTokens)
-    progress.warn(
-      `${options.file}: ${nCut} of ${ids.length} examples are cut at the model's ${maxPositions} positions.`,
-    );
+  const { ids, nCut, maxTokens } = cut(whole, options, model.config.maxPositions, progress);
   const facts: DataFacts = {
     file: options.file,
     sha256: hashExamples(examples),
@@ -88,6 +81,21 @@ export async function readSequences(options: DataOptions, model: OpenedModel, pr
     systemPrompts,
   };
   return { ids, facts };
+}
+
+/** Sequences no longer than asked for, nor than the model's positions, which is told. */
+function cut(
+  whole: readonly (readonly number[])[],
+  { file, maxTokens: wanted }: DataOptions,
+  maxPositions: number,
+  progress: Progress,
+) {
+  const maxTokens = Math.min(wanted, maxPositions);
+  const ids = whole.map((sequence) => sequence.slice(0, maxTokens));
+  const nCut = whole.filter((sequence) => sequence.length > maxTokens).length;
+  if (nCut > 0 && maxPositions < wanted)
+    progress.warn(`${file}: ${nCut} of ${ids.length} examples are cut at the model's ${maxPositions} positions.`);
+  return { ids, nCut, maxTokens };
 }
 
 /** The statistics are of what the model shall go on saying, so requests alone are of no use. @throws PipelineError `usage` */

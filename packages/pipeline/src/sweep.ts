@@ -13,10 +13,10 @@ import type { Engine } from "@safedelta/engine";
 import { at, PipelineError } from "./errors.ts";
 import { estimateApply } from "./estimate.ts";
 import { requireMemory } from "./memory.ts";
-import { checkState, openPair, type Pair } from "./pair.ts";
+import { checkState, openPair, type Pair, type PairWeights } from "./pair.ts";
 import type { Progress } from "./progress.ts";
-import { curveOf, eachLinear, jsonSafe } from "./repairLinear.ts";
-import { openState, partOf, type State } from "./state.ts";
+import { eachLinear, jsonSafe, measureCurve } from "./repairLinear.ts";
+import { type LoadedGroup, openState, partOf, type State } from "./state.ts";
 
 /** What `sweep` is asked to do: every budget in every mode that has its dial. */
 export interface SweepOptions {
@@ -66,7 +66,7 @@ export async function sweep(engine: Engine, options: SweepOptions, progress: Pro
   const { memoryBytes } = estimateApply(pair.aligned.config, pair.aligned.checkpoint.tensors);
   requireMemory(options.maxMemoryBytes, memoryBytes, "sweep");
   const points: SweepPoint[] = [];
-  for (const mode of modesOf(options, state)) {
+  for (const mode of modesToSweep(options, state)) {
     const budgets = options.budgets.filter(({ kind }) => hasDial(mode, kind));
     if (budgets.length === 0) continue;
     const rows = await sweepMode(engine, pair, state, mode, budgets, progress);
@@ -76,7 +76,7 @@ export async function sweep(engine: Engine, options: SweepOptions, progress: Pro
 }
 
 /** The modes to sweep: those asked for, else all that the state serves. Each needs a budget, and each budget a mode. */
-function modesOf({ modes, budgets }: SweepOptions, state: State): readonly Mode[] {
+function modesToSweep({ modes, budgets }: SweepOptions, state: State): readonly Mode[] {
   const chosen = modes.length > 0 ? modes : allModes.filter((mode) => state.manifest.parts.includes(partOf[mode]));
   for (const budget of budgets) {
     at("sweep", () => checkBudget(allModes.find((mode) => hasDial(mode, budget.kind)) ?? "optimal", budget));
@@ -93,8 +93,11 @@ function flagOf({ kind }: Budget): string {
   return `--${kind.replace(/[A-Z]/, (letter) => `-${letter.toLowerCase()}`)}`;
 }
 
+/** Name and size of a linear. */
+type Shape = Pick<SweepLinear, "name" | "rows" | "cols">;
+
 /** Rows of linears by budget. */
-async function sweepMode(
+function sweepMode(
   engine: Engine,
   pair: Pair,
   state: State,
@@ -102,33 +105,52 @@ async function sweepMode(
   budgets: readonly Budget[],
   progress: Progress,
 ): Promise<SweepLinear[][]> {
+  const each: EachLinear = (visit) => {
+    return eachLinear(engine, pair, state, mode, `sweeping ${mode}`, progress, (name, weights, prepared) => {
+      const { rows, cols } = weights.aligned;
+      visit({ name, rows, cols }, weights, prepared);
+    });
+  };
+  return mode === "exact" || mode === "optimal"
+    ? sweepCurves(engine, mode, budgets, each)
+    : sweepRepairs(engine, mode, budgets, each);
+}
+
+type EachLinear = (visit: (shape: Shape, weights: PairWeights, prepared: LoadedGroup) => void) => Promise<void>;
+
+/** One curve a linear gives the numbers of all budgets. */
+async function sweepCurves(
+  engine: Engine,
+  mode: "exact" | "optimal",
+  budgets: readonly Budget[],
+  each: EachLinear,
+): Promise<SweepLinear[][]> {
+  const found: { shape: Shape; curve: Curve }[] = [];
+  await each((shape, weights, prepared) => {
+    found.push({ shape, curve: measureCurve(engine, mode, weights, prepared, true) });
+  });
+  const curves = found.map(({ curve }) => curve);
+  return budgets.map((budget) => {
+    const own = budget.kind === "globalLoss" ? solvePool(curves, budget.share) : curves.map(() => budget);
+    return found.map(({ shape, curve }, i) => ({ ...shape, ...jsonSafe(numbersAt(curve, own[i])) }));
+  });
+}
+
+/** One repair for each linear and budget. */
+async function sweepRepairs(
+  engine: Engine,
+  mode: Mode,
+  budgets: readonly Budget[],
+  each: EachLinear,
+): Promise<SweepLinear[][]> {
   const rows: SweepLinear[][] = budgets.map(() => []);
-  const curves: { name: string; rows: number; cols: number; curve: Curve }[] = [];
-  await eachLinear(engine, pair, state, mode, `sweeping ${mode}`, progress, (name, weights, prepared) => {
-    const shape = { name, rows: weights.aligned.rows, cols: weights.aligned.cols };
-    if (mode === "exact" || mode === "optimal") {
-      curves.push({ ...shape, curve: curveOf(engine, mode, weights, prepared, true) });
-      return;
-    }
+  await each((shape, weights, prepared) => {
     budgets.forEach((budget, i) => {
-      const { weight, numbers } = repair(engine, mode, weights, prepared, budget);
+      const { weight, numbers: found } = repair(engine, mode, weights, prepared, budget);
       weight[Symbol.dispose]();
+      const { kept: _kept, ...numbers } = found;
       rows[i].push({ ...shape, ...numbers });
     });
-  });
-  budgets.forEach((budget, i) => {
-    if (curves.length === 0) return;
-    const pooled =
-      budget.kind === "globalLoss"
-        ? solvePool(
-            curves.map(({ curve }) => curve),
-            budget.share,
-          )
-        : undefined;
-    rows[i] = curves.map(({ curve, ...shape }, j) => ({
-      ...shape,
-      ...jsonSafe(numbersAt(curve, pooled?.[j] ?? budget)),
-    }));
   });
   return rows;
 }

@@ -1,7 +1,37 @@
-import { decodeF32, encode, firstNonFinite, requireFinite, type Tensor, type TensorDType } from "@safedelta/checkpoint";
+import {
+  decodeF32,
+  encode,
+  firstNonFinite,
+  fitsF32,
+  isWritable,
+  requireFinite,
+  type Tensor,
+  type TensorDType,
+  type TensorInfo,
+  writableTypes,
+} from "@safedelta/checkpoint";
 import { make } from "@safedelta/core";
 import type { Engine, Matrix } from "@safedelta/engine";
 import { PipelineError } from "./errors.ts";
+
+/** @throws PipelineError `incompatible` for F64, whose values f32, the arithmetic of all repairs, would round */
+export function requireExactType({ name, dtype }: TensorInfo, source: string): void {
+  if (fitsF32(dtype)) return;
+  throw new PipelineError(
+    "incompatible",
+    `${source}: ${name} is stored as ${dtype}, and repairs are computed in F32. Save the model in ${writableTypes.join(", ")}.`,
+  );
+}
+
+/** @throws PipelineError `incompatible` for a type that a repair cannot be written in */
+export function requireWritableType({ name, dtype }: TensorInfo, source: string): void {
+  if (isWritable(dtype)) return;
+  throw new PipelineError(
+    "incompatible",
+    `${source}: ${name} is stored as ${dtype}; a repair is written as ${writableTypes.join(", ")}. ` +
+      "Save the aligned model in one of these, for example with transformers' torch_dtype.",
+  );
+}
 
 /**
  * A two-dimensional tensor in engine memory, widened to f32.

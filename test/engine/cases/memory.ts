@@ -87,6 +87,28 @@ const life: Case[] = [
     },
   },
   {
+    name: "an empty view overlaps nothing, wherever it lies",
+    run(t) {
+      const m = t.matrix(t.normal(6, 6));
+      const before = t.engine.read(m);
+      const whole = m.view(0, 0, 6, 6);
+      for (const [row, col, rows, cols] of [
+        [3, 0, 0, 6],
+        [0, 2, 6, 0],
+        [6, 6, 0, 0],
+      ]) {
+        const empty = m.view(row, col, rows, cols);
+        const all = Int32Array.from({ length: 6 }, (_, i) => i);
+        t.engine.scatter(empty, rows === 0 ? new Int32Array(0) : all, cols === 0 ? new Int32Array(0) : all, whole);
+        t.engine.gather(whole, rows === 0 ? new Int32Array(0) : all, cols === 0 ? new Int32Array(0) : all, empty);
+      }
+      t.engine.gemm(1, m.view(0, 2, 6, 0), false, m.view(4, 0, 0, 6), false, 1, whole); // a sum of no products
+      t.engine.syrk(1, m.view(3, 0, 0, 6), 1, whole);
+      t.engine.trmm(m.view(2, 0, 0, 6), whole, false);
+      expect(t.engine.read(m)).toEqual(before);
+    },
+  },
+  {
     name: "handles tell their shape, stride and dtype",
     run(t) {
       const m = t.alloc(6, 9, "f16");

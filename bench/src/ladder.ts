@@ -1,9 +1,8 @@
 import { dlopen, suffix } from "bun:ffi";
 import { existsSync } from "node:fs";
 import { fileURLToPath } from "node:url";
-import { type Engine, EngineUnavailableError, openEngine } from "@safedelta/engine";
+import { type Engine, EngineUnavailableError, librarySymbols, openEngine } from "@safedelta/engine";
 import { measure } from "mitata";
-import { symbols } from "../../engine/src/ffi/symbols.ts";
 
 /** Nanoseconds of one call across a border. */
 export interface Rung {
@@ -14,7 +13,7 @@ export interface Rung {
 }
 
 type Calls = Readonly<Record<string, () => unknown>>;
-type Functions = Record<keyof typeof symbols, (...args: (number | ArrayBufferView | null)[]) => number>;
+type Functions = Record<keyof typeof librarySymbols, (...args: (number | ArrayBufferView | null)[]) => number>;
 
 /**
  * What a call across the border costs, rung by rung from nothing to a real operation: the raw functions of each library that is
@@ -52,7 +51,7 @@ async function borders(): Promise<[string, Calls][]> {
 function libraryCalls(name: "native" | "cuda"): Calls | undefined {
   const path = fileURLToPath(new URL(`../../engine/native/libsafedelta_${name}.${suffix}`, import.meta.url));
   if (!existsSync(path)) return undefined;
-  const sd = dlopen(path, symbols as never).symbols as Functions;
+  const sd = dlopen(path, librarySymbols as never).symbols as Functions;
   const [out, folder] = [new BigUint64Array(1), process.env.SAFEDELTA_CUDA_LIB_DIR];
   if (sd.sd_open(0, folder ? Buffer.from(`${folder}\0`) : null, out) !== 0) return undefined;
   const engine = Number(out[0]);

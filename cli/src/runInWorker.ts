@@ -54,9 +54,9 @@ function hear(message: Exclude<Message, { kind: "done" | "failed" }>, io: Io): v
   else io[message.kind](message.text);
 }
 
-/** The estimate was below the limit, or the work had not begun; this sees to it that it was right. */
+/** The command's own estimate refuses before the work; this sees to it that the estimate was right. */
 function watchMemory(limit: number | undefined, refuse: (error: Error) => void): NodeJS.Timeout | undefined {
-  if (limit === undefined) return undefined;
+  if (limit === undefined || process.memoryUsage.rss() > limit) return undefined;
   return setInterval(() => {
     const taken = process.memoryUsage.rss();
     if (taken <= limit) return;

@@ -1,5 +1,6 @@
 export * from "./engine.ts";
 export { type CublasFolder, cublasFolders } from "./ffi/cublasFolders.ts";
+export { symbols as librarySymbols } from "./ffi/symbols.ts";
 export * from "./open.ts";
 export { openReference } from "./reference.ts";
 export { numbers as selfTestNumbers } from "./selftest/inputs.ts";

@@ -22,8 +22,10 @@ export async function embed(
     values.set(rows.get(id) as Float32Array, t * config.hiddenSize);
   });
   for (let i = 0; i < values.length; i++) values[i] *= config.embeddingScale;
-  const matrix = engine.alloc(ids.length, config.hiddenSize);
+  using made = new DisposableStack();
+  const matrix = made.use(engine.alloc(ids.length, config.hiddenSize));
   engine.write(matrix, values);
+  made.move();
   return matrix;
 }
 

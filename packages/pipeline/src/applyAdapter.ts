@@ -31,7 +31,7 @@ import { linearsOf, type Models, openPair, type Pair } from "./pair.ts";
 import type { Progress } from "./progress.ts";
 import { type BudgetOf, jsonSafe } from "./repairLinear.ts";
 import type { State } from "./state.ts";
-import { downloadAs } from "./upload.ts";
+import { downloadAs, requireWritableType } from "./upload.ts";
 import { stampOf, toolVersion } from "./version.ts";
 import { requireFreeOutput, writeDurably } from "./workFolder.ts";
 
@@ -137,6 +137,7 @@ function repairable({ tuned, aligned }: Pair, { tuned: spec, mode, taskData, res
   }
   const turned = [...adapter.pairs.values()].find(({ transposed }) => transposed);
   if (turned) throw refuse(`${turned.weight} is stored transposed (fan_in_fan_out), which no linear of this model is.`);
+  for (const { a } of adapter.pairs.values()) requireWritableType(a, adapter.folder);
   if (adapter.config.use_dora === true) throw refuse("a DoRA adapter is not low-rank; leave --out-format away.");
   return adapter;
 }

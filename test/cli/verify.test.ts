@@ -133,9 +133,20 @@ describe("the files beside the weights", () => {
     });
   }
 
-  test("one that loaders follow was added", async () => {
-    const { stdout } = await changed("added_tokens.json", "{}");
-    expect(JSON.parse(stdout).problems).toEqual(["added_tokens.json is not in safedelta.json."]);
+  const followed = [
+    "added_tokens.json",
+    "modeling_own.py",
+    "pytorch_model.bin",
+    "adapter_config.json",
+    "x.safetensors",
+  ];
+  test.each(followed)("%s, which loaders follow, was added", async (name) => {
+    const { stdout } = await changed(name, "{}");
+    expect(JSON.parse(stdout).problems).toEqual([`${name} is not in safedelta.json.`]);
+  });
+
+  test("what no loader follows may be added", async () => {
+    expect((await changed("notes.txt", "mine")).code).toBe(0);
   });
 
   test("an edited README.md is told and is no fault", async () => {

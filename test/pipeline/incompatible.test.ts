@@ -3,7 +3,7 @@ import { rm } from "node:fs/promises";
 import { join } from "node:path";
 import { encode, type Tensor, writeSafetensors } from "@safedelta/checkpoint";
 import { openEngine } from "@safedelta/engine";
-import { openModelFiles, openModelTokenizer, planApply, repairLayerFile, silent } from "@safedelta/pipeline";
+import { openModelFiles, openModelTokenizer, planApply, repairLayerFile, silent, sweep } from "@safedelta/pipeline";
 import { scratchFolder, writePico } from "../support/pico.ts";
 import { Random } from "../support/random.ts";
 import { applyOptions, Interruption, interruptAt, prepareOptions, runApply, runPrepare, writePair } from "./job.ts";
@@ -137,5 +137,47 @@ describe("layer", () => {
   test("takes a symmetric Hessian, and examples in any order", async () => {
     expect((await run([whole])).safetyLossShare).toBeCloseTo(0.1, 3);
     expect(await run([x[2], x[0], x[1]])).toEqual(await run(x));
+  });
+});
+
+describe("what a user should hear of", () => {
+  const heard = () => {
+    const warnings: string[] = [];
+    return { warnings, progress: { ...silent, warn: (text: string) => void warnings.push(text) } };
+  };
+
+  test("tensors outside the linears that the fine-tuning changed and the output does not have", async () => {
+    await using scratch = await scratchFolder();
+    const { aligned, tuned } = await writePair(scratch.path);
+    const state = join(scratch.path, "state");
+    await runPrepare(prepareOptions(aligned, state));
+    const plain = heard();
+    await runApply(applyOptions({ aligned, tuned }, state, join(scratch.path, "plain")), plain.progress);
+    expect(plain.warnings).toEqual([]);
+    const change = (tensors: Map<string, Tensor>) => {
+      const norm = tensors.get("model.norm.weight");
+      if (norm) new Float32Array(norm.bytes.buffer, norm.bytes.byteOffset, 1)[0] = 3;
+    };
+    await writePico(tuned, { seed: 1, delta: { seed: 2, size: 0.02 }, change });
+    const [left, kept] = [heard(), heard()];
+    const out = (name: string) => join(scratch.path, name);
+    await runApply(applyOptions({ aligned, tuned }, state, out("left")), left.progress);
+    await runApply(applyOptions({ aligned, tuned }, state, out("kept"), { rest: "tuned" }), kept.progress);
+    expect(left.warnings).toEqual([
+      expect.stringMatching(/changed 1 of 6 tensors outside .*model\.norm.*--rest tuned/),
+    ]);
+    expect(kept.warnings).toEqual([]);
+  });
+
+  test("a sweep of equal models", async () => {
+    await using scratch = await scratchFolder();
+    const { aligned } = await writePair(scratch.path);
+    const state = join(scratch.path, "state");
+    await runPrepare(prepareOptions(aligned, state));
+    const { warnings, progress } = heard();
+    using engine = (await openEngine("wasm")).engine;
+    const models = { aligned, tuned: aligned, state, offline: true };
+    await sweep(engine, { ...models, modes: [], budgets: [{ kind: "loss", share: 0.1 }] }, progress);
+    expect(warnings).toEqual([expect.stringContaining("nothing to repair")]);
   });
 });

@@ -1,6 +1,6 @@
 import { openEngine } from "@safedelta/engine";
 import { type ApplyOptions, apply, planApply, type SweepOptions, type SweepPoint, sweep } from "@safedelta/pipeline";
-import { formatNumber, formatPercent, table } from "@safedelta/report";
+import { formatNumber, formatPercent, ratio, table } from "@safedelta/report";
 import { budgetFlag, budgetsOf } from "../budget.ts";
 import { defineCommand, required } from "../command.ts";
 import { UsageError } from "../exitCode.ts";
@@ -76,8 +76,8 @@ function pointTable(points: readonly SweepPoint[]): string {
     p.mode,
     budgetFlag(p.budget),
     formatPercent(p.safetyLossShare),
-    formatNumber(p.utilityGap / p.tunedDeltaNorm ** 2),
-    formatNumber(p.deltaNorm / p.tunedDeltaNorm),
+    formatNumber(ratio(p.utilityGap, p.tunedDeltaNorm ** 2)),
+    formatNumber(ratio(p.deltaNorm, p.tunedDeltaNorm)),
     formatPercent(p.keptShare),
   ]);
   return table(["mode", "budget", "safety loss", "gap/‖Δ‖²", "‖D‖/‖Δ‖", "kept"], rows);

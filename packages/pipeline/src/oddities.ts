@@ -1,4 +1,5 @@
 import type { ApplyFacts, ApplyOptions } from "./applyOptions.ts";
+import type { Note } from "./applyRun.ts";
 
 /** Spending above a loss budget by no more than this share is rounding of the arithmetic. */
 const tolerance = 0.01;
@@ -25,7 +26,32 @@ export function overspent({ budget }: ApplyOptions, { dtype, layers }: ApplyFact
 }
 
 /** Say so when the fine-tuning changed no linear at all, which most often means that a wrong model was named. */
-export function unchanged({ layers }: ApplyFacts): string | undefined {
-  if (layers.some(({ linears }) => linears.some(({ tunedDeltaNorm }) => tunedDeltaNorm > 0))) return undefined;
+export function unchanged({ layers }: Pick<ApplyFacts, "layers">): string | undefined {
+  return noChange(layers.flatMap(({ linears }) => linears));
+}
+
+/** The same of any list of linears. */
+export function noChange(linears: readonly { readonly tunedDeltaNorm: number }[]): string | undefined {
+  if (linears.some(({ tunedDeltaNorm }) => tunedDeltaNorm > 0)) return undefined;
   return "the fine-tuned model's linears equal the aligned model's: there was nothing to repair. Is it the right model?";
+}
+
+/**
+ * Say so when the fine-tuning changed embeddings, norms or head too and the output has the aligned model's.
+ * @param names the tensors that are no linears
+ * @param notes what the writer's journal keeps of them
+ */
+export function leftOut(
+  { rest }: ApplyOptions,
+  names: readonly string[],
+  notes: ReadonlyMap<string, unknown>,
+): string | undefined {
+  if (rest === "tuned") return undefined;
+  const isChanged = ({ alignedSha256, tunedSha256 }: Note) => tunedSha256 !== "" && tunedSha256 !== alignedSha256;
+  const changed = names.filter((name) => isChanged(notes.get(name) as Note));
+  if (changed.length === 0) return undefined;
+  return (
+    `the fine-tuning also changed ${changed.length} of ${names.length} tensors outside the linears (${changed[0]}${changed.length > 1 ? ", …" : ""}); ` +
+    "the output has the aligned model's. Give --rest tuned to keep the tuned one's."
+  );
 }

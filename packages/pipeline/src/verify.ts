@@ -1,4 +1,4 @@
-import { stat } from "node:fs/promises";
+import { readdir, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { classifyPath, companionNames, openAdapter, openCheckpoint } from "@safedelta/checkpoint";
 import type { Mode } from "@safedelta/core";
@@ -140,18 +140,34 @@ async function checkTensors(
   return problems;
 }
 
+/** What loaders take up beside the files of a model: adapters, code, weights in other formats. */
+const followed = /^adapter_|\.(py|bin|pt|pth|safetensors|gguf)$/;
+/** What `apply` writes of a model and of an adapter without naming it in `files`; the tensors in it were hashed. */
+const ownFile = {
+  model: /^(model(-\d{5}-of-\d{5})?\.safetensors(\.index\.json)?|safedelta\.json|README\.md)$/,
+  adapter: /^(adapter_model\.safetensors|safedelta\.json|README\.md)$/,
+};
+
+/** Names that stand in the folder and are not of the repair, those that a loader would follow. */
+async function foreignFiles(folder: string, { files }: Recorded): Promise<string[]> {
+  const companions = await companionNames(folder);
+  const own = "adapter_config.json" in files ? ownFile.adapter : ownFile.model;
+  const names = (await readdir(folder)).filter((name) => !(name in files) && !own.test(name));
+  return names.filter((name) => followed.test(name) || companions.includes(name));
+}
+
 /** Whoever publishes a model edits its card, so that is no problem; a file beside the weights that loaders follow is. */
-async function checkFiles(folder: string, { files }: Recorded, notes: string[]): Promise<string[]> {
+async function checkFiles(folder: string, recorded: Recorded, notes: string[]): Promise<string[]> {
   const problems: string[] = [];
-  for (const [name, hash] of Object.entries(files)) {
+  for (const [name, hash] of Object.entries(recorded.files)) {
     const found = await fileHash(join(folder, name));
     if (found === hash) continue;
     const what = found === undefined ? "is missing" : "was changed after it was written";
     if (name === "README.md") notes.push(`${name} ${what}: its numbers are not checked.`);
     else problems.push(`${name} ${what}.`);
   }
-  const added = (await companionNames(folder)).filter((name) => !(name in files) && name !== "README.md");
-  return [...problems, ...added.map((name) => `${name} is not in safedelta.json.`)];
+  const foreign = await foreignFiles(folder, recorded);
+  return [...problems, ...foreign.map((name) => `${name} is not in safedelta.json.`)];
 }
 
 async function fileHash(path: string): Promise<string | undefined> {

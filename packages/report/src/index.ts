@@ -9,6 +9,7 @@ export {
   type ModelSource,
   type RepairReport,
   type ReportBudget,
+  ratio,
   type Totals,
   totalsOf,
 } from "./repairReport.ts";

@@ -7,14 +7,27 @@ using namespace sd;
 
 namespace {
 
-/** A list of indices in engine memory, or null. */
-int upload_list(Scratch &scratch, const int32_t *list, int32_t n, const int **uploaded) {
-  *uploaded = nullptr;
-  if (!list || n == 0) return SD_OK;
-  SD_TRY(scratch.upload(list, static_cast<size_t>(n)));
-  *uploaded = scratch.at<const int>();
-  return SD_OK;
-}
+/** Row and column indices in engine memory; null is every index in order. */
+class Lists {
+ public:
+  explicit Lists(sd_engine *e) : engine(e), row_memory(e), col_memory(e) {}
+  int upload(const int32_t *row_list, int32_t n_rows, const int32_t *col_list, int32_t n_cols) {
+    SD_TRY(engine->enter());
+    SD_TRY(upload_one(row_memory, row_list, n_rows, rows));
+    return upload_one(col_memory, col_list, n_cols, cols);
+  }
+  const int *rows = nullptr, *cols = nullptr;
+
+ private:
+  static int upload_one(Scratch &memory, const int32_t *list, int32_t n, const int *&uploaded) {
+    if (!list || n == 0) return SD_OK;
+    SD_TRY(memory.upload(list, static_cast<size_t>(n)));
+    uploaded = memory.at<const int>();
+    return SD_OK;
+  }
+  sd_engine *engine;
+  Scratch row_memory, col_memory;
+};
 
 /** Rows of a matrix whose squares one thread sums: few enough that all threads have work, in an order that no device changes. */
 constexpr int kRowsEach = 256;
@@ -92,24 +105,18 @@ int32_t sd_column_squares(sd_engine *e, sd_address m, int32_t rows, int32_t cols
 
 int32_t sd_gather(sd_engine *e, int32_t item_bytes, sd_address src, int32_t src_stride, const int32_t *rows, const int32_t *cols,
                   sd_address dst, int32_t dst_stride, int32_t n_rows, int32_t n_cols) {
-  SD_TRY(e->enter());
-  Scratch row_list(e), col_list(e);
-  const int *from_rows, *from_cols;
-  SD_TRY(upload_list(row_list, rows, n_rows, &from_rows));
-  SD_TRY(upload_list(col_list, cols, n_cols, &from_cols));
-  return e->launch_over(n_rows, n_cols, kernels::move_items, item_bytes, at<const void>(src), src_stride, from_rows, from_cols,
+  Lists lists(e);
+  SD_TRY(lists.upload(rows, n_rows, cols, n_cols));
+  return e->launch_over(n_rows, n_cols, kernels::move_items, item_bytes, at<const void>(src), src_stride, lists.rows, lists.cols,
                         at<void>(dst), dst_stride, nullptr, nullptr, n_rows, n_cols);
 }
 
 int32_t sd_scatter(sd_engine *e, int32_t item_bytes, sd_address src, int32_t src_stride, const int32_t *rows, const int32_t *cols,
                    sd_address dst, int32_t dst_stride, int32_t n_rows, int32_t n_cols) {
-  SD_TRY(e->enter());
-  Scratch row_list(e), col_list(e);
-  const int *to_rows, *to_cols;
-  SD_TRY(upload_list(row_list, rows, n_rows, &to_rows));
-  SD_TRY(upload_list(col_list, cols, n_cols, &to_cols));
+  Lists lists(e);
+  SD_TRY(lists.upload(rows, n_rows, cols, n_cols));
   return e->launch_over(n_rows, n_cols, kernels::move_items, item_bytes, at<const void>(src), src_stride, nullptr, nullptr,
-                        at<void>(dst), dst_stride, to_rows, to_cols, n_rows, n_cols);
+                        at<void>(dst), dst_stride, lists.rows, lists.cols, n_rows, n_cols);
 }
 
 int32_t sd_rms_norm(sd_engine *e, sd_address x, int32_t x_stride, sd_address weight, float eps, float offset, sd_address out,

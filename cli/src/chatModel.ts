@@ -61,8 +61,11 @@ export async function openTalker(
     stream(model, tokenizer, ids, options, onText);
   return {
     name: spec,
-    answer: (messages, options, onText) =>
-      speak(tokenizer.encodeChat(messages, { addGenerationPrompt: true }), options, onText),
+    answer(messages, options, onText) {
+      if (messages[0]?.role === "system" && tokenizer.ignoresSystemPrompt())
+        throw new UsageError("--system: without effect, since this model's chat template shows no system message.");
+      return speak(tokenizer.encodeChat(messages, { addGenerationPrompt: true }), options, onText);
+    },
     complete: (text, options, onText) => speak(tokenizer.encode(text, { addSpecialTokens: true }), options, onText),
     [Symbol.dispose]() {
       model[Symbol.dispose]();

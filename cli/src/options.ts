@@ -84,6 +84,13 @@ function mayBeFolder(path: string): boolean {
 /** Option kinds. Each becomes a flag, a recipe key and a line of the JSON Schema. */
 export const option = {
   text: (meta: OptionMeta) => z.string().optional().meta(metaOf(meta)),
+  /** Words separated by commas; a recipe may write a list. */
+  words: (meta: OptionMeta) =>
+    z
+      .union([z.string(), z.array(z.string())])
+      .transform((value) => String(value))
+      .optional()
+      .meta(metaOf(meta)),
   path: (meta: OptionMeta) => pathText.optional().meta(metaOf(meta)),
   outFolder: (brief: string) =>
     pathText

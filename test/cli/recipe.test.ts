@@ -9,6 +9,7 @@ beforeAll(async () => {
   world = await makeWorld();
   await Bun.write(world.at("recipe.yaml"), "aligned: aligned\ntuned: tuned\nstate: state\nmode: exact\nkeep: 0.25\n");
   await Bun.write(world.at("drawn.yaml"), "safe-data: safe.jsonl\nsamples: 3\n");
+  await Bun.write(world.at("listed.yaml"), "modes: [exact, reference]\n");
   await Bun.write(world.at("other.yaml"), "samples: 3\nmodes: exact\n");
 });
 afterAll(() => world[Symbol.asyncDispose]());
@@ -33,6 +34,7 @@ describe("flag, environment, recipe, default: the earlier wins", () => {
     expect(await method("a")).toEqual(["exact", ["keep", 0.25]]);
     expect(await data()).toEqual([20, "inverse", "spectrum"]);
     expect(await data(["--recipe", "other.yaml"])).toEqual([3, "ordered"]);
+    expect(await data(["--recipe", "listed.yaml"])).toEqual([20, "inverse", "ordered"]);
   });
 
   test.concurrent("environment over recipe and default", async () => {

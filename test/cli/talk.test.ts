@@ -45,6 +45,11 @@ describe("generate", () => {
     "--top-k with a temperature of 0": [["--top-k", "4", "--temperature", "0"], /--top-k: without effect/],
     "--top-k of 0": [["--top-k", "0", "--temperature", "1"], /--top-k is 0/],
     "--top-p above 1": [["--top-p", "1.5", "--temperature", "1"], /--top-p is 1\.5/],
+    "--system with a template that shows none": [
+      ["--system", "x"],
+      /--system: .*chat template shows no system message/,
+    ],
+    "--seed without --temperature": [["--seed", "3"], /--seed: without effect.*--temperature/],
     "--system beside --raw": [["--raw", "--system", "x"], /--system: without effect beside --raw/],
     "a prompt of more tokens than positions": [["--raw", ...["--prompt", "hello ".repeat(70)]], /64 positions/],
   };

@@ -18,7 +18,7 @@ export const estimateCommand = defineCommand({
   options: {
     samples: option.positive(512, { brief: "safe examples" }),
     tokens: option.positive(256, { brief: "tokens an example, on average" }),
-    modes: option.text({ brief: "modes that the state shall serve [reference,optimal]", placeholder: "a,b,…" }),
+    modes: option.words({ brief: "modes that the state shall serve [reference,optimal]", placeholder: "a,b,…" }),
     device: option.maybe(deviceNames, "tell the stages on a device"),
     offline: computeOptions.offline,
   },

@@ -18,7 +18,7 @@ export const prepareCommand = defineCommand({
     ...computeOptions,
     ...outputOptions,
     ...safeDataOptions,
-    modes: option.text({ brief: "modes that the state shall serve [reference,optimal]", placeholder: "a,b,…" }),
+    modes: option.words({ brief: "modes that the state shall serve [reference,optimal]", placeholder: "a,b,…" }),
   },
   async run(options, [model], io) {
     const request = {

@@ -18,7 +18,7 @@ export const sweepCommand = defineCommand({
     aligned: option.path({ brief: "the model before fine-tuning", placeholder: "model" }),
     tuned: option.path({ brief: "the fine-tuned model, or its LoRA adapter", placeholder: "model" }),
     state: option.path({ brief: "folder that prepare wrote", placeholder: "folder" }),
-    modes: option.text({ brief: "modes [all that the state serves]", placeholder: "a,b,…" }),
+    modes: option.words({ brief: "modes [all that the state serves]", placeholder: "a,b,…" }),
     loss: option.numbers({ brief: "shares 0..1 of the full fine-tuning's safety loss, for each linear" }),
     globalLoss: option.numbers({ brief: "the same, one pool for all linears (exact, optimal)" }),
     strength: option.numbers({ brief: "λ in units of 1/mean(diag H) (optimal)" }),

@@ -1,6 +1,11 @@
 import { CheckpointError } from "@safedelta/checkpoint";
 import { DataError } from "@safedelta/data";
-import { EngineMemoryError, EngineUnavailableError, NotPositiveDefiniteError } from "@safedelta/engine";
+import {
+  EngineMemoryError,
+  EngineSettingError,
+  EngineUnavailableError,
+  NotPositiveDefiniteError,
+} from "@safedelta/engine";
 import { ModelError } from "@safedelta/model";
 import { PipelineError } from "@safedelta/pipeline";
 import { TokenizerError } from "@safedelta/tokenizer";
@@ -32,7 +37,8 @@ const pipelineCodes = {
 
 /** The exit code that says what kind of thing went wrong. */
 function codeOf(error: unknown): number {
-  if (error instanceof UsageError || error instanceof DataError) return exitCode.usage;
+  const isUsage = [UsageError, DataError, EngineSettingError].some((kind) => error instanceof kind);
+  if (isUsage) return exitCode.usage;
   if (error instanceof PipelineError) return pipelineCodes[error.kind];
   if (error instanceof CheckpointError) return checkpointCode(error);
   if (error instanceof EngineMemoryError) return exitCode.resources;
@@ -49,6 +55,7 @@ function checkpointCode(error: CheckpointError): number {
 const expected = [
   CheckpointError,
   DataError,
+  EngineSettingError,
   EngineUnavailableError,
   ModelError,
   PipelineError,

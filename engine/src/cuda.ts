@@ -1,4 +1,4 @@
-import { type Engine, EngineError, EngineUnavailableError } from "./engine.ts";
+import { type Engine, EngineSettingError, EngineUnavailableError } from "./engine.ts";
 import { cublasFolders } from "./ffi/cublasFolders.ts";
 import { FfiKernels } from "./ffi/kernels.ts";
 import { openLibrary } from "./ffi/library.ts";
@@ -9,11 +9,11 @@ const buildCommand = "bun run build:cuda";
 /** What Linux and WSL show of an NVIDIA device. */
 const devicePlaces = ["/dev/nvidiactl", "/dev/dxg", "/proc/driver/nvidia/version"];
 
-/** The device that SAFEDELTA_CUDA_DEVICE asks for, among those that CUDA_VISIBLE_DEVICES leaves. @throws EngineError for no count */
+/** The device that SAFEDELTA_CUDA_DEVICE asks for, among those that CUDA_VISIBLE_DEVICES leaves. @throws EngineSettingError for no count */
 function deviceAsked(): number {
   const text = process.env.SAFEDELTA_CUDA_DEVICE ?? "0";
   if (/^\d{1,3}$/.test(text)) return Number(text);
-  throw new EngineError("open", `SAFEDELTA_CUDA_DEVICE is "${text}", expected the number of a device`);
+  throw new EngineSettingError("open", `SAFEDELTA_CUDA_DEVICE is "${text}", expected the number of a device`);
 }
 
 /**

@@ -167,6 +167,11 @@ export class NotPositiveDefiniteError extends EngineError {
   }
 }
 
+/** A variable of the environment says what cannot be; it is never passed over, with `auto` neither. */
+export class EngineSettingError extends EngineError {
+  override name = "EngineSettingError";
+}
+
 /** No engine of the asked kind could be opened; the message lists every one tried with its reason. */
 export class EngineUnavailableError extends EngineError {
   override name = "EngineUnavailableError";

@@ -1,15 +1,15 @@
-import { type Engine, EngineError, EngineUnavailableError } from "./engine.ts";
+import { type Engine, EngineSettingError, EngineUnavailableError } from "./engine.ts";
 import { FfiKernels } from "./ffi/kernels.ts";
 import { openLibrary } from "./ffi/library.ts";
 import { KernelEngine } from "./kernelEngine.ts";
 
 const buildCommand = "bun run build:native";
 
-/** What the user set wrongly is an error, with `auto` too. @throws EngineError for anything but a count; unset: one on each core */
+/** What the user set wrongly is an error, with `auto` too. @throws EngineSettingError for anything but a count; unset: one on each core */
 function threadsAsked(): number {
   const text = process.env.SAFEDELTA_THREADS ?? "0";
   if (/^\d{1,3}$/.test(text)) return Number(text);
-  throw new EngineError("open", `SAFEDELTA_THREADS is "${text}", expected a number of threads`);
+  throw new EngineSettingError("open", `SAFEDELTA_THREADS is "${text}", expected a number of threads`);
 }
 
 /**

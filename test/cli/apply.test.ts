@@ -1,5 +1,8 @@
+import { suffix } from "bun:ffi";
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
+import { existsSync } from "node:fs";
 import { cp } from "node:fs/promises";
+import { join } from "node:path";
 import { openSafetensors, type Tensor, writeSafetensors } from "@safedelta/checkpoint";
 import { parse } from "yaml";
 import { folderHashes, writePico } from "../support/pico.ts";
@@ -153,6 +156,37 @@ describe("apply", () => {
     expect(code).toBe(2);
     expect(stderr).toMatch(/twice: a finished repaired model is there already\. .*safedelta verify twice.*--overwrite/);
     await succeed(world.path, [...args, "--overwrite"]);
+  });
+});
+
+describe("what apply refuses", () => {
+  test.concurrent("an output inside its own state", async () => {
+    const { code, stderr } = await safedelta(world.path, [
+      "apply",
+      ...fromState,
+      "--out",
+      "state/sub",
+      "--loss",
+      "0.1",
+    ]);
+    expect(code).toBe(2);
+    expect(stderr).toContain("state/sub: lies in the state state");
+  });
+
+  test.concurrent("a number of threads that is none, whatever engine auto would take", async () => {
+    const native = existsSync(join(import.meta.dir, `../../engine/native/libsafedelta_native.${suffix}`));
+    const env = { SAFEDELTA_THREADS: "many" };
+    const { code, stderr } = await safedelta(world.path, ["apply", ...fromState, "--out", "threads"], { env });
+    expect(code).toBe(native ? 2 : 0);
+    if (native) expect(stderr).toMatch(/^error: open: SAFEDELTA_THREADS is "many", expected a number of threads$/m);
+  });
+
+  test.concurrent("and warns of: a budget so small that rounding to 16 bits spends more", async () => {
+    await writePico(world.at("half"), { seed: 1, dtype: "F16" });
+    await writePico(world.at("half-tuned"), { seed: 1, dtype: "F16", delta: { seed: 2, size: 0.02 } });
+    const half = ["--aligned", "half", "--tuned", "half-tuned", "--safe-data", "safe.jsonl", ...dataFlags];
+    const { stderr } = await succeed(world.path, ["apply", ...half, "--loss", "1e-8", "--out", "half-out"]);
+    expect(stderr).toContain("rounding to F16 spends safety loss beyond the budget");
   });
 });
 

@@ -19,7 +19,7 @@ import { type BudgetOf, resolveBudgets } from "./repairLinear.ts";
 import { readSequences, type Sequences } from "./sequences.ts";
 import { openState, type State } from "./state.ts";
 import { stampOf, toolVersion } from "./version.ts";
-import { removeLeftover, requireFreeOutput } from "./workFolder.ts";
+import { removeLeftover, requireFreeOutput, requireOutside } from "./workFolder.ts";
 
 /** Makes the further files of the output folder (model card, safedelta.json) out of the facts. */
 export type Describe = (facts: ApplyFacts) => ReadonlyMap<string, Uint8Array>;
@@ -117,6 +117,7 @@ export async function planWork(
   requireWritable(aligned);
   if (rest === "tuned") requireSameHead(pair);
   requireMemory(maxMemoryBytes, estimate.memoryBytes, "apply");
+  if ("state" in source) await requireOutside(out, source.state);
   if ("state" in source) await checkState(await openState(source.state), aligned);
   const prepare = "state" in source ? undefined : await planPrepare(prepareOptions(options, source), progress);
   const stateBytes = prepare ? prepare.estimate.stateBytes + prepare.estimate.workBytes : 0;

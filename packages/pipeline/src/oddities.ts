@@ -3,6 +3,8 @@ import type { Note } from "./applyRun.ts";
 
 /** Spending above a loss budget by no more than this share is rounding of the arithmetic. */
 const tolerance = 0.01;
+/** Shares below this are rounding of f32 whatever the budget. */
+const floor = 1e-9;
 
 /**
  * Say so when the written weights spend more safety loss than was allowed: rounding to 16 bits adds a loss of its own, which
@@ -14,8 +16,8 @@ export function overspent({ budget }: ApplyOptions, { dtype, layers }: ApplyFact
   const linears = layers.flatMap((layer) => layer.linears);
   const sum = (key: "safetyLoss" | "fullSafetyLoss") => linears.reduce((total, linear) => total + linear[key], 0);
   const total = sum("fullSafetyLoss") === 0 ? 0 : sum("safetyLoss") / sum("fullSafetyLoss");
-  const over = linears.filter(({ safetyLossShare }) => safetyLossShare > budget.share * (1 + tolerance) + 1e-6);
-  const isOver = budget.kind === "loss" ? over.length > 0 : total > budget.share * (1 + tolerance) + 1e-6;
+  const over = linears.filter(({ safetyLossShare }) => safetyLossShare > budget.share * (1 + tolerance) + floor);
+  const isOver = budget.kind === "loss" ? over.length > 0 : total > budget.share * (1 + tolerance) + floor;
   if (!isOver) return undefined;
   const worst = linears.reduce((most, linear) => (linear.safetyLossShare > most.safetyLossShare ? linear : most));
   const percent = (share: number) => `${(100 * share).toPrecision(3)} %`;

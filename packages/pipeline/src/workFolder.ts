@@ -1,5 +1,5 @@
 import { mkdir, open, readdir, realpath, rename } from "node:fs/promises";
-import { join, resolve } from "node:path";
+import { dirname, join, resolve } from "node:path";
 import { workName } from "@safedelta/checkpoint";
 import { PipelineError } from "./errors.ts";
 import { guardFile, readJson, removeQuietly, stableJson } from "./files.ts";
@@ -119,6 +119,16 @@ export async function requireFreeOutput({ out, aligned, tuned, overwrite }: Outp
   if (overwrite) return;
   const next = `Look at it with: ${shellLine(["safedelta", "verify", out])}. To make it again add --overwrite, or choose another --out.`;
   throw new PipelineError("usage", `${out}: a finished repaired model is there already. ${next}`);
+}
+
+/** @throws PipelineError `usage` when an output would lie in the folder of the state that it is made from */
+export async function requireOutside(out: string, state: string): Promise<void> {
+  const [inner, outer] = [await placeOf(dirname(resolve(out))), await placeOf(state)];
+  if (inner !== outer && !inner.startsWith(`${outer}/`)) return;
+  throw new PipelineError(
+    "usage",
+    `${out}: lies in the state ${state}, which holds nothing else. Choose another --out.`,
+  );
 }
 
 /** Remove what an apply that was killed after its very last rename left beside its finished output. */

@@ -1,7 +1,4 @@
-import { dlopen, suffix } from "bun:ffi";
-import { existsSync } from "node:fs";
-import { fileURLToPath } from "node:url";
-import { type Engine, EngineUnavailableError, librarySymbols, openEngine } from "@safedelta/engine";
+import { builtLibrary, type Engine, EngineUnavailableError, openEngine, openLibrary } from "@safedelta/engine";
 import { measure } from "mitata";
 
 /** Nanoseconds of one call across a border. */
@@ -13,7 +10,6 @@ export interface Rung {
 }
 
 type Calls = Readonly<Record<string, () => unknown>>;
-type Functions = Record<keyof typeof librarySymbols, (...args: (number | ArrayBufferView | null)[]) => number>;
 
 /**
  * What a call across the border costs, rung by rung from nothing to a real operation: the raw functions of each library that is
@@ -34,7 +30,7 @@ export async function measureLadder(once: boolean, onRung: (rung: Rung) => void)
 async function borders(): Promise<[string, Calls][]> {
   const found: [string, Calls][] = [];
   for (const name of ["native", "cuda"] as const) {
-    const calls = libraryCalls(name);
+    const calls = await libraryCalls(name);
     if (calls) found.push([`bun:ffi, ${name}`, calls]);
   }
   for (const name of ["cuda", "native", "wasm"] as const) {
@@ -48,10 +44,10 @@ async function borders(): Promise<[string, Calls][]> {
 }
 
 /** The rungs of a library; undefined where it is not built or does not open. */
-function libraryCalls(name: "native" | "cuda"): Calls | undefined {
-  const path = fileURLToPath(new URL(`../../engine/native/libsafedelta_${name}.${suffix}`, import.meta.url));
-  if (!existsSync(path)) return undefined;
-  const sd = dlopen(path, librarySymbols as never).symbols as Functions;
+async function libraryCalls(name: "native" | "cuda"): Promise<Calls | undefined> {
+  const path = await builtLibrary(name);
+  if (path === undefined) return undefined;
+  const { sd } = await openLibrary(path, `bun run build:${name}`);
   const [out, folder] = [new BigUint64Array(1), process.env.SAFEDELTA_CUDA_LIB_DIR];
   if (sd.sd_open(0, folder ? Buffer.from(`${folder}\0`) : null, out) !== 0) return undefined;
   const engine = Number(out[0]);

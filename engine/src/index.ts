@@ -1,6 +1,7 @@
 export * from "./engine.ts";
+export { builtLibrary } from "./ffi/built.ts";
 export { type CublasFolder, cublasFolders } from "./ffi/cublasFolders.ts";
-export { symbols as librarySymbols } from "./ffi/symbols.ts";
+export { openLibrary } from "./ffi/library.ts";
 export * from "./open.ts";
 export { openReference } from "./reference.ts";
 export { numbers as selfTestNumbers } from "./selftest/inputs.ts";

@@ -28,8 +28,8 @@ const faults: readonly Fault[] = [
   {
     name: "a sum's result is overwritten before all threads have read it",
     file: "src/grid.cuh",
-    from: "const float result = work[0];\n  SD_BARRIER();",
-    to: "const float result = work[0];",
+    from: "const T result = work[0];\n  SD_BARRIER();",
+    to: "const T result = work[0];",
     order: "random",
   },
   {

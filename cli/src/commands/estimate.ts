@@ -1,12 +1,18 @@
 import { openCheckpoint } from "@safedelta/checkpoint";
 import { parseConfig } from "@safedelta/model";
-import { devicesHere, estimateModel, partOf, roofline, type Stage, tellOpening } from "@safedelta/pipeline";
+import {
+  deviceNames,
+  devicesHere,
+  estimateModel,
+  partOf,
+  roofline,
+  type Stage,
+  tellOpening,
+} from "@safedelta/pipeline";
 import { formatBytes, formatMs, table } from "@safedelta/report";
 import { defineCommand, required } from "../command.ts";
 import { computeOptions, option } from "../options.ts";
 import { parseModes, planLine } from "../words.ts";
-
-const deviceNames = ["a100-80g", "h100", "cpu", "wasm"] as const;
 
 /** `safedelta estimate MODEL` */
 export const estimateCommand = defineCommand({

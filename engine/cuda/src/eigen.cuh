@@ -13,20 +13,6 @@ SD_KERNEL(widen)(const float *h, int n, int stride, double *a, int *status) {
   }
 }
 
-/** The sum of `value` over all SD_THREADS threads, in a fixed order. `work`: SD_THREADS shared numbers. */
-__device__ inline double sum_all(double value, double *work) {
-  const int t = thread_number();
-  work[t] = value;
-  SD_BARRIER();
-  for (int half = SD_THREADS / 2; half > 0; half /= 2) {
-    if (t < half) work[t] += work[t + half];
-    SD_BARRIER();
-  }
-  const double sum = work[0];
-  SD_BARRIER();
-  return sum;
-}
-
 /**
  * The Householder reflection I − beta v vᵀ, v₀ = 1, that leaves of row k, right of the diagonal x, its length alone (Golub and Van
  * Loan, algorithm 5.1.1). v takes the place of x. diagonal[k], beside[k] := what stands on and beside the diagonal then. One block.
@@ -37,7 +23,7 @@ SD_KERNEL(reflector)(double *a, int n, int k, double *diagonal, double *beside, 
   const int length = n - k - 1, t = thread_number();
   double squares = 0;
   for (int i = 1 + t; i < length; i += SD_THREADS) squares += x[i] * x[i];
-  const double rest = sum_all(squares, work);
+  const double rest = reduce(squares, work, Sum());
   const double head = length > 0 ? x[0] : 0;
   SD_BARRIER();
   const double norm = rest == 0 ? head : sqrt(head * head + rest);
@@ -73,7 +59,7 @@ SD_KERNEL(correct)(const double *v, int size, const double *beta, double *p) {
   SD_SHARED(double, work, SD_THREADS);
   double product = 0;
   for (int i = thread_number(); i < size; i += SD_THREADS) product += v[i] * p[i];
-  const double share = *beta / 2 * sum_all(product, work);
+  const double share = *beta / 2 * reduce(product, work, Sum());
   for (int i = thread_number(); i < size; i += SD_THREADS) p[i] -= share * v[i];
 }
 

@@ -17,15 +17,21 @@
 __device__ inline int thread_number() { return static_cast<int>(threadIdx.y * blockDim.x + threadIdx.x); }
 
 struct Sum {
-  __device__ float operator()(float a, float b) const { return a + b; }
+  template <class T>
+  __device__ T operator()(T a, T b) const {
+    return a + b;
+  }
 };
 struct Largest {
-  __device__ float operator()(float a, float b) const { return b > a ? b : a; }
+  template <class T>
+  __device__ T operator()(T a, T b) const {
+    return b > a ? b : a;
+  }
 };
 
 /** The `op` of the `value`s of all SD_THREADS threads, in a fixed order; each of them gets it. `work`: SD_THREADS shared numbers. */
-template <class Op>
-__device__ inline float reduce(float value, float *work, Op op) {
+template <class T, class Op>
+__device__ inline T reduce(T value, T *work, Op op) {
   const int t = thread_number();
   work[t] = value;
   SD_BARRIER();
@@ -33,7 +39,7 @@ __device__ inline float reduce(float value, float *work, Op op) {
     if (t < half) work[t] = op(work[t], work[t + half]);
     SD_BARRIER();
   }
-  const float result = work[0];
+  const T result = work[0];
   SD_BARRIER();
   return result;
 }

@@ -11,7 +11,7 @@ import { removeQuietly, requireDisk, sha256, stableJson } from "./files.ts";
 import { lockFolder } from "./lock.ts";
 import { requireMemory } from "./memory.ts";
 import type { OpenedModel } from "./models.ts";
-import { leftOut, overspent, unchanged } from "./oddities.ts";
+import { leftOut, overspent, unchanged, warnOf } from "./oddities.ts";
 import { checkState, linearsOf, openPair, type Pair, requireSameHead, requireWritable, restNames } from "./pair.ts";
 import { type PreparePlan, planPrepare, prepare } from "./prepare.ts";
 import type { Progress } from "./progress.ts";
@@ -70,8 +70,7 @@ export async function apply(
   const companions = await companionFiles(pair);
   const facts = collectFacts(run, companions, task?.facts);
   const rest = restNames(pair.aligned.config, pair.aligned.checkpoint);
-  const oddities = [overspent(options, facts), unchanged(facts), leftOut(options, rest, writer.done)];
-  for (const oddity of oddities) if (oddity) progress.warn(oddity);
+  warnOf(progress, overspent(options, facts), unchanged(facts), leftOut(options, rest, writer.done));
   await writer.finish(new Map([...companions, ...describe(facts)]));
   await removeQuietly(workFolder(options));
   return facts;

@@ -26,7 +26,7 @@ import { estimateAdapter } from "./estimate.ts";
 import { guardFile, removeQuietly, sha256 } from "./files.ts";
 import { lockFolder } from "./lock.ts";
 import { hashModel } from "./models.ts";
-import { overspent, unchanged } from "./oddities.ts";
+import { overspent, unchanged, warnOf } from "./oddities.ts";
 import { linearsOf, type Models, openPair, type Pair } from "./pair.ts";
 import type { Progress } from "./progress.ts";
 import { type BudgetOf, jsonSafe } from "./repairLinear.ts";
@@ -73,7 +73,7 @@ export async function applyAdapter(
   const config = new Map([[adapterConfig, new Uint8Array(await Bun.file(join(part, adapterConfig)).arrayBuffer())]]);
   const hashes = { tensors: await hashAdapter(part), files: hashFiles(config) };
   const facts = await factsOf(engine, pair, state, options, linears, hashes);
-  for (const warning of [overspent(options, facts), unchanged(facts)]) if (warning) progress.warn(warning);
+  warnOf(progress, overspent(options, facts), unchanged(facts));
   const extra = describe(facts);
   for (const [name, bytes] of extra) await writeDurably(join(part, name), new TextDecoder().decode(bytes));
   await publish(part, options.out, [adapterWeights, ...extra.keys(), adapterConfig]);

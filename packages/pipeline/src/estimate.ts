@@ -33,7 +33,7 @@ export interface ApplyEstimate {
 export const assumedFlopRate = 20e9;
 
 /** Operations to factor one n x n Hessian, by part (spectrum: reduction, divide and conquer, back-transformation). */
-const factorFlop: Readonly<Record<StatePart, (n: number) => number>> = {
+export const factorFlop: Readonly<Record<StatePart, (n: number) => number>> = {
   inverse: (n) => (2 / 3) * n ** 3,
   ordered: (n) => n ** 3,
   spectrum: (n) => 9 * n ** 3,
@@ -118,6 +118,7 @@ export function estimateModel(
   };
 }
 
-function rowsOf(group: { linears: readonly { rows: number }[] }): number {
+/** Rows of all linears of a group. */
+export function rowsOf(group: { linears: readonly { rows: number }[] }): number {
   return group.linears.reduce((sum, { rows }) => sum + rows, 0);
 }

@@ -11,7 +11,7 @@ export { peakResidentBytes } from "./memory.ts";
 export { type OpenedModel, openModelFiles, openModelTokenizer } from "./models.ts";
 export { type PrepareOptions, type PreparePlan, planPrepare, prepare } from "./prepare.ts";
 export { type Progress, silent, tellOpening } from "./progress.ts";
-export { type Device, devicesHere, roofline, type Stage } from "./roofline.ts";
+export { type Device, deviceNames, devicesHere, roofline, type Stage } from "./roofline.ts";
 export { type RepairCheck, runSelfTest, type SelfTestReport } from "./selftest.ts";
 export { type DataFacts, type DataOptions, readSequences, type Sequences } from "./sequences.ts";
 export { shellLine } from "./shell.ts";

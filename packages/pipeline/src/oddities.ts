@@ -1,5 +1,11 @@
 import type { ApplyFacts, ApplyOptions } from "./applyOptions.ts";
 import type { Note } from "./applyRun.ts";
+import type { Progress } from "./progress.ts";
+
+/** Warn of every oddity that there is. */
+export function warnOf(progress: Progress, ...oddities: readonly (string | undefined)[]): void {
+  for (const oddity of oddities) if (oddity !== undefined) progress.warn(oddity);
+}
 
 /** Spending above a loss budget by no more than this share is rounding of the arithmetic. */
 const tolerance = 0.01;

@@ -1,10 +1,11 @@
 import { type TensorInfo, tensorBytes } from "@safedelta/checkpoint";
 import { groupsOfLayer, type LayerGroup, type ModelConfig } from "@safedelta/model";
+import { factorFlop, rowsOf } from "./estimate.ts";
 import { groupBytes, type StatePart } from "./state.ts";
 
 /** What a device is assumed to reach, in operations or bytes a second: data-sheet peaks times usual efficiencies (docs/engine.md). */
 export interface Device {
-  readonly name: string;
+  readonly name: (typeof deviceNames)[number];
   /** f32 products of large matrices: the forward pass and the repairs. */
   readonly productFlops: number;
   /** Hessian accumulation, counted as the upper triangle of AᵀA. */
@@ -22,7 +23,7 @@ export interface Device {
 const disk = { readBytesPerSecond: 7e9, writeBytesPerSecond: 5.5e9 };
 
 /** A GPU from its data sheet: f32 and bf16 peaks (dense), memory, link. */
-function gpu(name: string, f32: number, bf16: number, memory: number, link: number): Device {
+function gpu(name: Device["name"], f32: number, bf16: number, memory: number, link: number): Device {
   return {
     name,
     productFlops: 0.9 * f32,
@@ -35,7 +36,7 @@ function gpu(name: string, f32: number, bf16: number, memory: number, link: numb
 }
 
 /** A CPU of `cores` cores at `perCore` f32 operations a second in large products. */
-function cpu(name: string, cores: number, perCore: number): Device {
+function cpu(name: Device["name"], cores: number, perCore: number): Device {
   const rate = cores * perCore;
   return {
     name,
@@ -48,6 +49,8 @@ function cpu(name: string, cores: number, perCore: number): Device {
     writeBytesPerSecond: 1e9,
   };
 }
+
+export const deviceNames = ["a100-80g", "h100", "cpu", "wasm"] as const;
 
 /** Devices by name; `cpu` is this machine's with the native engine. */
 export function devicesHere(processors: number): readonly Device[] {
@@ -70,7 +73,6 @@ export interface Stage {
 
 /** What passes through memory for one n x n eigendecomposition: n/3 rank-two updates and n/3 products, then n sweeps of rotations. */
 const eigenBytes = (n: number) => 22 * n ** 3;
-const eigenFlop = (n: number) => 9 * n ** 3;
 
 /**
  * Every stage's work and its least time on a device. Reading, computing and writing overlap where the engine lets them, so a job
@@ -117,16 +119,10 @@ export function roofline(
 
 function factorStage(device: Device, part: StatePart, total: (of: (group: LayerGroup) => number) => number): Stage {
   const stage = `factors for ${{ inverse: "reference", ordered: "exact", spectrum: "optimal" }[part]}`;
-  if (part !== "spectrum") {
-    const flop = total((g) => (part === "inverse" ? 2 / 3 : 1) * g.cols ** 3);
-    return { job: "prepare", stage, flop, bytes: 0, seconds: flop / device.factorFlops };
-  }
-  const [flop, bytes] = [total((g) => eigenFlop(g.cols)), total((g) => eigenBytes(g.cols))];
+  const flop = total((g) => factorFlop[part](g.cols));
+  if (part !== "spectrum") return { job: "prepare", stage, flop, bytes: 0, seconds: flop / device.factorFlops };
+  const bytes = total((g) => eigenBytes(g.cols));
   const { eigen } = device;
   const seconds = "flops" in eigen ? flop / eigen.flops : bytes / eigen.bytesPerSecond;
   return { job: "prepare", stage, flop, bytes, seconds };
-}
-
-function rowsOf(group: LayerGroup): number {
-  return group.linears.reduce((sum, { rows }) => sum + rows, 0);
 }

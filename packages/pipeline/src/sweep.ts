@@ -13,7 +13,7 @@ import type { Engine } from "@safedelta/engine";
 import { at, PipelineError } from "./errors.ts";
 import { estimateApply } from "./estimate.ts";
 import { requireMemory } from "./memory.ts";
-import { noChange } from "./oddities.ts";
+import { noChange, warnOf } from "./oddities.ts";
 import { checkState, openPair, type Pair, type PairWeights } from "./pair.ts";
 import type { Progress } from "./progress.ts";
 import { eachLinear, jsonSafe, measureCurve } from "./repairLinear.ts";
@@ -73,8 +73,7 @@ export async function sweep(engine: Engine, options: SweepOptions, progress: Pro
     const rows = await sweepMode(engine, pair, state, mode, budgets, progress);
     points.push(...budgets.map((budget, i) => total(mode, budget, rows[i])));
   }
-  const oddity = noChange(points.flatMap(({ linears }) => linears));
-  if (oddity) progress.warn(oddity);
+  warnOf(progress, noChange(points.flatMap(({ linears }) => linears)));
   return points;
 }
 

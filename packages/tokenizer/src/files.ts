@@ -13,7 +13,7 @@ export interface TokenizerFiles {
 }
 
 /** Where each of them lies in a model folder. */
-export const tokenizerFileNames = {
+const tokenizerFileNames = {
   tokenizerJson: "tokenizer.json",
   tokenizerConfig: "tokenizer_config.json",
   chatTemplate: "chat_template.jinja",

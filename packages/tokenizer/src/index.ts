@@ -1,4 +1,4 @@
 export { type ChatOptions, defaultDate, type Message } from "./chatTemplate.ts";
 export { TokenizerError } from "./errors.ts";
-export { collectTokenizerFiles, readTokenizerFiles, type TokenizerFiles, tokenizerFileNames } from "./files.ts";
+export { collectTokenizerFiles, readTokenizerFiles, type TokenizerFiles } from "./files.ts";
 export { openTokenizer, type Tokenizer } from "./tokenizer.ts";

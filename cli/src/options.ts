@@ -144,7 +144,9 @@ export const computeOptions = {
 export const outputOptions = {
   out: option.outFolder("folder to write"),
   overwrite: option.flag("replace what stands at --out"),
-  dryRun: option.flag("check everything and print plan, sizes and a time guess; write nothing"),
+  dryRun: option.flag(
+    "check everything but the bulk of the weights, print plan, sizes and a time guess, write nothing",
+  ),
 };
 
 /** Which safe examples, and how they become tokens. */

@@ -18,11 +18,11 @@ export function describeRepair(options: ApplyOptions, outFormat: "model" | "lora
 }
 
 function reportOf(options: ApplyOptions, facts: ApplyFacts, outFormat: "model" | "lora"): RepairReport {
-  const { stateHash, safeData, taskData, ...told } = facts;
+  const { stateHash, statePlan: _, safeData, taskData, ...told } = facts;
   return {
     ...told,
-    command: commandOf(options, outFormat, safeData),
-    recipe: recipeOf(options, outFormat),
+    command: commandOf(options, facts, outFormat),
+    recipe: recipeOf(options, facts, outFormat),
     outFormat,
     mode: options.mode,
     budget: { kind: kebab(options.budget.kind) as RepairReport["budget"]["kind"], value: amountOf(options.budget) },
@@ -38,8 +38,8 @@ function sourceOf({ file, sha256, nExamples, nTokens, seed }: DataFacts): Repair
   return { source: file, hash: sha256, nExamples, nTokens, seed };
 }
 
-/** Every option of the run under the keys of the command line; `--recipe` takes it back. */
-function recipeOf(options: ApplyOptions, outFormat: "model" | "lora"): RepairReport["recipe"] {
+/** Every option of the run under the keys of the command line, the engine that was found included; `--recipe` takes it back. */
+function recipeOf(options: ApplyOptions, { engine }: ApplyFacts, outFormat: "model" | "lora"): RepairReport["recipe"] {
   const { aligned, tuned, source, taskData, mode, budget, rest, maxShardBytes, out } = options;
   const data = "state" in source ? taskData : source.safeData;
   return {
@@ -53,18 +53,26 @@ function recipeOf(options: ApplyOptions, outFormat: "model" | "lora"): RepairRep
     [kebab(budget.kind)]: amountOf(budget),
     rest,
     "out-format": outFormat,
-    "max-shard-size": maxShardBytes,
+    ...(outFormat === "model" ? { "max-shard-size": maxShardBytes } : {}),
+    engine: engine.name,
     out,
   };
 }
 
 /** The recipe as a command line; a state that was given may be gone, so the command that makes it stands before. */
-function commandOf(options: ApplyOptions, outFormat: "model" | "lora", safe: DataFacts): string {
-  const apply = safedelta("apply", recipeOf(options, outFormat));
+function commandOf(options: ApplyOptions, facts: ApplyFacts, outFormat: "model" | "lora"): string {
+  const apply = safedelta("apply", recipeOf(options, facts, outFormat));
   if (!("state" in options.source)) return apply;
-  const { file, nExamples, seed, maxTokens, systemPrompts } = safe;
-  const data = { "safe-data": file, samples: nExamples, seed, "max-tokens": maxTokens };
-  const flags = { ...data, "system-prompts": systemPrompts, modes: options.mode, out: options.source.state };
+  const { file, nExamples, seed, maxTokens, systemPrompts } = facts.safeData;
+  const { engine, modes } = facts.statePlan;
+  const data = {
+    "safe-data": file,
+    samples: nExamples,
+    seed,
+    "max-tokens": maxTokens,
+    "system-prompts": systemPrompts,
+  };
+  const flags = { ...data, modes: modes.join(), engine, out: options.source.state };
   return `${safedelta("prepare", flags, options.aligned)}\n${apply}`;
 }
 

@@ -133,9 +133,10 @@ export class EngineError extends Error {
   override name = "EngineError";
   constructor(
     readonly operation: string,
-    message: string,
+    /** The message without the operation. */
+    readonly reason: string,
   ) {
-    super(`${operation}: ${message}`);
+    super(`${operation}: ${reason}`);
   }
 }
 

@@ -37,7 +37,7 @@ export async function openEngine(choice: EngineChoice = "auto"): Promise<OpenedE
       return { engine, reason };
     } catch (error) {
       if (!(error instanceof EngineUnavailableError)) throw error;
-      tried.push(`${candidate.name}: ${error.message}`);
+      tried.push(`${candidate.name}: ${error.reason}`);
     }
   }
   throw new EngineUnavailableError("open", `no engine for "${choice}" (${tried.join("; ") || "unknown name"})`);

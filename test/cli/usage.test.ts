@@ -158,7 +158,7 @@ const wrong: Readonly<Record<string, readonly [readonly string[], RegExp]>> = {
   ],
   "prepare over another state": [
     [...prepare, "--out", "state"],
-    /state: holds the result of another job \(another model.*--overwrite/,
+    /state: holds a state of modes .* instead of .*--overwrite/,
   ],
 };
 

@@ -123,6 +123,40 @@ test("a state of a former format, its job beside it, is replaced with --overwrit
   expect(await folderHashes(out)).toEqual(expected);
 });
 
+test("a state that serves more modes than are asked for is taken as it is", async () => {
+  const out = await copyOfState("more");
+  const { manifest, sha256 } = await openState(out);
+  expect(manifest.parts.length).toBeGreaterThan(1);
+  const again = await runPrepare(prepareOptions(aligned, out, { modes: ["optimal"] }));
+  expect(again.sha256).toBe(sha256);
+  expect(await folderHashes(out)).toEqual(expected);
+});
+
+test("a state that is not the wanted one is refused with what tells them apart", async () => {
+  const out = await copyOfState("apart");
+  const refused = (change: Parameters<typeof prepareOptions>[2]) => runPrepare(prepareOptions(aligned, out, change));
+  await expect(refused({ data: { ...safeData, seed: 2 } })).rejects.toThrow(
+    /holds a state of seed \d+ instead of 2\. Choose/,
+  );
+  await expect(refused({ data: { ...safeData, maxTokens: 7 } })).rejects.toThrow(
+    /max-tokens \d+ instead of 7\. Choose/,
+  );
+  const one = await copyOfState("one");
+  await runPrepare(prepareOptions(aligned, one, { modes: ["exact"], overwrite: true }));
+  await expect(runPrepare(prepareOptions(aligned, one, { modes: ["optimal"] }))).rejects.toThrow(
+    /holds a state of modes exact instead of optimal\. Choose/,
+  );
+});
+
+test("a number of state.json that was changed is noticed by its seal", async () => {
+  const out = await copyOfState("sealed");
+  const path = join(out, "state.json");
+  const manifest = await Bun.file(path).json();
+  manifest.layers[0].groups[0].meanDiagonal *= 2;
+  await Bun.write(path, JSON.stringify(manifest));
+  await expect(openState(out)).rejects.toThrow(/state\.json: was changed since prepare wrote it.*--overwrite/);
+});
+
 test("a state serves until the one that replaces it is whole", async () => {
   const out = await copyOfState("replaced");
   const { sha256 } = await openState(out);
@@ -167,11 +201,15 @@ describe("a kill while a whole state moves to its place", () => {
       const out = await copyOfState(`moment ${moment}`);
       const former = join(scratch.path, `former ${moment}`);
       await runPrepare(prepareOptions(aligned, former, { data: { ...safeData, seed: 2 } }));
-      const { fingerprint } = await Bun.file(join(whole, "state.json")).json();
+      const { toolVersion, engine, model, safeData: read, parts } = await Bun.file(join(whole, "state.json")).json();
+      const { file: _, ...data } = read;
       await rename(out, `${out}.new`);
       await rename(former, out);
       await rename(`${out}.new`, join(out, "work"));
-      await Bun.write(join(out, "work/job.json"), JSON.stringify({ fingerprint }));
+      await Bun.write(
+        join(out, "work/job.json"),
+        JSON.stringify({ toolVersion, engine, model: model.sha256, data, parts }),
+      );
       await make(out);
       await runPrepare(prepareOptions(aligned, out, { overwrite: true }));
       expect(await folderHashes(out)).toEqual(expected);

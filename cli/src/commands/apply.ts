@@ -67,12 +67,14 @@ export const applyCommand = defineCommand({
     };
     const isAdapter = options.outFormat === "lora";
     if (isAdapter) refuseIdle(given, "outFormat", ["maxShardSize"]);
-    if (options.dryRun)
-      return printPlan(io, request, await (isAdapter ? planApplyAdapter : planApply)(request, io.progress));
     const started = performance.now();
     const { engine, reason } = await openEngine(options.engine);
     using opened = engine;
     io.note(`engine: ${engine.info.name}, ${engine.info.description} (${reason})`);
+    if (options.dryRun) {
+      const plan = await (isAdapter ? planApplyAdapter : planApply)(request, io.progress);
+      return printPlan(io, request, engine.info.name, plan);
+    }
     const facts = await (isAdapter ? applyAdapter : apply)(
       opened,
       request,
@@ -87,8 +89,10 @@ export const applyCommand = defineCommand({
   },
 });
 
-function printPlan(io: Io, { out }: ApplyOptions, { estimate, prepare }: ApplyPlan): undefined {
-  io.document({ dryRun: true, out, estimate, prepare });
+function printPlan(io: Io, request: ApplyOptions, engine: string, { estimate, prepare }: ApplyPlan): undefined {
+  const { tuned, out, mode, budget } = request;
+  io.document({ dryRun: true, out, mode, budget, engine, estimate, prepare });
+  io.print(`would repair ${tuned} with mode ${mode}, ${budgetFlag(budget)}, on the engine ${engine}`);
   if (prepare) io.print(`would prepare a state first: ${planLine(prepare.estimate, prepare.estimate.stateBytes)}`);
   io.print(`would write ${out}: ${planLine(estimate, estimate.outputBytes)}`);
   io.print("nothing was written");

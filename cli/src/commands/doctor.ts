@@ -3,13 +3,14 @@ import {
   cublasFolders,
   type EngineChoice,
   type EngineInfo,
+  EngineSettingError,
   EngineUnavailableError,
   openEngine,
 } from "@safedelta/engine";
 import { runSelfTest, toolVersion } from "@safedelta/pipeline";
 import { formatBytes } from "@safedelta/report";
 import { defineCommand } from "../command.ts";
-import { exitCode } from "../exitCode.ts";
+import { exitCode, UsageError } from "../exitCode.ts";
 import type { Io } from "../io.ts";
 import { computeOptions, option } from "../options.ts";
 
@@ -37,7 +38,9 @@ export const doctorCommand = defineCommand({
     selftest: option.flag("check and time an engine"),
     engine: computeOptions.engine,
   },
-  async run(options, _args, io) {
+  async run(options, _args, io, given) {
+    if (given.has("engine") && !options.selftest)
+      throw new UsageError(`${given.get("engine")?.where}: without effect without --selftest; every engine is shown.`);
     const machine = await describeMachine();
     if (options.selftest) return selfTestOn(options.engine, machine, io);
     const engines = await Promise.all(engineNames.map(probe));
@@ -91,7 +94,7 @@ async function probe(name: EngineChoice): Promise<EngineReport> {
     const { description, memoryBytes } = opened.info;
     return { name, usable: true, detail: description, memoryBytes };
   } catch (error) {
-    if (!(error instanceof EngineUnavailableError)) throw error;
-    return { name, usable: false, detail: error.message };
+    if (!(error instanceof EngineUnavailableError || error instanceof EngineSettingError)) throw error;
+    return { name, usable: false, detail: error.reason };
   }
 }

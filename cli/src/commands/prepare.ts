@@ -30,13 +30,13 @@ export const prepareCommand = defineCommand({
       overwrite: options.overwrite,
       maxMemoryBytes: options.maxMemory,
     };
+    const { engine, reason } = await openEngine(options.engine);
+    using opened = engine;
     const plan = await planPrepare(request, io.progress);
     const { estimate } = plan;
     io.note(`${dataLine(plan.safeData)}\nstate: ${planLine(estimate, estimate.stateBytes)}`);
-    if (options.dryRun) return printPlan(io, plan, request.out);
+    if (options.dryRun) return printPlan(io, plan, engine.info.name, request.out);
     const started = performance.now();
-    const { engine, reason } = await openEngine(options.engine);
-    using opened = engine;
     io.note(`engine: ${engine.info.name}, ${engine.info.description} (${reason})`);
     const state = await prepare(opened, request, io.progress);
     const { sha256 } = await openState(state.folder);
@@ -63,8 +63,8 @@ export const prepareCommand = defineCommand({
   },
 });
 
-function printPlan(io: Io, plan: PreparePlan, out: string): undefined {
-  io.document({ dryRun: true, out, ...plan });
+function printPlan(io: Io, plan: PreparePlan, engine: string, out: string): undefined {
+  io.document({ dryRun: true, out, engine, ...plan });
   io.print(`would write ${out}: ${planLine(plan.estimate, plan.estimate.stateBytes)}`);
   io.print("nothing was written");
 }

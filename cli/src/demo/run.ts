@@ -1,6 +1,6 @@
 import { join } from "node:path";
 import type { Engine } from "@safedelta/engine";
-import { type ApplyOptions, apply, type Progress, prepare } from "@safedelta/pipeline";
+import { type ApplyOptions, apply, lockFolder, type Progress, prepare } from "@safedelta/pipeline";
 import { budgetFlag } from "../budget.ts";
 import { describeRepair } from "../repairFiles.ts";
 import { type DemoRates, firstOf, loadSets, measure } from "./measure.ts";
@@ -44,9 +44,10 @@ const [aligned, tuned] = [join(demoFolder, "aligned"), join(demoFolder, "tuned")
 
 /**
  * The main job on the tiny model: prepare, repair in three ways, measure all five models, and sweep the budgets.
- * @throws UsageError when `out` holds what no demo made
+ * @throws UsageError when `out` holds what no demo made; PipelineError when it may not be written or another run works there
  */
 export async function runDemo(engine: Engine, out: string, progress: Progress): Promise<DemoResult> {
+  await using _lock = await lockFolder(out);
   await claimDemoFolder(out);
   const demo: Demo = { engine, out, progress, sets: await loadSets() };
   const job = { model: aligned, data: demoData("safe"), modes: ["reference", "optimal"] } as const;

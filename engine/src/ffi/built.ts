@@ -15,7 +15,7 @@ export async function builtLibrary(name: "native" | "cuda"): Promise<string | un
  * @throws EngineSettingError for anything but a count, with `auto` too: the user set it
  */
 export function countFrom(variable: string, meaning: string): number {
-  const text = process.env[variable] ?? "0";
+  const text = process.env[variable] || "0";
   if (/^\d{1,3}$/.test(text)) return Number(text);
-  throw new EngineSettingError("open", `${variable} is "${text}", expected ${meaning}`);
+  throw new EngineSettingError("open", `${variable} is "${text}", expected ${meaning} (0 … 999)`);
 }

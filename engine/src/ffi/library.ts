@@ -1,4 +1,5 @@
-import { EngineUnavailableError } from "../engine.ts";
+import { EngineSettingError, EngineUnavailableError } from "../engine.ts";
+import { builtLibrary } from "./built.ts";
 import { abiVersion, symbols } from "./symbols.ts";
 
 /** Each function takes numbers (addresses too), host arrays for the header's pointers, or null; and returns a status. */
@@ -8,6 +9,30 @@ type Functions = Record<keyof typeof symbols, (...args: (number | ArrayBufferVie
 export interface Library {
   readonly path: string;
   readonly sd: Functions;
+}
+
+/**
+ * Open the library that a variable of the environment names, else the one that was built here.
+ * @param notBuilt told when there is neither
+ * @throws EngineSettingError when the named one is of no use (with `auto` too: the user set it); EngineUnavailableError as `openLibrary`
+ */
+export async function openNamedOrBuilt(name: "native" | "cuda", notBuilt: () => Promise<string>): Promise<Library> {
+  const variable = `SAFEDELTA_${name.toUpperCase()}_LIB`;
+  const rebuild = `bun run build:${name}`;
+  const named = process.env[variable];
+  if (named) return openAs(named, variable, rebuild);
+  const built = await builtLibrary(name);
+  if (built === undefined) throw new EngineUnavailableError("open", await notBuilt());
+  return openLibrary(built, rebuild);
+}
+
+async function openAs(path: string, variable: string, rebuild: string): Promise<Library> {
+  try {
+    return await openLibrary(path, rebuild);
+  } catch (error) {
+    if (!(error instanceof EngineUnavailableError)) throw error;
+    throw new EngineSettingError("open", `${variable}: ${error.reason}, or unset ${variable}`);
+  }
 }
 
 /**

@@ -1,4 +1,4 @@
-import { join } from "node:path";
+import { dirname, join, resolve } from "node:path";
 import { CheckpointError, type CheckpointWriter, createWriter, workName } from "@safedelta/checkpoint";
 import { checkBudget } from "@safedelta/core";
 import type { Engine } from "@safedelta/engine";
@@ -7,7 +7,7 @@ import type { ApplyFacts, ApplyOptions } from "./applyOptions.ts";
 import { changedSince, copyRest, repairLayers, repairWithTask } from "./applyRun.ts";
 import { at, PipelineError } from "./errors.ts";
 import { type ApplyEstimate, estimateApply } from "./estimate.ts";
-import { removeQuietly, requireDisk, sha256, stableJson } from "./files.ts";
+import { removeQuietly, requireDisk, requirePlace, sha256, stableJson } from "./files.ts";
 import { lockFolder } from "./lock.ts";
 import { requireMemory } from "./memory.ts";
 import type { OpenedModel } from "./models.ts";
@@ -17,7 +17,7 @@ import { type PreparePlan, planPrepare, prepare } from "./prepare.ts";
 import type { Progress } from "./progress.ts";
 import { type BudgetOf, resolveBudgets } from "./repairLinear.ts";
 import { readSequences, type Sequences } from "./sequences.ts";
-import { openState, type State } from "./state.ts";
+import { openState, partOf, requirePart, type State } from "./state.ts";
 import { stampOf, toolVersion } from "./version.ts";
 import { removeLeftover, requireFreeOutput, requireOutside } from "./workFolder.ts";
 
@@ -31,7 +31,7 @@ export interface ApplyPlan {
   readonly prepare?: PreparePlan;
 }
 
-/** Plan only: every check that needs no computing. @throws as `apply` before its work */
+/** Plan only: every check that needs no computing and no weights but those of the first layer. @throws as `apply` before its work */
 export async function planApply(options: ApplyOptions, progress: Progress): Promise<ApplyPlan> {
   checkOptions(options);
   await requireFreeOutput(options);
@@ -116,8 +116,13 @@ export async function planWork(
   requireWritable(aligned);
   if (rest === "tuned") requireSameHead(pair);
   requireMemory(maxMemoryBytes, estimate.memoryBytes, "apply");
-  if ("state" in source) await requireOutside(out, source.state);
-  if ("state" in source) await checkState(await openState(source.state), aligned);
+  await requirePlace(dirname(resolve(out)));
+  if ("state" in source) {
+    await requireOutside(out, source.state);
+    const state = await openState(source.state);
+    requirePart(state, partOf[options.mode]);
+    await checkState(state, aligned);
+  }
   const prepare = "state" in source ? undefined : await planPrepare(prepareOptions(options, source), progress);
   const stateBytes = prepare ? prepare.estimate.stateBytes + prepare.estimate.workBytes : 0;
   const totalBytes = estimate.outputBytes + estimate.workBytes + stateBytes;

@@ -30,7 +30,7 @@ import { overspent, unchanged, warnOf } from "./oddities.ts";
 import { linearsOf, type Models, openPair, type Pair } from "./pair.ts";
 import type { Progress } from "./progress.ts";
 import { type BudgetOf, jsonSafe } from "./repairLinear.ts";
-import type { State } from "./state.ts";
+import { planOf, type State } from "./state.ts";
 import { downloadAs, requireWritableType } from "./upload.ts";
 import { stampOf, toolVersion } from "./version.ts";
 import { requireFreeOutput, writeDurably } from "./workFolder.ts";
@@ -269,6 +269,7 @@ async function factsOf(
     tuned: { spec: options.tuned, name: tuned.name, hash: (await hashModel(tuned, aligned.checkpoint)).sha256 },
     licence: aligned.licence,
     stateHash: state.sha256,
+    statePlan: planOf(state),
     safeData: state.manifest.safeData,
     dtype: String([...(tuned.checkpoint.adapter?.tensors.values() ?? [])][0]?.dtype),
     layers: Array.from({ length: aligned.config.nLayers }, (_, layer) => ({

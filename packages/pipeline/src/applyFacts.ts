@@ -5,6 +5,7 @@ import { sha256 } from "./files.ts";
 import { modelSha256, type OpenedModel } from "./models.ts";
 import { linearsOf } from "./pair.ts";
 import type { DataFacts } from "./sequences.ts";
+import { planOf } from "./state.ts";
 import { stampOf, toolVersion } from "./version.ts";
 
 /** Tell everything about a repair from the journal of its writer, so that a resumed run tells the same. */
@@ -21,6 +22,7 @@ export function collectFacts(
     tuned: { spec: options.tuned, name: pair.tuned.name, hash: hashOf(pair.tuned, notes, "tunedSha256") },
     licence: pair.aligned.licence,
     stateHash: state.sha256,
+    statePlan: planOf(state),
     safeData: state.manifest.safeData,
     taskData,
     dtype: dtypesOf(pair.aligned),

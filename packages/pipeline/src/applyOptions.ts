@@ -1,4 +1,4 @@
-import type { RepairNumbers } from "@safedelta/core";
+import type { Mode, RepairNumbers } from "@safedelta/core";
 import type { Method } from "./repairLinear.ts";
 import type { DataFacts, DataOptions } from "./sequences.ts";
 import type { EngineStamp } from "./version.ts";
@@ -45,6 +45,8 @@ export interface ApplyFacts {
   /** Of the aligned model, when its card states one. */
   readonly licence?: string;
   readonly stateHash: string;
+  /** What the state was made with: by which engine, for which modes. */
+  readonly statePlan: { readonly engine: string; readonly modes: readonly Mode[] };
   readonly safeData: DataFacts;
   readonly taskData?: DataFacts;
   /** Storage type of the repaired weights. */

@@ -1,5 +1,6 @@
-import { readdir, rm, stat, statfs } from "node:fs/promises";
-import { dirname, join } from "node:path";
+import { constants } from "node:fs";
+import { access, readdir, rm, stat, statfs } from "node:fs/promises";
+import { dirname, join, resolve } from "node:path";
 import { PipelineError } from "./errors.ts";
 import { freeText, neededText } from "./sizes.ts";
 
@@ -45,6 +46,25 @@ export async function readJson<T>(path: string): Promise<T> {
   } catch (error) {
     throw new PipelineError("incompatible", `${path}: cannot be read as JSON (${String(error)}). Make it again.`);
   }
+}
+
+/**
+ * Check, without writing, that a folder may be written, or made where it is not there yet.
+ * @throws PipelineError `failed` when the nearest folder that there is is none or may not be written
+ */
+export async function requirePlace(folder: string): Promise<void> {
+  const there = await nearest(resolve(folder));
+  await guardFile(folder, async () => {
+    await readdir(there);
+    await access(there, constants.W_OK | constants.X_OK);
+  });
+}
+
+/** The path itself or the first above it that is there. */
+async function nearest(path: string): Promise<string> {
+  const missing = (error: NodeJS.ErrnoException) => error.code === "ENOENT" || error.code === "ENOTDIR";
+  const found = await stat(path).catch((error) => (missing(error) ? undefined : path));
+  return found === undefined && dirname(path) !== path ? nearest(dirname(path)) : path;
 }
 
 /** Free bytes on the disk that holds (or will hold) `path`. */

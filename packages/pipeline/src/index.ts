@@ -5,6 +5,7 @@ export type { ApplyFacts, ApplyOptions, LinearFacts, ModelFacts, SafeSource } fr
 export { diffModels, type TensorDiff } from "./diff.ts";
 export { PipelineError, type PipelineErrorKind } from "./errors.ts";
 export { type ApplyEstimate, assumedFlopRate, estimateModel, type PrepareEstimate } from "./estimate.ts";
+export { guardFile } from "./files.ts";
 export { type LayerFacts, type LayerOptions, repairLayerFile } from "./layer.ts";
 export { lockFolder } from "./lock.ts";
 export { peakResidentBytes } from "./memory.ts";

@@ -7,7 +7,8 @@ import { groupsOfLayer, type LayerGroup, linearNames, type ModelConfig } from "@
 import { calibrate, nBatches, resumableLayer } from "./calibrate.ts";
 import { at, PipelineError } from "./errors.ts";
 import { estimatePrepare, type PrepareEstimate } from "./estimate.ts";
-import { readJson, removeQuietly, requireDisk, sha256, stableJson } from "./files.ts";
+import { readJson, removeQuietly, requireDisk, requirePlace, stableJson } from "./files.ts";
+import { fingerprintOf, holds, type PrepareJob } from "./job.ts";
 import { lockFolder } from "./lock.ts";
 import { requireMemory } from "./memory.ts";
 import { hashModel, type ModelHash, openModelFiles } from "./models.ts";
@@ -23,14 +24,15 @@ import {
   openState,
   partOf,
   type State,
-  type StateManifest,
   type StatePart,
+  sealed,
   stateFormat,
+  type Unsealed,
   writeGroup,
 } from "./state.ts";
 import { packTriangle } from "./triangle.ts";
 import { bytesOf } from "./upload.ts";
-import { type EngineStamp, stampOf, toolVersion } from "./version.ts";
+import { stampOf, toolVersion } from "./version.ts";
 import { claimWork, findStanding, publishState, workOf, writeDurably } from "./workFolder.ts";
 
 /** What `prepare` is asked to do. */
@@ -78,6 +80,7 @@ function warnOfFewTokens(config: ModelConfig, { nTokens }: DataFacts, progress: 
 /** Plan only: check everything that can be checked without computing. @throws as `prepare` before its work */
 export async function planPrepare(options: PrepareOptions, progress: Progress): Promise<PreparePlan> {
   const { state } = await findStanding(options.out);
+  await requirePlace(options.out);
   await using gathered = await gather(options, progress);
   const { sequences, parts, estimate } = gathered;
   if (state === undefined) await requireDisk(options.out, diskBytes(estimate), "prepare", [workOf(options.out)]);
@@ -93,14 +96,14 @@ export async function prepare(engine: Engine, options: PrepareOptions, progress:
   await using gathered = await gather(options, progress);
   const job = await jobOf(engine, gathered, progress);
   await using _lock = await lockFolder(options.out);
-  const standing = await findWhole(options, job.fingerprint, progress);
+  const standing = await findWhole(options, job, progress);
   if (standing) return standing;
-  await claimWork(options.out, job.fingerprint, options.overwrite);
+  await claimWork(options.out, job, options.overwrite);
   const work = workOf(options.out);
   await requireDisk(options.out, diskBytes(gathered.estimate), "prepare", [work]);
   await dropDamaged(work, progress);
   await prepareLayers(engine, options, gathered, job, progress);
-  await writeDurably(join(work, "state.json"), stableJson(await manifestOf(options, gathered, job)));
+  await writeDurably(join(work, "state.json"), stableJson(sealed(await manifestOf(options, gathered, job))));
   await publishState(options.out);
   return openState(options.out);
 }
@@ -108,19 +111,15 @@ export async function prepare(engine: Engine, options: PrepareOptions, progress:
 type Gathered = Awaited<ReturnType<typeof gather>>;
 
 /** What tells one prepare from another, with the hashes that its manifests name. */
-interface Job {
-  readonly fingerprint: string;
-  readonly stamp: EngineStamp;
+interface Job extends PrepareJob {
   readonly hash: ModelHash;
 }
 
 async function jobOf(engine: Engine, { model, sequences, parts }: Gathered, progress: Progress): Promise<Job> {
   progress.stage("hashing the model", 1);
   const hash = await hashModel(model);
-  const stamp = stampOf(engine.info);
   const { file: _, ...data } = sequences.facts;
-  const fingerprint = sha256(stableJson({ toolVersion, engine: stamp, model: hash.sha256, data, parts }));
-  return { fingerprint, stamp, hash };
+  return { toolVersion, engine: stampOf(engine.info), model: hash.sha256, data, parts, hash };
 }
 
 /** Write every layer that an interrupted run has not finished. */
@@ -150,15 +149,14 @@ async function prepareLayers(
 async function manifestOf(
   { model: spec, out }: PrepareOptions,
   { model, sequences, parts }: Gathered,
-  { fingerprint, stamp, hash }: Job,
-): Promise<StateManifest> {
+  { engine, hash }: Job,
+): Promise<Unsealed> {
   const { checkpoint, config, configSha256 } = model;
   const rest = Object.fromEntries(restNames(config, checkpoint).map((name) => [name, hash.tensors[name]]));
   return {
     format: stateFormat,
-    fingerprint,
     toolVersion,
-    engine: stamp,
+    engine,
     model: { spec, sha256: hash.sha256, configSha256, rest },
     safeData: sequences.facts,
     parts,
@@ -167,22 +165,23 @@ async function manifestOf(
 }
 
 /**
- * The whole state of this very job, its pieces checked; undefined when it is still to be made.
+ * The whole state of this very job, or of one for more modes, its pieces checked; undefined when it is still to be made.
  * @throws PipelineError `incompatible` when it is damaged and may not be made again
  */
 async function findWhole(
   { out, overwrite }: PrepareOptions,
-  fingerprint: string,
+  wanted: PrepareJob,
   progress: Progress,
 ): Promise<State | undefined> {
   const before = await findStanding(out);
-  if (before.job === fingerprint && (before.state === undefined || overwrite)) await publishState(out);
+  const isOurs = before.job === fingerprintOf(wanted);
+  if (isOurs && (before.state === undefined || overwrite)) await publishState(out);
   const { state } = await findStanding(out);
-  if (state !== fingerprint) return undefined;
+  if (state === undefined || state === "damaged" || !holds(state, wanted)) return undefined;
   try {
     const whole = await openState(out);
     await checkPieces(whole, progress);
-    if (before.job === undefined || before.job === fingerprint) await removeQuietly(workOf(out));
+    if (before.job === undefined || isOurs) await removeQuietly(workOf(out));
     return whole;
   } catch (error) {
     if (overwrite) return undefined;

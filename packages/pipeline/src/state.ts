@@ -29,6 +29,14 @@ export function modesOf(parts: readonly StatePart[]): Mode[] {
   return (Object.keys(partOf) as Mode[]).filter((mode) => parts.includes(partOf[mode]));
 }
 
+/** How a state was made: the engine, and the modes that `prepare --modes` takes for the same parts. */
+export function planOf({ manifest: { engine, parts } }: Pick<State, "manifest">): {
+  readonly engine: string;
+  readonly modes: readonly Mode[];
+} {
+  return { engine: engine.name, modes: parts.map((part) => modesOf([part])[0] as Mode) };
+}
+
 /** One group's entry in its layer's manifest. */
 export interface GroupManifest {
   readonly name: GroupName;
@@ -48,14 +56,12 @@ export interface LayerManifest {
   readonly linears: Readonly<Record<string, string>>;
 }
 
-/** Raised whenever what a state holds changes; 2 brought the hashes of embeddings and norms. */
-export const stateFormat = 2;
+/** Raised whenever what a state holds changes; 2 brought the hashes of embeddings and norms, 3 the seal. */
+export const stateFormat = 3;
 
 /** `state.json`: written last, so a folder with this file is a whole state. */
 export interface StateManifest {
   readonly format: typeof stateFormat;
-  /** Hash of the inputs, options and version that it was made from. */
-  readonly fingerprint: string;
   readonly toolVersion: string;
   readonly engine: EngineStamp;
   readonly model: {
@@ -68,6 +74,16 @@ export interface StateManifest {
   readonly safeData: DataFacts;
   readonly parts: readonly StatePart[];
   readonly layers: readonly LayerManifest[];
+  /** sha256 of all the rest in canonical JSON, so that a changed number is noticed. */
+  readonly seal: string;
+}
+
+/** A manifest before its last step. */
+export type Unsealed = Omit<StateManifest, "seal">;
+
+/** Seal a manifest. */
+export function sealed(manifest: Unsealed): StateManifest {
+  return { ...manifest, seal: sha256(stableJson(manifest)) };
 }
 
 /** A prepared group in engine memory. */
@@ -123,15 +139,18 @@ export async function openState(folder: string): Promise<State> {
 
 const makeAgain = "Run prepare again with --overwrite.";
 
-/** @throws PipelineError `incompatible` for another format, or when parts of it are gone */
-function checkManifest(path: string, manifest: StateManifest | null): StateManifest {
+/** @throws PipelineError `incompatible` for another format, when parts of it are gone, or when it was changed */
+export function checkManifest(path: string, manifest: StateManifest | null): StateManifest {
   const next = makeAgain;
   if (manifest?.format !== stateFormat)
     throw new PipelineError("incompatible", `${path}: format ${manifest?.format} is not known. ${next}`);
-  const { model, safeData, parts, layers } = manifest;
+  const { seal, ...rest } = manifest;
+  const { model, safeData, parts, layers } = rest;
   const whole = model && safeData && Array.isArray(parts) && Array.isArray(layers);
-  if (whole && layers.every((layer) => Array.isArray(layer?.groups) && layer.linears)) return manifest;
-  throw new PipelineError("incompatible", `${path}: is damaged, parts of it are missing. ${next}`);
+  if (!whole || !layers.every((layer) => Array.isArray(layer?.groups) && layer.linears))
+    throw new PipelineError("incompatible", `${path}: is damaged, parts of it are missing. ${next}`);
+  if (sealed(rest).seal === seal) return manifest;
+  throw new PipelineError("incompatible", `${path}: was changed since prepare wrote it (its seal differs). ${next}`);
 }
 
 async function whyNoState(folder: string): Promise<string> {
@@ -155,7 +174,7 @@ async function loadGroup(
 ): Promise<LoadedGroup> {
   const group = state.manifest.layers[layer]?.groups.find((candidate) => candidate.name === name);
   if (!group) throw new PipelineError("incompatible", `${state.folder}: has no group ${name} in layer ${layer}.`);
-  if (!state.manifest.parts.includes(part)) throw missingPart(state, part);
+  requirePart(state, part);
   return withGroup(state.folder, layer, name, async (file) => {
     const factor = await readPart(engine, file, group, part);
     const { cols } = group;
@@ -203,11 +222,13 @@ async function readPiece(file: TensorFile, group: GroupManifest, tensor: string)
   throw new PipelineError("incompatible", changed);
 }
 
-function missingPart(state: { folder: string; manifest: StateManifest }, part: StatePart): PipelineError {
+/** @throws PipelineError `incompatible` when a state was not prepared for the modes that read a part */
+export function requirePart({ folder, manifest }: Pick<State, "folder" | "manifest">, part: StatePart): void {
+  if (manifest.parts.includes(part)) return;
   const names = modesOf([part]).join(", ");
-  return new PipelineError(
+  throw new PipelineError(
     "incompatible",
-    `${state.folder}: holds nothing for ${names} (it was prepared for ${modesOf(state.manifest.parts).join(", ")}). ` +
+    `${folder}: holds nothing for ${names} (it was prepared for ${modesOf(manifest.parts).join(", ")}). ` +
       `Prepare again with --modes ${names.split(",")[0]} into another --out, or with --overwrite.`,
   );
 }

@@ -3,13 +3,15 @@ import { dirname, join, resolve } from "node:path";
 import { workName } from "@safedelta/checkpoint";
 import { PipelineError } from "./errors.ts";
 import { guardFile, readJson, removeQuietly, stableJson } from "./files.ts";
+import { differences, fingerprintOf, jobOfState, type PrepareJob } from "./job.ts";
 import { isLock } from "./lock.ts";
 import { shellLine } from "./shell.ts";
+import { checkManifest } from "./state.ts";
 
 /** What stands at the place of a state. */
 export interface Standing {
-  /** Fingerprint of the whole state there; empty for one of a former format, or a damaged one. */
-  readonly state?: string;
+  /** What the whole state there was made by; `damaged` for that, and for one of a former format. */
+  readonly state?: PrepareJob | "damaged";
   /** Fingerprint of the job that is under way there. */
   readonly job?: string;
 }
@@ -35,8 +37,8 @@ export function workOf(state: string): string {
  */
 export async function findStanding(folder: string): Promise<Standing> {
   const names = (await readdir(folder).catch((): string[] => [])).filter((name) => !isLock(name));
-  const job = await readFingerprint(join(workOf(folder), jobFile));
-  const state = names.includes(finishedFile) ? ((await readFingerprint(join(folder, finishedFile))) ?? "") : undefined;
+  const job = await readJob(join(workOf(folder), jobFile));
+  const state = names.includes(finishedFile) ? await readState(join(folder, finishedFile)) : undefined;
   const work = await readdir(workOf(folder)).catch((): string[] => []);
   const begun = names.every((name) => name === unfinished) && work.every((name) => workFile.test(name));
   const marked = job !== undefined || names.includes(jobFile) || (state !== undefined && names.includes("layers"));
@@ -48,30 +50,41 @@ export async function findStanding(folder: string): Promise<Standing> {
     );
   if (!begun && !marked)
     throw occupied(folder, "is not empty and was not made by prepare, so it is never replaced", false);
-  return { state, job };
+  return { state, job: job && fingerprintOf(job) };
 }
 
-/** Undefined when the file is not there, cannot be read, or holds none. */
-async function readFingerprint(path: string): Promise<string | undefined> {
-  const found = await readJson<{ fingerprint?: unknown } | null>(path).catch(() => undefined);
-  return typeof found?.fingerprint === "string" ? found.fingerprint : undefined;
+/** Undefined when the file is not there, cannot be read, or holds no job. */
+async function readJob(path: string): Promise<PrepareJob | undefined> {
+  const found = await readJson<Partial<PrepareJob> | null>(path).catch(() => undefined);
+  return found?.data && found.engine && Array.isArray(found.parts) ? (found as PrepareJob) : undefined;
+}
+
+async function readState(path: string): Promise<PrepareJob | "damaged"> {
+  try {
+    return jobOfState(checkManifest(path, await readJson(path)));
+  } catch {
+    return "damaged";
+  }
 }
 
 /**
- * Begin, or go on with, the job that `fingerprint` names (hash of inputs, options and version) in a state's work folder.
+ * Begin, or go on with, a job in a state's work folder.
  * @throws PipelineError `usage` when something else stands there and may not be replaced
  */
-export async function claimWork(folder: string, fingerprint: string, overwrite: boolean): Promise<void> {
+export async function claimWork(folder: string, wanted: PrepareJob, overwrite: boolean): Promise<void> {
   const { state, job } = await findStanding(folder);
-  const other = state !== undefined || (job !== undefined && job !== fingerprint);
-  const what = state === "" ? "a state that is damaged or of a former format" : "the result of another job";
-  const why = state === "" ? "" : " (another model, other data, options, engine or version)";
-  if (other && !overwrite) throw occupied(folder, `holds ${what}${why}`);
-  if (job === fingerprint) return;
+  const own = fingerprintOf(wanted);
+  if (!overwrite && state !== undefined) {
+    const what = state === "damaged" ? "that is damaged or of a former format" : `of ${differences(state, wanted)}`;
+    throw occupied(folder, `holds a state ${what}`);
+  }
+  if (job === own) return;
+  if (!overwrite && job !== undefined) throw occupied(folder, "holds the unfinished state of another prepare");
   const work = workOf(folder);
   await removeQuietly(work);
   await guardFile(folder, () => mkdir(work, { recursive: true }));
-  await writeDurably(join(work, jobFile), stableJson({ fingerprint }));
+  const { toolVersion, engine, model, data, parts } = wanted;
+  await writeDurably(join(work, jobFile), stableJson({ toolVersion, engine, model, data, parts }));
 }
 
 /**

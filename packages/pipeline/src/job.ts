@@ -1,0 +1,60 @@
+import { sha256, stableJson } from "./files.ts";
+import type { DataFacts } from "./sequences.ts";
+import { modesOf, type StateManifest, type StatePart } from "./state.ts";
+import type { EngineStamp } from "./version.ts";
+
+/** Everything that decides the bytes of a state. */
+export interface PrepareJob {
+  readonly toolVersion: string;
+  readonly engine: EngineStamp;
+  /** sha256 of the model's content. */
+  readonly model: string;
+  readonly data: Omit<DataFacts, "file">;
+  readonly parts: readonly StatePart[];
+}
+
+/** Names a job. */
+export function fingerprintOf({ toolVersion, engine, model, data, parts }: PrepareJob): string {
+  return sha256(stableJson({ toolVersion, engine, model, data, parts }));
+}
+
+/** The job that a state was made by. */
+export function jobOfState({ toolVersion, engine, model, safeData, parts }: StateManifest): PrepareJob {
+  const { file: _, ...data } = safeData;
+  return { toolVersion, engine, model: model.sha256, data, parts };
+}
+
+/** True when a state made by `made` is, or holds, what `wanted` would make. */
+export function holds(made: PrepareJob, wanted: PrepareJob): boolean {
+  const has = wanted.parts.every((part) => made.parts.includes(part));
+  return has && fingerprintOf({ ...made, parts: wanted.parts }) === fingerprintOf(wanted);
+}
+
+/** In words, what tells one job from another that is wanted in its place. */
+export function differences(made: PrepareJob, wanted: PrepareJob): string {
+  const { data, parts } = made;
+  const same = (a: unknown, b: unknown) => stableJson(a) === stableJson(b);
+  const changed = (Object.keys(wanted.data) as (keyof typeof data)[]).filter((key) => data[key] !== wanted.data[key]);
+  const settings = changed.filter((key) => dataWords[key] !== undefined);
+  const words = [
+    made.toolVersion !== wanted.toolVersion && `version ${made.toolVersion} instead of ${wanted.toolVersion}`,
+    made.model !== wanted.model && "another model",
+    ...settings.map((key) => `${dataWords[key]} ${data[key]} instead of ${wanted.data[key]}`),
+    changed.length > 0 && settings.length === 0 && "other safe data",
+    !same(made.engine, wanted.engine) && `engine ${named(made.engine)} instead of ${named(wanted.engine)}`,
+    !same(parts, wanted.parts) && `modes ${modesOf(parts).join()} instead of ${modesOf(wanted.parts).join()}`,
+  ];
+  return words.filter((word) => word !== false).join("; ");
+}
+
+/** What of the data a user sets; the rest of the facts follows. */
+const dataWords: { readonly [K in keyof DataFacts]?: string } = {
+  nExamples: "samples",
+  seed: "seed",
+  maxTokens: "max-tokens",
+  systemPrompts: "system-prompts",
+};
+
+function named({ name, description }: EngineStamp): string {
+  return `${name} (${description})`;
+}

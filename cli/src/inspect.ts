@@ -8,7 +8,7 @@ import {
   tensorBytes,
 } from "@safedelta/checkpoint";
 import { checkTensors, type ModelConfig, ModelError, parseConfig } from "@safedelta/model";
-import { openState, PipelineError, type Progress, tellOpening, whatIsUnfinished } from "@safedelta/pipeline";
+import { modesOf, openState, PipelineError, type Progress, tellOpening, whatIsUnfinished } from "@safedelta/pipeline";
 import { formatBytes, formatNumber, table } from "@safedelta/report";
 import { dataLine } from "./words.ts";
 
@@ -59,7 +59,7 @@ async function inspectState(folder: string): Promise<Inspected> {
   const { manifest, sha256 } = await openState(folder);
   const { layers, ...rest } = manifest;
   const text = [
-    `${folder}: state of ${manifest.model.spec}, ${layers.length} layers, for ${manifest.parts.join(" and ")}`,
+    `${folder}: state of ${manifest.model.spec}, ${layers.length} layers, for the modes ${modesOf(manifest.parts).join(", ")}`,
     dataLine(manifest.safeData),
     `engine: ${manifest.engine.name}, made by safedelta ${manifest.toolVersion}`,
     table(

@@ -3,7 +3,9 @@ import { buildApplication, buildRouteMap, ExitCode, run, type StricliProcess } f
 import { schemaCommand } from "./commands/schema.ts";
 import { commands } from "./commands.ts";
 import { exitCode } from "./exitCode.ts";
+import { paint } from "./io.ts";
 import { resetTerminal } from "./progress.ts";
+import { unknownVariables } from "./recipe.ts";
 
 const all = { ...commands, schema: schemaCommand(commands) };
 const routes = Object.fromEntries(Object.entries(all).map(([name, { route }]) => [name, route]));
@@ -36,6 +38,9 @@ process.stdout.on("error", (error: NodeJS.ErrnoException) => {
   process.stderr.write(`${resetTerminal()}error: the result could not be written to stdout: ${error.message}\n`);
   process.exit(error.code === "ENOSPC" ? exitCode.resources : exitCode.failure);
 });
+
+for (const text of unknownVariables(Object.values(all).map(({ schema }) => schema)))
+  process.stderr.write(`${paint("warning:", "yellow", !process.argv.includes("--no-color"))} ${text}\n`);
 
 const own: StricliProcess = { stdout: process.stdout, stderr: process.stderr, env: process.env };
 await run(application, process.argv.slice(2), { process: own });

@@ -63,10 +63,26 @@ function fromEnvironment(schema: z.ZodObject): Record<string, unknown> {
   for (const [name, type] of Object.entries(schema.shape)) {
     const text = process.env[variable(name)];
     if (!text || name === "recipe") continue;
-    const isFlag = typeof (type as z.ZodType).safeParse(undefined).data === "boolean";
-    values[name] = isFlag ? parseFlag(variable(name), text) : text;
+    values[name] = isFlag(type) ? parseFlag(variable(name), text) : text;
   }
   return values;
+}
+
+function isFlag(type: unknown): boolean {
+  return typeof (type as z.ZodType).safeParse(undefined).data === "boolean";
+}
+
+/** Variables that are no option of a command: of the engines, and of the tests. */
+const ownVariables =
+  /^SAFEDELTA_(THREADS|NATIVE_LIB|CUDA_(LIB|LIB_DIR|DEVICE)|SHARED|PYTHON|SMOLLM2_GGUF|STANDIN_\w+)$/;
+
+/** A warning for each variable of the environment that looks like ours and is none: a misspelt one would have no effect. */
+export function unknownVariables(schemas: readonly z.ZodObject[], env: NodeJS.ProcessEnv = process.env): string[] {
+  const known = [...new Set(schemas.flatMap(({ shape }) => Object.keys(shape).map(variable)))];
+  const strange = Object.keys(env).filter(
+    (name) => name.startsWith("SAFEDELTA_") && !ownVariables.test(name) && !known.includes(name),
+  );
+  return strange.map((name) => `${name} in the environment has no effect. Did you mean ${nearest(name, known)}?`);
 }
 
 const flagWords: Readonly<Record<string, boolean>> = {
@@ -95,7 +111,15 @@ async function readRecipe(path: string, schema: z.ZodObject): Promise<Record<str
   if (value === null || typeof value !== "object" || Array.isArray(value)) {
     throw new UsageError(`${path}: a recipe is a table of keys and values.`);
   }
-  return Object.fromEntries(Object.entries(value).map(([key, entry]) => [knownKey(key, path, schema), entry]));
+  return Object.fromEntries(Object.entries(value).map(([key, entry]) => recipeEntry(path, key, entry, schema)));
+}
+
+/** @throws UsageError for an unknown key, a recipe in a recipe, or a flag that is neither yes nor no (which YAML 1.2 takes for text) */
+function recipeEntry(path: string, key: string, entry: unknown, schema: z.ZodObject): [string, unknown] {
+  const name = knownKey(key, path, schema);
+  if (name === "recipe") throw new UsageError(`${path}: a recipe cannot name another recipe.`);
+  const isWord = isFlag(schema.shape[name]) && typeof entry === "string";
+  return [name, isWord ? parseFlag(`${path}: ${key}`, entry) : entry];
 }
 
 /** The parser draws the place below its message, which already names line and column. */
@@ -107,13 +131,16 @@ function knownKey(key: string, path: string, schema: z.ZodObject): string {
   const name = key.replace(/-(\w)/g, (_, letter: string) => letter.toUpperCase());
   const names = Object.keys(schema.shape);
   if (names.includes(name)) return name;
-  const near = names.map(kebab).sort((a, b) => distance(a, kebab(name)) - distance(b, kebab(name)))[0] ?? "";
-  throw new UsageError(`${path}: unknown key "${key}". Did you mean "${near}"?`);
+  throw new UsageError(`${path}: unknown key "${key}". Did you mean "${nearest(kebab(name), names.map(kebab))}"?`);
 }
 
 /** camelCase to kebab-case. */
 export function kebab(name: string): string {
   return name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
+}
+
+function nearest(word: string, names: readonly string[]): string {
+  return names.toSorted((a, b) => distance(a, word) - distance(b, word))[0] ?? "";
 }
 
 /** Levenshtein distance. */

@@ -157,8 +157,8 @@ const wrong: Readonly<Record<string, readonly [readonly string[], RegExp]>> = {
     /foreign: is not empty and was not made by prepare/,
   ],
   "prepare over another state": [
-    [...prepare, "--out", "state"],
-    /state: holds a state of modes .* instead of .*--overwrite/,
+    [...prepare, "--out", "state", "--seed", "7"],
+    /state: holds a state of seed 42 instead of 7.*--overwrite/,
   ],
 };
 

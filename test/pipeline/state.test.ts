@@ -141,8 +141,8 @@ test("a state that is not the wanted one is refused with what tells them apart",
   await expect(refused({ data: { ...safeData, maxTokens: 7 } })).rejects.toThrow(
     /max-tokens \d+ instead of 7\. Choose/,
   );
-  const one = await copyOfState("one");
-  await runPrepare(prepareOptions(aligned, one, { modes: ["exact"], overwrite: true }));
+  const one = join(scratch.path, "one");
+  await runPrepare(prepareOptions(aligned, one, { modes: ["exact"] }));
   await expect(runPrepare(prepareOptions(aligned, one, { modes: ["optimal"] }))).rejects.toThrow(
     /holds a state of modes exact instead of optimal\. Choose/,
   );

@@ -120,9 +120,11 @@ function summary(
     `repaired ${request.tuned} with mode ${request.mode}, ${budgetFlag(request.budget)}`,
     `  safety loss   ${formatPercent(totals.safetyLossShare)} of the fine-tuning's`,
     `  change kept   ‖D‖ = ${formatNumber(totals.deltaNorm)} of ‖Δ‖ = ${formatNumber(totals.tunedDeltaNorm)}` +
+      (totals.deltaNorm > totals.tunedDeltaNorm ? " (compensation included)" : "") +
       (request.mode === "optimal" ? "" : `, ${formatPercent(totals.keptShare)} of the entries bit for bit`),
     `  rest          ${request.rest} model's embeddings, norms and lm_head`,
-    `  ${dataLine(facts.safeData)}`,
+    `  safe ${dataLine(facts.safeData)}`,
+    ...(facts.taskData ? [`  task ${dataLine(facts.taskData)}`] : []),
     `  took          ${formatMs(timing.ms)}, peak memory ${formatBytes(timing.peakMemoryBytes)}`,
     `written: ${request.out} (model card README.md, numbers safedelta.json)`,
   ].join("\n");

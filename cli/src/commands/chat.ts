@@ -7,7 +7,7 @@ import { computeOptions, generationOptions, option } from "../options.ts";
 /** `safedelta chat MODEL` */
 export const chatCommand = defineCommand({
   brief: "Talk with a model in the terminal",
-  help: "One line is one turn; an empty line or the end of input leaves, /new begins a new conversation.",
+  help: "One line is one turn; an empty line or the end of input leaves, /new begins a new conversation. --json gives the last conversation as messages, those before it as earlier.",
   args: ["MODEL"],
   options: {
     system: option.text({ brief: "system prompt", placeholder: "text" }),
@@ -20,6 +20,7 @@ export const chatCommand = defineCommand({
     using talker = await openTalker(required(model, "MODEL"), options.engine, options.offline, io.progress);
     const opening: Message[] = options.system === undefined ? [] : [{ role: "system", content: options.system }];
     let messages = [...opening];
+    const earlier: Message[][] = [];
     const onText = io.json ? undefined : (text: string) => process.stdout.write(text);
     io.note(`${talker.name} is ready; an empty line leaves, /new begins anew`);
     const { createInterface } = await import("node:readline/promises");
@@ -31,8 +32,10 @@ export const chatCommand = defineCommand({
     lines.prompt();
     for await (const line of lines) {
       if (line.trim() === "") break;
-      if (line.trim() === "/new") messages = [...opening];
-      else {
+      if (line.trim() === "/new") {
+        if (messages.length > opening.length) earlier.push(messages);
+        messages = [...opening];
+      } else {
         const turn: Message[] = [...messages, { role: "user", content: line }];
         const content = answerOrSay(() => talker.answer(turn, options, onText), io);
         if (content !== undefined) messages = [...turn, { role: "assistant", content }];
@@ -41,7 +44,7 @@ export const chatCommand = defineCommand({
       if (open) lines.prompt();
     }
     lines.close();
-    io.document({ model: talker.name, messages });
+    io.document({ model: talker.name, messages, earlier });
     return undefined;
   },
 });

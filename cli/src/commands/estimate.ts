@@ -37,19 +37,29 @@ export const estimateCommand = defineCommand({
     await using _closed = { [Symbol.asyncDispose]: () => checkpoint.close() };
     const modes = parseModes(options.modes ?? "reference,optimal");
     const config = parseConfig(checkpoint.config);
-    const nTokens = options.samples * options.tokens;
+    const tokensEach = Math.min(options.tokens, config.maxPositions);
+    if (tokensEach < options.tokens)
+      io.progress.warn(`examples are cut at the model's ${config.maxPositions} positions, so --tokens is no more`);
+    const nTokens = options.samples * tokensEach;
     const result = estimateModel(config, checkpoint.tensors, modes, nTokens);
     const device = devicesHere(availableParallelism()).find(({ name }) => name === options.device);
     const parts = [...new Set(modes.map((mode) => partOf[mode]))];
     const stages = device && roofline(device, config, checkpoint.tensors, nTokens, parts);
-    io.document({ model, samples: options.samples, tokensEach: options.tokens, ...result, device, stages });
+    io.document({ model, samples: options.samples, tokensEach, ...result, device, stages });
     const { prepare, apply } = result;
     io.print(`prepare: ${planLine(prepare, prepare.stateBytes)}`);
     io.print(`apply:   ${planLine(apply, apply.outputBytes)}`);
-    if (stages) io.print(`\non ${options.device}, from its data sheet:\n${stageTable(stages)}`);
+    if (stages) io.print(`\non ${options.device}, ${sourceOf(options.device)}:\n${stageTable(stages)}`);
     return undefined;
   },
 });
+
+/** Where a device's figures come from. */
+function sourceOf(device: string | undefined): string {
+  return device === "cpu" || device === "wasm"
+    ? "by what was measured on other machines of its kind"
+    : "from its data sheet";
+}
 
 function stageTable(stages: readonly Stage[]): string {
   const rows = stages.map(({ job, stage, flop, bytes, seconds }) => [

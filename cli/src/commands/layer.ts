@@ -42,7 +42,7 @@ export const layerCommand = defineCommand({
     io.document(facts);
     io.print(
       `${facts.mode} ${budgetFlag(budget)} on ${facts.rows} x ${facts.cols}: safety loss ${formatNumber(facts.safetyLoss)} ` +
-        `(${formatPercent(facts.safetyLossShare)} of the full one), utility gap ${formatNumber(facts.utilityGap)}, kept ${formatPercent(facts.keptShare)}`,
+        `(${formatPercent(facts.safetyLossShare)} of the full one), utility gap ${formatNumber(facts.utilityGap)}, kept ${formatPercent(facts.keptShare)}\nwritten: ${options.out}`,
     );
     return undefined;
   },

@@ -42,9 +42,11 @@ export const prepareCommand = defineCommand({
     const { sha256 } = await openState(state.folder);
     const facts = { state: state.folder, sha256, safeData: state.manifest.safeData, parts: state.manifest.parts };
     const timing = { ms: performance.now() - started, peakMemoryBytes: peakResidentBytes() };
-    io.document({ ...facts, ...timing });
+    io.document({ ...facts, wasThere: state.wasThere, ...timing });
     io.print(
-      `prepared ${request.model} in ${formatMs(timing.ms)}, peak memory ${formatBytes(timing.peakMemoryBytes)}: ${state.folder}`,
+      state.wasThere
+        ? `a whole state of this is there already and was checked in ${formatMs(timing.ms)}: ${state.folder}`
+        : `prepared ${request.model} in ${formatMs(timing.ms)}, peak memory ${formatBytes(timing.peakMemoryBytes)}: ${state.folder}`,
     );
     const mode = request.modes.includes("optimal") ? [] : ["--mode", request.modes[0]];
     const next = [

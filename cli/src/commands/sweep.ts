@@ -1,5 +1,13 @@
 import { openEngine } from "@safedelta/engine";
-import { type ApplyOptions, apply, planApply, type SweepOptions, type SweepPoint, sweep } from "@safedelta/pipeline";
+import {
+  type ApplyOptions,
+  apply,
+  planApply,
+  planSweep,
+  type SweepOptions,
+  type SweepPoint,
+  sweep,
+} from "@safedelta/pipeline";
 import { formatNumber, formatPercent, ratio, table } from "@safedelta/report";
 import { budgetFlag, budgetsOf } from "../budget.ts";
 import { defineCommand, required } from "../command.ts";
@@ -46,9 +54,10 @@ export const sweepCommand = defineCommand({
     };
     const { engine } = await openEngine(options.engine);
     using opened = engine;
-    const points = await sweep(opened, request, io.progress);
-    const models = options.out === undefined ? [] : points.map((point) => modelOf(request, point, options));
+    const models =
+      options.out === undefined ? [] : (await planSweep(request)).map((point) => modelOf(request, point, options));
     for (const model of models) await planApply(model, io.progress);
+    const points = await sweep(opened, request, io.progress);
     io.print(pointTable(points));
     for (const model of models) {
       await apply(opened, model, describeRepair(model, "model"), io.progress);
@@ -63,7 +72,7 @@ export const sweepCommand = defineCommand({
 /** The apply that makes the model of a point. */
 function modelOf(
   { aligned, tuned, state, offline, maxMemoryBytes }: SweepOptions,
-  { mode, budget }: SweepPoint,
+  { mode, budget }: Pick<SweepPoint, "mode" | "budget">,
   { out, overwrite }: { out?: string; overwrite: boolean },
 ): ApplyOptions {
   const folder = `${out}/${mode}-${budgetFlag(budget).slice(2).replace(" ", "-")}`;

@@ -40,6 +40,10 @@ export function headerLength(prefix: Uint8Array, fileBytes: number, file: string
   if (prefix.byteLength < lengthBytes)
     throw bad(file, `it has ${fileBytes} bytes, fewer than the 8 of the header length; make or fetch it again`);
   const length = new DataView(prefix.buffer, prefix.byteOffset, lengthBytes).getBigUint64(0, true);
+  const text = new TextDecoder().decode(prefix);
+  if (text === "version ")
+    throw bad(file, "it is a pointer of Git LFS, not the weights; fetch them with `git lfs pull`");
+  if (/^\s*<(!doc|html|\?xml)/i.test(text)) throw bad(file, "it is a web page, not weights; fetch the file again");
   if (length > BigInt(maxHeaderBytes))
     throw bad(file, `its first 8 bytes give a header of ${length} bytes; at most ${maxHeaderBytes} are allowed`);
   const needed = lengthBytes + Number(length);

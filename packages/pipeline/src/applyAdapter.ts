@@ -42,7 +42,12 @@ export async function planApplyAdapter(options: ApplyOptions, progress: Progress
   await using pair = await openPair(options.aligned, options.tuned, options.offline, progress);
   const { tensors } = repairable(pair, options);
   await requireOnAligned(pair, options.tuned);
-  return await planWork(options, pair, estimateAdapter(pair.aligned.config, tensors), progress);
+  return await planWork(
+    options,
+    pair,
+    estimateAdapter(pair.aligned.config, pair.aligned.checkpoint.tensors, tensors),
+    progress,
+  );
 }
 
 /**
@@ -62,7 +67,12 @@ export async function applyAdapter(
   await using pair = await openPair(options.aligned, options.tuned, options.offline, progress);
   const adapter = repairable(pair, options);
   await requireOnAligned(pair, options.tuned);
-  await planWork(options, pair, estimateAdapter(pair.aligned.config, adapter.tensors), progress);
+  await planWork(
+    options,
+    pair,
+    estimateAdapter(pair.aligned.config, pair.aligned.checkpoint.tensors, adapter.tensors),
+    progress,
+  );
   const state = await stateOf(engine, options, progress);
   await checkAligned(pair, state);
   const budgets = await poolBudgets(engine, pair, adapter, state, options, progress);

@@ -62,6 +62,7 @@ export async function* calibrate(input: CalibrationInput): AsyncGenerator<Calibr
   const found = await resumableLayer(workFolder);
   let layer = found !== undefined && found <= neededLayer ? found : 0;
   if (layer !== found) await writeEmbeddings(input, batches);
+  for (let done = 0; done < layer * batches.length; done++) input.progress.step(`layer ${layer}`);
   using workspace = openWorkspace(engine, config, Math.max(batchTokens, ...batches.map((batch) => batch.nRows)));
   for (; layer < config.nLayers; layer++) {
     const hessians = new Map<GroupName, Matrix>();

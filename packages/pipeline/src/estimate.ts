@@ -39,14 +39,20 @@ export const factorFlop: Readonly<Record<StatePart, (n: number) => number>> = {
   spectrum: (n) => 9 * n ** 3,
 };
 
-/** Estimate a prepare from the config alone. */
-export function estimatePrepare(config: ModelConfig, facts: DataSize, parts: readonly StatePart[]): PrepareEstimate {
+/** Estimate a prepare from the config and the list of the model's tensors. */
+export function estimatePrepare(
+  config: ModelConfig,
+  tensors: ReadonlyMap<string, TensorInfo>,
+  facts: DataSize,
+  parts: readonly StatePart[],
+): PrepareEstimate {
   const groups = groupsOfLayer(config, 0);
   const perGroup = groups.reduce((sum, g) => sum + parts.reduce((s, part) => s + factorFlop[part](g.cols), 0), 0);
   const flop = calibrateFlop(config, facts) + config.nLayers * perGroup;
   const stateBytes = config.nLayers * groups.reduce((sum, g) => sum + groupBytes(g.cols, parts), 0);
   const workBytes = hiddenStateBytes(config, facts.nTokens);
-  return { flop, stateBytes, workBytes, memoryBytes: prepareMemory(config, facts), seconds: flop / assumedFlopRate };
+  const memoryBytes = calibrateMemory(config, facts) + largestBytes(tensors);
+  return { flop, stateBytes, workBytes, memoryBytes, seconds: flop / assumedFlopRate };
 }
 
 /** The forward pass through the linears, and the Hessians of their inputs. */
@@ -56,7 +62,7 @@ function calibrateFlop(config: ModelConfig, { nTokens }: DataSize): number {
 }
 
 /** One layer of weights and its Hessians, the factors of the largest group in the making, the work matrices of one batch. */
-function prepareMemory(config: ModelConfig, facts: DataSize): number {
+function calibrateMemory(config: ModelConfig, facts: DataSize): number {
   const groups = groupsOfLayer(config, 0);
   const hessians = groups.reduce((sum, g) => sum + 4 * g.cols ** 2, 0);
   const largest = 4 * Math.max(...groups.map((g) => g.cols)) ** 2;
@@ -64,6 +70,11 @@ function prepareMemory(config: ModelConfig, facts: DataSize): number {
   const activations =
     4 * tokens * (6 * config.hiddenSize + 3 * config.intermediateSize + 3 * config.nHeads * config.headDim);
   return runtimeBytes + layerBytes(config) + hessians + 8 * largest + 2 * activations;
+}
+
+/** Of the tensor that is read whole to be hashed: often the embeddings, larger than all of a layer. */
+function largestBytes(tensors: ReadonlyMap<string, TensorInfo>): number {
+  return Math.max(...[...tensors.values()].map(tensorBytes));
 }
 
 /** Estimate an apply from the config and the list of the output's tensors; `task` when there are task data. */
@@ -78,10 +89,10 @@ export function estimateApply(
   const flop = repairs + (task ? taskFlop(config, task) : 0);
   const linear = Math.max(...groups.flatMap((g) => g.linears.map(({ rows, cols }) => 4 * rows * cols)));
   const factor = 4 * Math.max(...groups.map((g) => g.cols)) ** 2;
-  const repairMemory = 3 * factor + 12 * linear + 2 * Math.max(...sizes);
+  const repairMemory = 3 * factor + 12 * linear + 2 * largestBytes(tensors);
   return {
     flop,
-    memoryBytes: repairMemory + (task ? prepareMemory(config, task) : runtimeBytes),
+    memoryBytes: repairMemory + (task ? calibrateMemory(config, task) : runtimeBytes),
     outputBytes: sizes.reduce((sum, size) => sum + size, 0),
     workBytes: task ? hiddenStateBytes(config, task.nTokens) : 0,
     seconds: flop / assumedFlopRate,
@@ -94,13 +105,20 @@ function taskFlop(config: ModelConfig, task: DataSize): number {
   return calibrateFlop(config, task) + config.nLayers * perGroup;
 }
 
-/** Estimate the repair of an adapter from the list of its tensors, whose A factors are multiplied by a square matrix each. */
-export function estimateAdapter(config: ModelConfig, tensors: ReadonlyMap<string, TensorInfo>): ApplyEstimate {
-  const infos = [...tensors.values()];
+/**
+ * Estimate the repair of an adapter, whose A factors are multiplied by a square matrix each.
+ * @param tensors of the model that it lies on, which is hashed and compared with the aligned one
+ */
+export function estimateAdapter(
+  config: ModelConfig,
+  tensors: ReadonlyMap<string, TensorInfo>,
+  adapterTensors: ReadonlyMap<string, TensorInfo>,
+): ApplyEstimate {
+  const infos = [...adapterTensors.values()];
   const factor = 4 * Math.max(...groupsOfLayer(config, 0).map((g) => g.cols)) ** 2;
   const flop = infos.reduce((sum, { shape }) => sum + 2 * (shape[0] ?? 0) * (shape[1] ?? 0) ** 2, 0);
   const outputBytes = infos.reduce((sum, info) => sum + tensorBytes(info), 0);
-  const memoryBytes = runtimeBytes + 3 * factor + 4 * outputBytes;
+  const memoryBytes = runtimeBytes + 3 * factor + 4 * outputBytes + 2 * largestBytes(tensors);
   return { flop, memoryBytes, outputBytes, workBytes: 0, seconds: flop / assumedFlopRate };
 }
 
@@ -113,7 +131,7 @@ export function estimateModel(
 ): { readonly prepare: PrepareEstimate; readonly apply: ApplyEstimate } {
   const parts = [...new Set(modes.map((mode) => partOf[mode]))];
   return {
-    prepare: estimatePrepare(config, { nTokens, maxTokens: batchTokens }, parts),
+    prepare: estimatePrepare(config, tensors, { nTokens, maxTokens: batchTokens }, parts),
     apply: estimateApply(config, tensors),
   };
 }

@@ -16,8 +16,8 @@ export { type Device, deviceNames, devicesHere, roofline, type Stage } from "./r
 export { type RepairCheck, runSelfTest, type SelfTestReport } from "./selftest.ts";
 export { type DataFacts, type DataOptions, readSequences, type Sequences } from "./sequences.ts";
 export { shellLine } from "./shell.ts";
-export { openState, partOf, type State, type StateManifest, type StatePart } from "./state.ts";
-export { type SweepLinear, type SweepOptions, type SweepPoint, sweep } from "./sweep.ts";
+export { modesOf, openState, partOf, type State, type StateManifest, type StatePart } from "./state.ts";
+export { planSweep, type SweepLinear, type SweepOptions, type SweepPoint, sweep } from "./sweep.ts";
 export { whatIsUnfinished } from "./unfinished.ts";
 export { type Verification, type VerifyOptions, verifyOutput } from "./verify.ts";
 export { type EngineStamp, toolVersion } from "./version.ts";

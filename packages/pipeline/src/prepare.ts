@@ -54,6 +54,11 @@ export interface PreparePlan {
   readonly estimate: PrepareEstimate;
 }
 
+/** A state, and whether it was whole before. */
+export interface PreparedState extends State {
+  readonly wasThere: boolean;
+}
+
 /** Everything known before the work; nothing is written. */
 async function gather(options: PrepareOptions, progress: Progress) {
   await using opened = new AsyncDisposableStack();
@@ -62,7 +67,7 @@ async function gather(options: PrepareOptions, progress: Progress) {
   const sequences = await readSequences(options.data, model, progress);
   warnOfFewTokens(model.config, sequences.facts, progress);
   const parts = [...new Set(options.modes.map((mode) => partOf[mode]))].sort();
-  const estimate = estimatePrepare(model.config, sequences.facts, parts);
+  const estimate = estimatePrepare(model.config, model.checkpoint.tensors, sequences.facts, parts);
   requireMemory(options.maxMemoryBytes, estimate.memoryBytes, "prepare");
   const held = opened.move();
   return { model, sequences, parts, estimate, [Symbol.asyncDispose]: () => held.disposeAsync() };
@@ -92,12 +97,12 @@ export async function planPrepare(options: PrepareOptions, progress: Progress): 
  * An interrupted run goes on with the layer it had in hand and ends with the same bytes; a finished one is returned as it is.
  * @throws PipelineError `resources` before the work when memory or disk are short, `usage` when --out holds something else
  */
-export async function prepare(engine: Engine, options: PrepareOptions, progress: Progress): Promise<State> {
+export async function prepare(engine: Engine, options: PrepareOptions, progress: Progress): Promise<PreparedState> {
   await using gathered = await gather(options, progress);
   const job = await jobOf(engine, gathered, progress);
   await using _lock = await lockFolder(options.out);
   const standing = await findWhole(options, job, progress);
-  if (standing) return standing;
+  if (standing) return { ...standing, wasThere: true };
   await claimWork(options.out, job, options.overwrite);
   const work = workOf(options.out);
   await requireDisk(options.out, diskBytes(gathered.estimate), "prepare", [work]);
@@ -105,7 +110,7 @@ export async function prepare(engine: Engine, options: PrepareOptions, progress:
   await prepareLayers(engine, options, gathered, job, progress);
   await writeDurably(join(work, "state.json"), stableJson(sealed(await manifestOf(options, gathered, job))));
   await publishState(options.out);
-  return openState(options.out);
+  return { ...(await openState(options.out)), wasThere: false };
 }
 
 type Gathered = Awaited<ReturnType<typeof gather>>;

@@ -68,6 +68,7 @@ export async function readSequences(options: DataOptions, model: OpenedModel, pr
   const encode = ({ messages }: Example) => tokenizer.encodeChat(messages, { addGenerationPrompt: false });
   const whole = withPlace(options.file, () => asked.map(encode));
   const { ids, nCut, maxTokens } = cut(whole, options, model.config.maxPositions, progress);
+  warnOfCutAnswers(options, asked, whole, maxTokens, tokenizer, progress);
   const facts: DataFacts = {
     file: options.file,
     sha256: hashExamples(examples),
@@ -98,9 +99,35 @@ function cut(
   return { ids, nCut, maxTokens };
 }
 
+/** An example that is cut before its answer begins tells nothing of what the model shall go on saying. */
+function warnOfCutAnswers(
+  { file, maxTokens: wanted }: DataOptions,
+  examples: readonly Example[],
+  whole: readonly (readonly number[])[],
+  maxTokens: number,
+  tokenizer: Tokenizer,
+  progress: Progress,
+): void {
+  const endsBefore = ({ messages }: Example) => {
+    const before = messages.slice(
+      0,
+      messages.findIndex(({ role }) => role === "assistant"),
+    );
+    return withPlace(file, () => tokenizer.encodeChat(before, { addGenerationPrompt: true })).length >= maxTokens;
+  };
+  const cutOnes = examples.filter((_, i) => (whole[i] ?? []).length > maxTokens);
+  const nBefore = cutOnes.filter(({ messages }) => messages.some(isAnswer)).filter(endsBefore).length;
+  if (nBefore === 0) return;
+  const next = maxTokens < wanted ? "Shorten their requests." : "Give a larger --max-tokens.";
+  progress.warn(
+    `${file}: ${nBefore} of ${examples.length} examples are cut at ${maxTokens} tokens, before their answer begins. ${next}`,
+  );
+}
+
+const isAnswer = ({ role, content }: Message) => role === "assistant" && content.trim() !== "";
+
 /** The statistics are of what the model shall go on saying, so requests alone are of no use. @throws PipelineError `usage` */
 function checkAnswers(file: string, examples: readonly Example[], progress: Progress): void {
-  const isAnswer = ({ role, content }: Message) => role === "assistant" && content.trim() !== "";
   const nSilent = examples.filter(({ messages }) => !messages.some(isAnswer)).length;
   const need = "The method needs requests with their answers (refusals of the guarded ones).";
   if (nSilent === examples.length) throw new PipelineError("usage", `${file}: no example has an answer. ${need}`);

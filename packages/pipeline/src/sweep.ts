@@ -67,14 +67,27 @@ export async function sweep(engine: Engine, options: SweepOptions, progress: Pro
   const { memoryBytes } = estimateApply(pair.aligned.config, pair.aligned.checkpoint.tensors);
   requireMemory(options.maxMemoryBytes, memoryBytes, "sweep");
   const points: SweepPoint[] = [];
-  for (const mode of modesToSweep(options, state)) {
-    const budgets = options.budgets.filter(({ kind }) => hasDial(mode, kind));
-    if (budgets.length === 0) continue;
+  for (const { mode, budgets } of budgetsByMode(options, state)) {
     const rows = await sweepMode(engine, pair, state, mode, budgets, progress);
     points.push(...budgets.map((budget, i) => total(mode, budget, rows[i])));
   }
   warnOf(progress, noChange(points.flatMap(({ linears }) => linears)));
   return points;
+}
+
+/** The points that a sweep will have, before any work. @throws as `sweep` */
+export async function planSweep(options: SweepOptions): Promise<Pick<SweepPoint, "mode" | "budget">[]> {
+  const plan = budgetsByMode(options, await openState(options.state));
+  return plan.flatMap(({ mode, budgets }) => budgets.map((budget) => ({ mode, budget })));
+}
+
+/** The modes with the budgets that each takes. */
+function budgetsByMode(options: SweepOptions, state: State): { mode: Mode; budgets: readonly Budget[] }[] {
+  const each = modesToSweep(options, state).map((mode) => ({
+    mode,
+    budgets: options.budgets.filter(({ kind }) => hasDial(mode, kind)),
+  }));
+  return each.filter(({ budgets }) => budgets.length > 0);
 }
 
 /** The modes to sweep: those asked for, else all that the state serves. Each needs a budget, and each budget a mode. */

@@ -47,13 +47,18 @@ export function modelCard(report: RepairReport): string {
   return `${sections.join("\n\n")}\n`;
 }
 
+/** `org/name`: what the Hub can link. A local model has no page there, so `base_model` leaves it out. */
+const hubName = /^[\w.-]+\/[\w.-]+$/;
+
 function header({ tuned, aligned, licence, outFormat }: RepairReport): string {
-  const kind =
-    outFormat === "lora"
-      ? { base_model: aligned.name, base_model_relation: "adapter", library_name: "peft" }
-      : { base_model: [tuned.name, aligned.name], base_model_relation: "merge", library_name: "transformers" };
+  const isAdapter = outFormat === "lora";
+  const names = (isAdapter ? [aligned] : [tuned, aligned]).map(({ name }) => name);
+  const bases = names.filter((name) => hubName.test(name));
+  const relation = bases.length > 1 ? "merge" : "finetune";
   return frontMatter({
-    ...kind,
+    base_model: bases.length > 1 ? bases : bases[0],
+    base_model_relation: bases.length === 0 ? undefined : isAdapter ? "adapter" : relation,
+    library_name: isAdapter ? "peft" : "transformers",
     pipeline_tag: "text-generation",
     tags: ["safe-delta", "safety"],
     license: licence,
@@ -106,7 +111,8 @@ function layerSection(report: RepairReport): string {
   return `## By layer
 
 Kept: share of weights equal to the fine-tuned ones. Budget spent: of what the layer was allowed. Safety loss: share of the full
-fine-tuning's. Delta norm: size of the change left in the weights. Every linear's numbers are in ${code("safedelta.json")}.
+fine-tuning's. Delta norm: size of the change left in the weights, compensation included, which may make it
+larger than the fine-tuning's (above 100 %). Every linear's numbers are in ${code("safedelta.json")}.
 
 ${markdownTable(columns, rows)}`;
 }

@@ -29,7 +29,8 @@ async function read(name: string, examples: readonly object[], change: Partial<D
 }
 
 describe("the length of examples", () => {
-  const long = say("hello ".repeat(100), "hello");
+  const long = say("hello", "hello ".repeat(100));
+  const longRequest = say("hello ".repeat(100), "hello");
   const short = say("hello", "hello");
 
   test("is cut at the model's positions, with a warning and the count", async () => {
@@ -39,6 +40,17 @@ describe("the length of examples", () => {
     expect(warnings).toEqual([
       expect.stringMatching(/long\.jsonl: 2 of 3 examples are cut at the model's 64 positions/),
     ]);
+  });
+
+  test("that ends before the answer begins is warned of, with what helps", async () => {
+    const { warnings } = await read("request.jsonl", [longRequest, short], { maxTokens: 20 });
+    expect(warnings).toEqual([
+      expect.stringMatching(
+        /1 of 2 examples are cut at 20 tokens, before their answer begins\. Give a larger --max-tokens/,
+      ),
+    ]);
+    const [, atPositions] = (await read("request.jsonl", [longRequest, short])).warnings;
+    expect(atPositions).toMatch(/cut at 64 tokens, before their answer begins\. Shorten their requests/);
   });
 
   test("is cut at --max-tokens without a warning where that is what was asked for", async () => {

@@ -33,7 +33,7 @@ describe("streams", () => {
     for (const quiet of ["-q", "--quiet"]) {
       const silenced = await succeed(world.path, [...args, quiet]);
       expect(silenced.stderr).toBe("");
-      expect(silenced.stdout).toContain("prepared aligned");
+      expect(silenced.stdout).toContain("state4");
     }
   });
 

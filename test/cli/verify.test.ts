@@ -163,11 +163,10 @@ describe("the files beside the weights", () => {
     expect((await succeed(world.at("elsewhere"), away)).stdout).toMatch(
       /the input models were not checked \(aligned: /,
     );
-    const manifest = await Bun.file(world.at("moved/state.json")).json();
-    await Bun.write(world.at("moved/state.json"), JSON.stringify({ ...manifest, toolVersion: "0" }));
-    const { code, stderr } = await safedelta(world.path, ["verify", "files", "--state", "moved"]);
+    await succeed(world.path, ["prepare", "aligned", "--safe-data", "safe.jsonl", ...dataFlags, "--out", "other"]);
+    const { code, stderr } = await safedelta(world.path, ["verify", "files", "--state", "other"]);
     expect(code).toBe(4);
-    expect(stderr).toContain("moved: is not the state of this repair");
+    expect(stderr).toContain("other: is not the state of this repair");
   });
 
   test("without the state the distances are checked", async () => {

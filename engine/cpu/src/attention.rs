@@ -5,6 +5,7 @@ use crate::exp::exp;
 use crate::fold::fold;
 use crate::gemm::gemm;
 use crate::scratch::Scratch;
+use crate::threads;
 
 /// Queries of one block: enough for full tiles, few enough that their scores stay in cache.
 const QUERIES: usize = 64;
@@ -21,24 +22,29 @@ pub struct Heads {
 /// n_kv_heads·head_dim. Query row i sees key rows 0 … total − n + i.
 pub unsafe fn attention(q: Block, k: Block, v: Block, heads: Heads, scale: f32, out: Block) -> Outcome {
     let past = k.rows - q.rows;
-    let scores = Scratch::new(QUERIES.min(q.rows) * k.rows)?;
-    for head in 0..heads.n_heads {
+    let blocks = q.rows.div_ceil(QUERIES);
+    threads::try_each(heads.n_heads * blocks, |piece| {
+        // The last queries see most, so they come first.
+        let (head, i) = (piece % heads.n_heads, (blocks - 1 - piece / heads.n_heads) * QUERIES);
         let columns = |m: Block, head: usize| m.part(0, head * heads.head_dim, m.rows, heads.head_dim);
         let shared = head / (heads.n_heads / heads.n_kv_heads);
-        let (q, out) = (columns(q, head), columns(out, head));
-        let (k, v) = (columns(k, shared), columns(v, shared));
-        for i in (0..q.rows).step_by(QUERIES) {
-            let n = QUERIES.min(q.rows - i);
-            let seen = past + i + n;
-            let s = Block::row_major(scores.at(), n, seen, seen);
-            let rows = |m: Block, first: usize, n: usize| m.part(first, 0, n, m.cols);
-            gemm(scale, rows(q, i, n), rows(k, 0, seen).transposed(), 0.0, s)?;
-            causal_softmax(s);
-            let (shared_s, own_s) = s.split_cols(past + i);
-            gemm(1.0, shared_s, rows(v, 0, past + i), 0.0, rows(out, i, n))?;
-            add_lower_product(own_s, rows(v, past + i, n), rows(out, i, n));
-        }
-    }
+        let n = QUERIES.min(q.rows - i);
+        let rows = |m: Block, first: usize, n: usize| m.part(first, 0, n, m.cols);
+        let (q, out) = (rows(columns(q, head), i, n), rows(columns(out, head), i, n));
+        attend(q, columns(k, shared), columns(v, shared), past + i, scale, out)
+    })
+}
+
+/// A block of queries of one head, of which the first sees the keys 0 ..= before.
+unsafe fn attend(q: Block, k: Block, v: Block, before: usize, scale: f32, out: Block) -> Outcome {
+    let seen = before + q.rows;
+    let scores = Scratch::new(q.rows * seen)?;
+    let s = Block::row_major(scores.at(), q.rows, seen, seen);
+    gemm(scale, q, k.part(0, 0, seen, k.cols).transposed(), 0.0, s)?;
+    causal_softmax(s);
+    let (shared, own) = s.split_cols(before);
+    gemm(1.0, shared, v.part(0, 0, before, v.cols), 0.0, out)?;
+    add_lower_product(own, v.part(before, 0, q.rows, v.cols), out);
     Ok(())
 }
 

@@ -2,7 +2,7 @@
 
 use crate::attention::{self, Heads};
 use crate::block::{Block, Failure, Outcome};
-use crate::{cholesky, eigh, elementwise, gemm, half, model, scratch, triangular};
+use crate::{cholesky, eigh, elementwise, gemm, half, model, scratch, threads, triangular};
 use rayon::{ThreadPool, ThreadPoolBuilder};
 use std::cell::RefCell;
 use std::ffi::{c_char, c_void};
@@ -174,6 +174,20 @@ fn oriented(at: *mut f32, rows: i32, cols: i32, stride: i32, transposed: i32) ->
     if transposed != 0 { block.transposed() } else { block }
 }
 
+/// Run work(first, rows) on pieces of a matrix's rows, side by side where that is worth it: `cost` multiplications an element.
+unsafe fn by_rows(engine: *const Engine, rows: i32, cols: i32, cost: usize, work: impl Fn(usize, usize) + Send + Sync) -> i32 {
+    guarded(engine, product([rows, cols, 1]) * cost, || {
+        threads::by_pieces(rows as usize, 1, |first, rows| {
+            work(first, rows);
+            Ok(())
+        })
+    })
+}
+
+/// What an element of memory-bound work costs, and one with an exponential in it.
+const COPIED: usize = 4;
+const RAISED: usize = 32;
+
 fn product(sizes: [i32; 3]) -> usize {
     sizes.iter().map(|&n| n as usize).product()
 }
@@ -246,10 +260,13 @@ pub unsafe extern "C" fn sd_eigh(
 
 #[no_mangle]
 pub unsafe extern "C" fn sd_add(
-    _engine: *mut Engine, alpha: f32, a: *const f32, a_stride: i32, c: *mut f32, c_stride: i32, rows: i32, cols: i32,
+    engine: *mut Engine, alpha: f32, a: *mut f32, a_stride: i32, c: *mut f32, c_stride: i32, rows: i32, cols: i32,
 ) -> i32 {
-    elementwise::add(alpha, a, a_stride as usize, c, c_stride as usize, rows as usize, cols as usize);
-    0
+    let (a, c) = (matrix(a, rows, cols, a_stride), matrix(c, rows, cols, c_stride));
+    by_rows(engine, rows, cols, COPIED, |first, n| {
+        let (a, c) = (a.part(first, 0, n, a.cols), c.part(first, 0, n, c.cols));
+        elementwise::add(alpha, a.at, a_stride as usize, c.at, c_stride as usize, n, c.cols);
+    })
 }
 
 #[no_mangle]
@@ -298,14 +315,18 @@ pub unsafe extern "C" fn sd_scatter(
 
 #[no_mangle]
 pub unsafe extern "C" fn sd_rms_norm(
-    _engine: *mut Engine,
-    x: *const f32, x_stride: i32,
-    weight: *const f32, eps: f32, offset: f32,
+    engine: *mut Engine,
+    x: *mut f32, x_stride: i32,
+    weight: *mut f32, eps: f32, offset: f32,
     out: *mut f32, out_stride: i32,
     rows: i32, cols: i32,
 ) -> i32 {
-    model::rms_norm(x, x_stride as usize, weight, eps, offset, out, out_stride as usize, rows as usize, cols as usize);
-    0
+    let (x, out) = (matrix(x, rows, cols, x_stride), matrix(out, rows, cols, out_stride));
+    let weight = matrix(weight, 1, cols, cols);
+    by_rows(engine, rows, cols, COPIED, |first, n| {
+        let (x, out) = (x.part(first, 0, n, x.cols), out.part(first, 0, n, x.cols));
+        model::rms_norm(x.at, x_stride as usize, weight.address(0, 0), eps, offset, out.at, out_stride as usize, n, x.cols);
+    })
 }
 
 #[no_mangle]
@@ -347,8 +368,11 @@ pub unsafe extern "C" fn sd_attention(
 
 #[no_mangle]
 pub unsafe extern "C" fn sd_gated(
-    _engine: *mut Engine, kind: i32, gate: *mut f32, gate_stride: i32, up: *const f32, up_stride: i32, rows: i32, cols: i32,
+    engine: *mut Engine, kind: i32, gate: *mut f32, gate_stride: i32, up: *mut f32, up_stride: i32, rows: i32, cols: i32,
 ) -> i32 {
-    model::gated(kind as u32, gate, gate_stride as usize, up, up_stride as usize, rows as usize, cols as usize);
-    0
+    let (gate, up) = (matrix(gate, rows, cols, gate_stride), matrix(up, rows, cols, up_stride));
+    by_rows(engine, rows, cols, RAISED, |first, n| {
+        let (gate, up) = (gate.part(first, 0, n, gate.cols), up.part(first, 0, n, up.cols));
+        model::gated(kind as u32, gate.at, gate_stride as usize, up.at, up_stride as usize, n, gate.cols);
+    })
 }

@@ -32,16 +32,67 @@ unsafe fn load_triangle(r: Block) -> Triangle {
 unsafe fn by_lanes(b: Block, work: impl Fn(&mut [Column])) {
     let mut columns = [[0.0; LANES]; SMALL];
     for i in (0..b.rows).step_by(LANES) {
-        let rows = LANES.min(b.rows - i);
-        for (j, column) in columns[..b.cols].iter_mut().enumerate() {
-            for lane in 0..rows {
-                column[lane] = *b.address(i + lane, j);
+        let rows = b.part(i, 0, LANES.min(b.rows - i), b.cols);
+        let columns = &mut columns[..b.cols];
+        load(rows, columns);
+        work(columns);
+        store(rows, columns);
+    }
+}
+
+/// Side of the squares in which rows become columns: without them each element would be a step to another row.
+const SIDE: usize = 4;
+
+/// The squares of a full block whose rows lie in runs, forwards or backwards: (address of the first row, step to the next, lane,
+/// column of each element). None for other blocks.
+#[inline(always)]
+unsafe fn squares(b: Block, visit: &mut impl FnMut(*mut f32, isize, usize, [usize; SIDE])) -> bool {
+    if b.rows != LANES || b.cols % SIDE != 0 || b.right.abs() != 1 {
+        return false;
+    }
+    let backwards = b.right < 0;
+    let run = if backwards { b.flipped_cols() } else { b };
+    for lane in (0..LANES).step_by(SIDE) {
+        for j in (0..b.cols).step_by(SIDE) {
+            let columns = [0, 1, 2, 3].map(|k| if backwards { b.cols - 1 - j - k } else { j + k });
+            visit(run.address(lane, j), run.down, lane, columns);
+        }
+    }
+    true
+}
+
+/// columns[j][lane] := b(lane, j).
+#[inline(always)]
+unsafe fn load(b: Block, columns: &mut [Column]) {
+    let whole = squares(b, &mut |at, down, lane, to| {
+        let rows = [0, 1, 2, 3].map(|i| *at.offset(i * down).cast::<[f32; SIDE]>());
+        for k in 0..SIDE {
+            for i in 0..SIDE {
+                columns[to[k]][lane + i] = rows[i][k];
             }
         }
-        work(&mut columns[..b.cols]);
-        for (j, column) in columns[..b.cols].iter().enumerate() {
-            for lane in 0..rows {
-                *b.address(i + lane, j) = column[lane];
+    });
+    if !whole {
+        for (j, column) in columns.iter_mut().enumerate() {
+            for lane in 0..b.rows {
+                column[lane] = *b.address(lane, j);
+            }
+        }
+    }
+}
+
+/// b(lane, j) := columns[j][lane].
+#[inline(always)]
+unsafe fn store(b: Block, columns: &[Column]) {
+    let whole = squares(b, &mut |at, down, lane, from| {
+        for i in 0..SIDE {
+            *at.offset(i as isize * down).cast::<[f32; SIDE]>() = from.map(|j| columns[j][lane + i]);
+        }
+    });
+    if !whole {
+        for (j, column) in columns.iter().enumerate() {
+            for lane in 0..b.rows {
+                *b.address(lane, j) = column[lane];
             }
         }
     }

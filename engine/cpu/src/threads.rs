@@ -1,10 +1,22 @@
 //! Independent pieces of work, on the threads of the pool that the caller installed, or one after the other.
 
 use crate::block::Outcome;
+#[cfg(not(target_arch = "wasm32"))]
+use std::cell::Cell;
 use std::sync::Mutex;
+
+#[cfg(not(target_arch = "wasm32"))]
+thread_local! {
+    /// Every thread has such a piece in hand, so none is free to help within one.
+    static BUSY: Cell<bool> = const { Cell::new(false) };
+}
 
 /// How many threads `for_each` may use here.
 pub fn count() -> usize {
+    #[cfg(not(target_arch = "wasm32"))]
+    if BUSY.get() {
+        return 1;
+    }
     #[cfg(not(target_arch = "wasm32"))]
     return if rayon::current_thread_index().is_some() { rayon::current_num_threads() } else { 1 };
     #[cfg(target_arch = "wasm32")]
@@ -22,23 +34,48 @@ pub fn for_each(n: usize, work: impl Fn(usize) + Send + Sync) {
     (0..n).for_each(work);
 }
 
-/// Run work(first, length) on pieces of 0..n, as many as there are threads but none shorter than `least` (at least `GRAIN`). A
-/// failure of any piece is returned when all have ended.
+/// As `for_each`, for pieces that may fail, and of which there are enough that each is work for one thread alone. A failure of any
+/// piece is returned when all have ended.
+pub fn try_each(n: usize, work: impl Fn(usize) -> Outcome + Sync) -> Outcome {
+    let alone = n >= count();
+    let failure = Mutex::new(None);
+    for_each(n, |piece| {
+        if let Err(found) = if alone { busy(|| work(piece)) } else { work(piece) } {
+            failure.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).get_or_insert(found);
+        }
+    });
+    failure.into_inner().unwrap_or_else(|poisoned| poisoned.into_inner()).map_or(Ok(()), Err)
+}
+
+/// Do some work with this thread alone.
+fn busy<T>(work: impl FnOnce() -> T) -> T {
+    #[cfg(not(target_arch = "wasm32"))]
+    {
+        /// Resets the mark when a panic unwinds, too.
+        struct Reset(bool);
+        impl Drop for Reset {
+            fn drop(&mut self) {
+                BUSY.set(self.0);
+            }
+        }
+        let _reset = Reset(BUSY.replace(true));
+        return work();
+    }
+    #[cfg(target_arch = "wasm32")]
+    work()
+}
+
+/// Run work(first, length) on pieces of 0..n, as many as there are threads but none shorter than `least` (at least `GRAIN`).
 pub fn by_pieces(n: usize, least: usize, work: impl Fn(usize, usize) -> Outcome + Sync) -> Outcome {
     let most = (n / least).clamp(1, count());
     if most == 1 {
         return work(0, n);
     }
     let length = n / most / GRAIN * GRAIN;
-    let failure = Mutex::new(None);
-    for_each(most, |piece| {
+    try_each(most, |piece| {
         let first = piece * length;
-        let rest = if piece + 1 == most { n - first } else { length };
-        if let Err(found) = work(first, rest) {
-            failure.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).get_or_insert(found);
-        }
-    });
-    failure.into_inner().unwrap_or_else(|poisoned| poisoned.into_inner()).map_or(Ok(()), Err)
+        work(first, if piece + 1 == most { n - first } else { length })
+    })
 }
 
 /// Pieces begin at multiples of it: whole tiles of every instruction set.

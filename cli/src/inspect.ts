@@ -1,3 +1,4 @@
+import { join } from "node:path";
 import {
   type Checkpoint,
   classifyPath,
@@ -8,7 +9,15 @@ import {
   tensorBytes,
 } from "@safedelta/checkpoint";
 import { checkTensors, type ModelConfig, ModelError, parseConfig } from "@safedelta/model";
-import { modesOf, openState, PipelineError, type Progress, tellOpening, whatIsUnfinished } from "@safedelta/pipeline";
+import {
+  modesOf,
+  openState,
+  PipelineError,
+  type Progress,
+  shellLine,
+  tellOpening,
+  whatIsUnfinished,
+} from "@safedelta/pipeline";
 import { formatBytes, formatNumber, table } from "@safedelta/report";
 import { dataLine } from "./words.ts";
 
@@ -41,7 +50,25 @@ async function inspectModel(spec: string, offline: boolean, progress: Progress):
     ...(config ? [configLine(config)] : []),
     `files: ${facts.companions.join(", ")}`,
   ];
-  return { facts, text: [...lines, ...problems.map((problem) => `problem: ${problem}`)].join("\n") };
+  const repair = kind === "folder" ? await repairOf(spec) : undefined;
+  if (repair) lines.push(`repaired: ${repair.text}; check it with: ${shellLine(["safedelta", "verify", spec])}`);
+  return {
+    facts: { ...facts, repaired: repair?.facts },
+    text: [...lines, ...problems.map((problem) => `problem: ${problem}`)].join("\n"),
+  };
+}
+
+/** What safedelta.json beside a repaired model says of it in short; undefined for other models. */
+async function repairOf(folder: string) {
+  const found = await Bun.file(join(folder, "safedelta.json"))
+    .json()
+    .catch(() => undefined);
+  if (typeof found?.mode !== "string" || typeof found.budget?.kind !== "string") return undefined;
+  const { toolVersion, mode, budget } = found;
+  return {
+    facts: { toolVersion, mode, budget },
+    text: `by safedelta ${toolVersion} with mode ${mode}, --${budget.kind} ${budget.value}`,
+  };
 }
 
 /** A model that is not supported has problems instead of a configuration. */

@@ -141,6 +141,14 @@ describe("a run tells what it found", () => {
     expect([earlier[0][0].content, messages[0].content]).toEqual(["one", "two"]);
   });
 
+  test.concurrent("inspect says of a repaired model how it was made", async () => {
+    await succeed(world.path, ["apply", ...pair, "--state", "state", "--loss", "0.2", "--out", "repaired"]);
+    expect((await succeed(world.path, ["inspect", "repaired"])).stdout).toMatch(
+      /repaired: by safedelta \S+ with mode optimal, --loss 0\.2; check it with: safedelta verify repaired/,
+    );
+    expect(await jsonOf(world.path, ["inspect", "tuned"])).not.toHaveProperty("repaired");
+  });
+
   test.concurrent("sweep looks at its folders before the work", async () => {
     await Bun.write(world.at("mine/optimal-loss-0.1/notes.txt"), "mine");
     const args = ["sweep", ...pair, "--state", "state", "--modes", "optimal", "--loss", "0.1", "--out", "mine"];

@@ -5,6 +5,7 @@ interface Stored {
   readonly engine: { readonly name: string; readonly description: string };
   readonly machine: Readonly<Record<string, unknown>>;
   readonly results: readonly { readonly name: string; readonly leastMs: number }[];
+  readonly whole?: readonly { readonly name: string; readonly ms: number }[];
   readonly ladder?: readonly { readonly border: string; readonly rung: string; readonly leastNs: number }[];
 }
 
@@ -27,9 +28,10 @@ for (const [name, time] of timesOf(after)) {
   else console.log(`${name.padEnd(56)} ${(old / time).toFixed(2).padStart(6)} ${wordFor(old / time)}`);
 }
 
-function timesOf({ results, ladder = [] }: Stored): Map<string, number> {
+function timesOf({ results, ladder = [], whole = [] }: Stored): Map<string, number> {
   return new Map([
     ...results.map(({ name, leastMs }) => [name, leastMs] as const),
+    ...whole.map(({ name, ms }) => [name, ms] as const),
     ...ladder.map(({ border, rung, leastNs }) => [`${border}: ${rung}`, leastNs] as const),
   ]);
 }

@@ -1,6 +1,7 @@
 import type { EngineInfo } from "@safedelta/engine";
 import type { Rung } from "./ladder.ts";
 import type { Result } from "./measure.ts";
+import type { Whole } from "./whole.ts";
 
 const nameWidth = 48;
 const cellWidth = 12;
@@ -21,6 +22,12 @@ export function head(info: EngineInfo, peer: string | undefined): string {
 /** One line of the ladder. */
 export function rungLine({ border, rung, medianNs, leastNs }: Rung): string {
   return `${`${border}: ${rung}`.padEnd(nameWidth)}${`${medianNs.toFixed(0)} ns`.padStart(cellWidth)}${`${leastNs.toFixed(0)} ns`.padStart(cellWidth)}`;
+}
+
+/** One line of a whole command. */
+export function wholeLine({ name, ms, nCalls, borderShare }: Whole): string {
+  const share = `${(100 * borderShare).toPrecision(2)} % of it the border`;
+  return `${name.padEnd(nameWidth)}${`${ms.toFixed(0)} ms`.padStart(cellWidth)}   ${nCalls} calls, ${share}`;
 }
 
 /** One line of the table. */

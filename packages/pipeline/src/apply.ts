@@ -116,7 +116,7 @@ export async function planWork(
   requireWritable(aligned);
   if (rest === "tuned") requireSameHead(pair);
   requireMemory(maxMemoryBytes, estimate.memoryBytes, "apply");
-  await requirePlace(dirname(resolve(out)));
+  for (const place of [dirname(resolve(out)), out]) await requirePlace(place);
   if ("state" in source) {
     await requireOutside(out, source.state);
     const state = await openState(source.state);

@@ -209,6 +209,7 @@ describe("apply to a LoRA adapter", () => {
   test("the card is an adapter's, and verify holds", async () => {
     const header = headerOf(await Bun.file(world.at("lora/README.md")).text());
     expect(header).toMatchObject({ library_name: "peft", pipeline_tag: "text-generation" });
+    for (const key of ["base_model", "base_model_relation"]) expect(header).not.toHaveProperty(key);
     const found = await jsonOf(world.path, ["verify", "lora"]);
     expect(found).toMatchObject({ ok: true, nTensors: 28, inputsChecked: true, stateChecked: true, problems: [] });
   });

@@ -49,17 +49,10 @@ export const estimateCommand = defineCommand({
     const { prepare, apply } = result;
     io.print(`prepare: ${planLine(prepare, prepare.stateBytes)}`);
     io.print(`apply:   ${planLine(apply, apply.outputBytes)}`);
-    if (stages) io.print(`\non ${options.device}, ${sourceOf(options.device)}:\n${stageTable(stages)}`);
+    if (stages) io.print(`\non ${device.name}, ${device.basis}:\n${stageTable(stages)}`);
     return undefined;
   },
 });
-
-/** Where a device's figures come from. */
-function sourceOf(device: string | undefined): string {
-  return device === "cpu" || device === "wasm"
-    ? "by what was measured on other machines of its kind"
-    : "from its data sheet";
-}
 
 function stageTable(stages: readonly Stage[]): string {
   const rows = stages.map(({ job, stage, flop, bytes, seconds }) => [

@@ -14,8 +14,8 @@ export interface PrepareJob {
 }
 
 /** Names a job. */
-export function fingerprintOf({ toolVersion, engine, model, data, parts }: PrepareJob): string {
-  return sha256(stableJson({ toolVersion, engine, model, data, parts }));
+export function fingerprintOf(job: PrepareJob): string {
+  return sha256(stableJson(job));
 }
 
 /** The job that a state was made by. */

@@ -99,7 +99,9 @@ export async function planPrepare(options: PrepareOptions, progress: Progress): 
  */
 export async function prepare(engine: Engine, options: PrepareOptions, progress: Progress): Promise<PreparedState> {
   await using gathered = await gather(options, progress);
-  const job = await jobOf(engine, gathered, progress);
+  progress.stage("hashing the model", 1);
+  const hash = await hashModel(gathered.model);
+  const job = jobOf(engine, gathered, hash);
   await using _lock = await lockFolder(options.out);
   const standing = await findWhole(options, job, progress);
   if (standing) return { ...standing, wasThere: true };
@@ -107,24 +109,17 @@ export async function prepare(engine: Engine, options: PrepareOptions, progress:
   const work = workOf(options.out);
   await requireDisk(options.out, diskBytes(gathered.estimate), "prepare", [work]);
   await dropDamaged(work, progress);
-  await prepareLayers(engine, options, gathered, job, progress);
-  await writeDurably(join(work, "state.json"), stableJson(sealed(await manifestOf(options, gathered, job))));
+  await prepareLayers(engine, options, gathered, hash, progress);
+  await writeDurably(join(work, "state.json"), stableJson(sealed(await manifestOf(options, gathered, job, hash))));
   await publishState(options.out);
   return { ...(await openState(options.out)), wasThere: false };
 }
 
 type Gathered = Awaited<ReturnType<typeof gather>>;
 
-/** What tells one prepare from another, with the hashes that its manifests name. */
-interface Job extends PrepareJob {
-  readonly hash: ModelHash;
-}
-
-async function jobOf(engine: Engine, { model, sequences, parts }: Gathered, progress: Progress): Promise<Job> {
-  progress.stage("hashing the model", 1);
-  const hash = await hashModel(model);
+function jobOf(engine: Engine, { sequences, parts }: Gathered, { sha256: model }: ModelHash): PrepareJob {
   const { file: _, ...data } = sequences.facts;
-  return { toolVersion, engine: stampOf(engine.info), model: hash.sha256, data, parts, hash };
+  return { toolVersion, engine: stampOf(engine.info), model, data, parts };
 }
 
 /** Write every layer that an interrupted run has not finished. */
@@ -132,7 +127,7 @@ async function prepareLayers(
   engine: Engine,
   options: PrepareOptions,
   { model, sequences: { ids }, parts }: Gathered,
-  { hash }: Job,
+  hash: ModelHash,
   progress: Progress,
 ): Promise<void> {
   const { checkpoint, config } = model;
@@ -154,7 +149,8 @@ async function prepareLayers(
 async function manifestOf(
   { model: spec, out }: PrepareOptions,
   { model, sequences, parts }: Gathered,
-  { engine, hash }: Job,
+  { engine }: PrepareJob,
+  hash: ModelHash,
 ): Promise<Unsealed> {
   const { checkpoint, config, configSha256 } = model;
   const rest = Object.fromEntries(restNames(config, checkpoint).map((name) => [name, hash.tensors[name]]));

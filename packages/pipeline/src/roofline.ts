@@ -6,6 +6,8 @@ import { groupBytes, type StatePart } from "./state.ts";
 /** What a device is assumed to reach, in operations or bytes a second: data-sheet peaks times usual efficiencies (docs/engine.md). */
 export interface Device {
   readonly name: (typeof deviceNames)[number];
+  /** Where its figures come from, in words. */
+  readonly basis: string;
   /** f32 products of large matrices: the forward pass and the repairs. */
   readonly productFlops: number;
   /** Hessian accumulation, counted as the upper triangle of AᵀA. */
@@ -26,6 +28,7 @@ const disk = { readBytesPerSecond: 7e9, writeBytesPerSecond: 5.5e9 };
 function gpu(name: Device["name"], f32: number, bf16: number, memory: number, link: number): Device {
   return {
     name,
+    basis: "from its data sheet",
     productFlops: 0.9 * f32,
     hessianFlops: (0.8 * bf16) / 6, // six products of bf16 terms for one of f32
     factorFlops: 0.55 * f32,
@@ -40,6 +43,7 @@ function cpu(name: Device["name"], cores: number, perCore: number): Device {
   const rate = cores * perCore;
   return {
     name,
+    basis: "by what was measured on other machines of its kind",
     productFlops: rate,
     hessianFlops: 0.9 * rate,
     factorFlops: 0.6 * rate,

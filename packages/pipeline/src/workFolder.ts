@@ -83,8 +83,7 @@ export async function claimWork(folder: string, wanted: PrepareJob, overwrite: b
   const work = workOf(folder);
   await removeQuietly(work);
   await guardFile(folder, () => mkdir(work, { recursive: true }));
-  const { toolVersion, engine, model, data, parts } = wanted;
-  await writeDurably(join(work, jobFile), stableJson({ toolVersion, engine, model, data, parts }));
+  await writeDurably(join(work, jobFile), stableJson(wanted));
 }
 
 /**

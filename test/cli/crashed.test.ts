@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
-import { appendFile, cp, mkdir, rename, rm } from "node:fs/promises";
+import { appendFile, cp, mkdir, readdir, rename, rm } from "node:fs/promises";
+import { hostname } from "node:os";
 import { folderHashes } from "../support/pico.ts";
 import { safedelta, succeed } from "./run.ts";
 import { dataFlags, largestGap, makeWorld, valuesOf, type World } from "./world.ts";
@@ -89,17 +90,29 @@ describe("apply killed while its files take their final place", () => {
     expect(await folderHashes(world.at("moved-adapter"))).toEqual(whole);
   });
 
-  test.concurrent("after the last move, what lies beside is taken away by the same command", async () => {
-    const args = [...apply, "--out", "last"];
-    await succeed(world.path, args);
-    await mkdir(world.at("last.safedelta-work/task-0"), { recursive: true });
-    expect(await safedelta(world.path, args)).toMatchObject({
-      code: 2,
-      stderr: expect.stringContaining("is there already"),
+  for (const [kind, words] of Object.entries({ model: apply, adapter }))
+    test.concurrent(`after the last move of a ${kind}, what is left over is taken away by the same command`, async () => {
+      const [folder, beside] = [`last-${kind}`, `last-${kind}${work}`];
+      const args = [...words, "--out", folder];
+      await succeed(world.path, args);
+      const whole = await folderHashes(world.at(folder));
+      await mkdir(world.at(beside, "task-0"), { recursive: true });
+      await mkdir(world.at(folder, work));
+      await Bun.write(world.at(folder, await lockOfTheDead()), "");
+      const { code, stderr } = await safedelta(world.path, args);
+      expect({ code, stderr }).toEqual({ code: 2, stderr: expect.stringContaining("is there already") });
+      expect(await readdir(world.path)).not.toContain(beside);
+      expect(await readdir(world.at(folder))).not.toContain(work);
+      expect(await folderHashes(world.at(folder))).toEqual(whole);
     });
-    expect(await Bun.file(world.at("last.safedelta-work/task-0")).exists()).toBe(false);
-  });
 });
+
+/** The name of the lock of a process that has ended. */
+async function lockOfTheDead(): Promise<string> {
+  const child = Bun.spawn(["true"]);
+  await child.exited;
+  return `.safedelta-lock+${hostname().replaceAll(/[+/]/g, "-")}+${child.pid}+1+0`;
+}
 
 describe("prepare killed at its ends", () => {
   const args = ["prepare", "aligned", ...data, "--out", "ends"];

@@ -33,7 +33,7 @@ import { type BudgetOf, jsonSafe } from "./repairLinear.ts";
 import { planOf, type State } from "./state.ts";
 import { downloadAs, requireWritableType } from "./upload.ts";
 import { stampOf, toolVersion } from "./version.ts";
-import { requireFreeOutput, writeDurably } from "./workFolder.ts";
+import { removeLeftover, requireFreeOutput, writeDurably } from "./workFolder.ts";
 
 /** Plan only: every check that needs no computing. @throws as `applyAdapter` before its work */
 export async function planApplyAdapter(options: ApplyOptions, progress: Progress): Promise<ApplyPlan> {
@@ -62,6 +62,7 @@ export async function applyAdapter(
   progress: Progress,
 ): Promise<ApplyFacts> {
   checkOptions(options);
+  if (!options.overwrite) await removeLeftover(options.out, workFolder(options));
   await requireFreeAdapter(options);
   await using _lock = await lockFolder(options.out);
   await using pair = await openPair(options.aligned, options.tuned, options.offline, progress);

@@ -41,13 +41,27 @@ export async function lockFolder(folder: string): Promise<AsyncDisposable> {
 }
 
 async function requireAlone(folder: string, own: string): Promise<void> {
-  for (const name of (await readdir(folder)).filter(isLock)) {
-    const path = join(folder, name);
-    if (path === own) continue;
+  for (const name of await removeDeadLocks(folder)) {
     const [, host, pid] = name.split("+");
-    if (host === here() && !(await lives(name, Number(pid)))) await rm(path, { force: true });
-    else throw busy(folder, host, pid, path);
+    const path = join(folder, name);
+    if (path !== own) throw busy(folder, host, pid, path);
   }
+}
+
+/**
+ * Remove the locks of this host's processes that are no more.
+ * @returns the names of the locks that stay
+ */
+export async function removeDeadLocks(folder: string): Promise<string[]> {
+  const names = (await readdir(folder)).filter(isLock);
+  const living = await Promise.all(
+    names.map(async (name) => {
+      const [, host, pid] = name.split("+");
+      return host !== here() || (await lives(name, Number(pid)));
+    }),
+  );
+  for (const name of names.filter((_, i) => !living[i])) await rm(join(folder, name), { force: true });
+  return names.filter((_, i) => living[i]);
 }
 
 function busy(folder: string, host: string, pid: string, path: string): PipelineError {

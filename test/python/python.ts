@@ -1,6 +1,19 @@
 import { join } from "node:path";
 
-const executable = process.env.SAFEDELTA_PYTHON;
+const root = join(import.meta.dir, "..", "..");
+const asked = process.env.SAFEDELTA_PYTHON;
+const executable = asked === "install" ? install() : asked;
+
+/** The interpreter of an environment with all that is wanted, made at the first call. @throws with its stderr when that fails */
+function install(): string {
+  const { exitCode, stdout, stderr } = Bun.spawnSync([
+    "bash",
+    join(root, "scripts/fetch-python.sh"),
+    join(root, ".cache/python"),
+  ]);
+  if (exitCode !== 0) throw new Error(`fetch-python.sh: exit ${exitCode}\n${stderr}`);
+  return stdout.toString().trim();
+}
 
 /** Why comparisons with Python are skipped; empty where they run. */
 export const absent = executable ? "" : "SAFEDELTA_PYTHON is not set";

@@ -7,6 +7,7 @@ import {
   type Engine,
   EngineError,
   type EngineInfo,
+  type EngineLoan,
   type Matrix,
   NotPositiveDefiniteError,
   type Values,
@@ -24,6 +25,8 @@ export class KernelEngine implements Engine {
   constructor(
     readonly info: EngineInfo,
     private readonly kernels: Kernels,
+    readonly loan?: EngineLoan,
+    readonly peers?: readonly Engine[],
   ) {}
 
   get bytesInUse(): number {
@@ -36,6 +39,7 @@ export class KernelEngine implements Engine {
 
   [Symbol.dispose](): void {
     if (!this.open) return;
+    for (const peer of this.peers ?? []) peer[Symbol.dispose]();
     for (const allocation of this.live) this.release(allocation);
     this.open = false;
     this.kernels.close();

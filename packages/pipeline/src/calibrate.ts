@@ -1,22 +1,19 @@
 import { mkdir, open, readdir } from "node:fs/promises";
 import { join } from "node:path";
 import { type Checkpoint, nodeDisk } from "@safedelta/checkpoint";
-import { accumulate } from "@safedelta/core";
 import type { Engine, Matrix } from "@safedelta/engine";
 import {
   embed,
-  forwardLayer,
   type GroupName,
   groupsOfLayer,
-  loadLayer,
   type ModelConfig,
   openWorkspace,
   packSegments,
   type Segment,
-  type Workspace,
 } from "@safedelta/model";
 import { guardFile, removeQuietly } from "./files.ts";
 import type { Progress } from "./progress.ts";
+import { type Device, devicesFor, openShares, runBatches, sumHessians } from "./shares.ts";
 import { writeDurably } from "./workFolder.ts";
 
 /** Tokens that go through a layer at once: enough for full speed, small enough for the work matrices. */
@@ -24,6 +21,7 @@ export const batchTokens = 512;
 
 /** A model and where its layer inputs come from. */
 export interface CalibrationInput {
+  /** With its peers, which take their share of the batches. */
   readonly engine: Engine;
   readonly checkpoint: Checkpoint;
   readonly config: ModelConfig;
@@ -38,7 +36,7 @@ export interface CalibrationInput {
 /** The Hessians of one layer, before dead columns and damping. */
 export interface CalibratedLayer {
   readonly layer: number;
-  /** Upper triangle of (2/n) Σ XᵀX by group; disposed when the consumer asks for the next layer. */
+  /** On the engine itself: upper triangle of (2/n) Σ XᵀX by group; disposed when the consumer asks for the next layer. */
   readonly hessians: ReadonlyMap<GroupName, Matrix>;
 }
 
@@ -52,7 +50,8 @@ interface Batch {
 
 /**
  * Run the sequences through the model layer by layer and yield each layer's Hessians. Only one layer of weights is in memory;
- * hidden states lie on disk, so memory does not grow with the number of examples. Begins at the first layer whose input is
+ * hidden states lie on disk, so memory does not grow with the number of examples. With peers the sums are taken device by device, which
+ * changes their last bits. Begins at the first layer whose input is
  * found in the work folder (layer 0 otherwise), so the consumer may see again the layer it had in hand when it was killed.
  */
 export async function* calibrate(input: CalibrationInput): AsyncGenerator<CalibratedLayer> {
@@ -63,12 +62,16 @@ export async function* calibrate(input: CalibrationInput): AsyncGenerator<Calibr
   let layer = found !== undefined && found <= neededLayer ? found : 0;
   if (layer !== found) await writeEmbeddings(input, batches);
   for (let done = 0; done < layer * batches.length; done++) input.progress.step(`layer ${layer}`);
-  using workspace = openWorkspace(engine, config, Math.max(batchTokens, ...batches.map((batch) => batch.nRows)));
+  using owned = new DisposableStack();
+  const capacity = Math.max(batchTokens, ...batches.map((batch) => batch.nRows));
+  const devices = devicesFor(engine, batches.length).map((engine) => {
+    return { engine, workspace: owned.use(openWorkspace(engine, config, capacity)) };
+  });
   for (; layer < config.nLayers; layer++) {
     const hessians = new Map<GroupName, Matrix>();
     try {
       for (const group of groupsOfLayer(config, layer)) hessians.set(group.name, engine.alloc(group.cols, group.cols));
-      await runLayer(input, workspace, layer, batches, hessians);
+      await runLayer(input, devices, layer, batches, hessians);
       yield { layer, hessians };
     } finally {
       for (const hessian of hessians.values()) hessian[Symbol.dispose]();
@@ -153,32 +156,27 @@ async function writeEmbeddings(input: CalibrationInput, batches: readonly Batch[
 
 async function runLayer(
   input: CalibrationInput,
-  workspace: Workspace,
+  devices: readonly Device[],
   layer: number,
   batches: readonly Batch[],
   hessians: ReadonlyMap<GroupName, Matrix>,
 ): Promise<void> {
-  const { engine, checkpoint, config, workFolder, sequences, progress } = input;
-  using weights = await loadLayer(engine, checkpoint, config, layer);
-  using hidden = engine.alloc(workspace.capacity, config.hiddenSize);
+  const { config, workFolder, sequences, progress } = input;
+  using owned = new DisposableStack();
+  const shares = await openShares(input, devices, layer, hessians, owned);
   const source = await open(hiddenFile(workFolder, layer), "r");
   try {
-    await writeHidden(workFolder, layer + 1, async (write) => {
-      for (const batch of batches) {
-        const x = hidden.view(0, 0, batch.nRows, config.hiddenSize);
-        engine.write(x, await readRows(source, batch, config.hiddenSize));
-        const tap = (group: GroupName, activations: Matrix) => {
-          const hessian = hessians.get(group);
-          if (hessian) accumulate(engine, hessian, activations, sequences.length);
-        };
-        forwardLayer(workspace.batch(batch.segments), weights, x, { tap });
-        await write(engine.read(x) as Float32Array, batch.firstRow * config.hiddenSize);
+    await writeHidden(workFolder, layer + 1, (write) => {
+      const read = (batch: Batch) => readRows(source, batch, config.hiddenSize);
+      return runBatches(shares, batches, sequences.length, read, async (batch, rows) => {
+        await write(rows, batch.firstRow * config.hiddenSize);
         progress.step(`layer ${layer}`);
-      }
+      });
     });
   } finally {
     await source.close();
   }
+  sumHessians(shares);
 }
 
 async function readRows(source: Awaited<ReturnType<typeof open>>, batch: Batch, width: number): Promise<Float32Array> {

@@ -8,6 +8,7 @@ import { changedSince, copyRest, repairLayers, repairWithTask } from "./applyRun
 import { at, PipelineError } from "./errors.ts";
 import { type ApplyEstimate, estimateApply } from "./estimate.ts";
 import { removeQuietly, requireDisk, requirePlace, sha256, stableJson } from "./files.ts";
+import { resolveBudgets } from "./linears.ts";
 import { lockFolder } from "./lock.ts";
 import { requireMemory } from "./memory.ts";
 import type { OpenedModel } from "./models.ts";
@@ -15,7 +16,7 @@ import { leftOut, overspent, unchanged, warnOf } from "./oddities.ts";
 import { checkState, linearsOf, openPair, type Pair, requireSameHead, requireWritable, restNames } from "./pair.ts";
 import { type PreparePlan, planPrepare, prepare } from "./prepare.ts";
 import type { Progress } from "./progress.ts";
-import { type BudgetOf, resolveBudgets } from "./repairLinear.ts";
+import type { BudgetOf } from "./repairLinear.ts";
 import { readSequences, type Sequences } from "./sequences.ts";
 import { openState, partOf, requirePart, type State } from "./state.ts";
 import { stampOf, toolVersion } from "./version.ts";
@@ -156,7 +157,9 @@ async function fingerprintOf(
   const { mode, budget, rest } = options;
   const inputs = { aligned: options.aligned, tuned: options.tuned, state: state.sha256 };
   const each = [...linearsOf(aligned.config)].map(({ linear }) => Object.values(budgets(linear.name)).map(String));
-  const job = { toolVersion, engine: stampOf(engine.info), ...inputs, mode, budget, rest, each };
+  // Sums over the examples depend on the number of devices, a repair does not.
+  const { info } = task ? engine : (engine.peers?.[0] ?? engine);
+  const job = { toolVersion, engine: stampOf(info), ...inputs, mode, budget, rest, each };
   if (!task) return sha256(stableJson({ ...job, task: {} }));
   const { file: _, ...facts } = task.facts;
   return sha256(stableJson({ ...job, task: facts, tunedRest: await hashRest(tuned) }));

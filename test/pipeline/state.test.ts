@@ -75,7 +75,7 @@ describe("a prepare that goes on with work that was damaged meanwhile", () => {
   };
   const damages: Record<string, { readonly warns: boolean; readonly damage: (work: string) => Promise<unknown> }> = {
     "hidden states": { warns: false, damage: (work) => flip(join(work, "hidden-001.f32"), 6) },
-    "the hash of the hidden states": { warns: false, damage: (work) => rm(join(work, "hidden-001.sha256")) },
+    "the checksums of the hidden states": { warns: false, damage: (work) => rm(join(work, "hidden-001.sums")) },
     "a finished piece": { warns: true, damage: (work) => flip(join(work, "layers/000/qkv.safetensors"), -3) },
     "a finished piece gone": { warns: true, damage: (work) => rm(join(work, "layers/000/o.safetensors")) },
     "the list of a finished layer": {

@@ -1,6 +1,5 @@
-import { mkdir, open, readdir } from "node:fs/promises";
-import { join } from "node:path";
-import { type Checkpoint, nodeDisk } from "@safedelta/checkpoint";
+import { mkdir, open } from "node:fs/promises";
+import type { Checkpoint } from "@safedelta/checkpoint";
 import type { Engine, Matrix } from "@safedelta/engine";
 import {
   embed,
@@ -11,10 +10,10 @@ import {
   packSegments,
   type Segment,
 } from "@safedelta/model";
-import { guardFile, removeQuietly } from "./files.ts";
+import { guardFile } from "./files.ts";
+import { hiddenFile, readRows, removeHidden, resumableLayer, writeHidden } from "./hiddenStates.ts";
 import type { Progress } from "./progress.ts";
 import { type Device, devicesFor, openShares, runBatches, sumHessians } from "./shares.ts";
-import { writeDurably } from "./workFolder.ts";
 
 /** Tokens that go through a layer at once: enough for full speed, small enough for the work matrices. */
 export const batchTokens = 512;
@@ -80,16 +79,6 @@ export async function* calibrate(input: CalibrationInput): AsyncGenerator<Calibr
   }
 }
 
-/** The layer at which `calibrate` would go on with what lies in a work folder; undefined when it would begin with the first. */
-export async function resumableLayer(workFolder: string): Promise<number | undefined> {
-  const layer = await firstLayer(workFolder);
-  if (layer === undefined) return undefined;
-  const recorded = await Bun.file(hashFile(workFolder, layer))
-    .text()
-    .catch(() => "");
-  return recorded === (await hashOfFile(hiddenFile(workFolder, layer))) ? layer : undefined;
-}
-
 /** Bytes that the hidden states need on disk at most. */
 export function hiddenStateBytes(config: ModelConfig, nTokens: number): number {
   return 2 * 4 * nTokens * config.hiddenSize;
@@ -98,33 +87,6 @@ export function hiddenStateBytes(config: ModelConfig, nTokens: number): number {
 /** Steps that one layer takes. */
 export function nBatches(sequences: readonly (readonly number[])[]): number {
   return pack(sequences).length;
-}
-
-function hiddenFile(folder: string, layer: number): string {
-  return join(folder, `hidden-${String(layer).padStart(3, "0")}.f32`);
-}
-
-/** sha256 of a hidden-state file, so that one that was damaged is not gone on with. */
-function hashFile(folder: string, layer: number): string {
-  return hiddenFile(folder, layer).replace(/f32$/, "sha256");
-}
-
-async function hashOfFile(path: string): Promise<string> {
-  const hasher = new Bun.CryptoHasher("sha256");
-  for await (const bytes of Bun.file(path).stream()) hasher.update(bytes);
-  return hasher.digest("hex");
-}
-
-async function removeHidden(folder: string, layer: number): Promise<void> {
-  await removeQuietly(hiddenFile(folder, layer));
-  await removeQuietly(hashFile(folder, layer));
-}
-
-async function firstLayer(folder: string): Promise<number | undefined> {
-  const found = (await readdir(folder))
-    .map((name) => /^hidden-(\d+)\.f32$/.exec(name)?.[1])
-    .filter((x) => x !== undefined);
-  return found.length === 0 ? undefined : Math.min(...found.map(Number));
 }
 
 /** Whole sequences, in their order, up to `batchTokens` a batch (a longer sequence goes alone). */
@@ -177,35 +139,4 @@ async function runLayer(
     await source.close();
   }
   sumHessians(shares);
-}
-
-async function readRows(source: Awaited<ReturnType<typeof open>>, batch: Batch, width: number): Promise<Float32Array> {
-  const rows = new Float32Array(batch.nRows * width);
-  const bytes = new Uint8Array(rows.buffer);
-  const { bytesRead } = await source.read(bytes, 0, bytes.length, batch.firstRow * width * 4);
-  if (bytesRead !== bytes.length) throw new Error(`hidden states end early: ${bytesRead} of ${bytes.length} bytes`);
-  return rows;
-}
-
-type WriteRows = (rows: Float32Array, atElement: number) => Promise<void>;
-
-/** Write a layer's input, rows in their order, under a temporary name; it counts only once it and its hash are whole. */
-function writeHidden(folder: string, layer: number, fill: (write: WriteRows) => Promise<void>): Promise<void> {
-  const path = hiddenFile(folder, layer);
-  return guardFile(path, async () => {
-    const file = await nodeDisk.open(`${path}.part`, "w+");
-    const hasher = new Bun.CryptoHasher("sha256");
-    try {
-      await fill((rows, at) => {
-        const bytes = new Uint8Array(rows.buffer, rows.byteOffset, rows.byteLength);
-        hasher.update(bytes);
-        return nodeDisk.write(file, bytes, at * 4);
-      });
-      await nodeDisk.sync(file);
-    } finally {
-      await nodeDisk.close(file);
-    }
-    await writeDurably(hashFile(folder, layer), hasher.digest("hex"));
-    await nodeDisk.rename(`${path}.part`, path);
-  });
 }

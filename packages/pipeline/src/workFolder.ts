@@ -24,7 +24,7 @@ const unfinished = "work";
 const stateNames = [finishedFile, "layers", unfinished, jobFile];
 
 /** What a work folder that is being made or taken away may hold. */
-const workFile = /^(job\.json|state\.json|hidden-\d+\.(f32|sha256))(\.part)?$|^layers$/;
+const workFile = /^(job\.json|state\.json|hidden-\d+\.(f32|sums))(\.part)?$|^layers$/;
 
 /** Folder of a state that is being made. */
 export function workOf(state: string): string {

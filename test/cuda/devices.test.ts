@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "
 import { join } from "node:path";
 import { killedBeforeItsEnd } from "../cli/kill.ts";
 import { jsonOf, safedelta, succeed } from "../cli/run.ts";
-import { valuesOf } from "../cli/world.ts";
+import { valuesOf, writeAdapter } from "../cli/world.ts";
 import { writePair } from "../pipeline/job.ts";
 import { scratchFolder, tinyFolder } from "../support/pico.ts";
 import { built, missing } from "./build.ts";
@@ -57,6 +57,15 @@ describe.skipIf(missing !== undefined)("several devices", () => {
       expect({ layers, tensors }).toEqual({ layers: one.layers, tensors: one.tensors });
       expect(engine.description).toStartWith(`${n} devices, each stand-in for a GPU`);
     }
+  });
+
+  test("a worker opens an adapter on the aligned model as the run does", async () => {
+    await writeAdapter(at("adapter"), at("aligned"));
+    for (const n of [1, 2]) {
+      const words = apply("state-1", `adapted-${n}`).map((word) => (word === "tuned" ? "adapter" : word));
+      await succeed(scratch.path, words, on(n));
+    }
+    expect(await bytesOf("adapted-2")).toEqual(await bytesOf("adapted-1"));
   });
 
   test("a pooled budget and a sweep give the same, and verify finds every number again", async () => {

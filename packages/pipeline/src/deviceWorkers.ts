@@ -51,6 +51,9 @@ function taskOf({ models, state }: Place, work: Work, loan: EngineLoan): Task {
 
 /** A thread that computes on one device. */
 export class DeviceWorker implements AsyncDisposable {
+  /** It threw outside of a request and answers no more. */
+  private broken = false;
+
   private constructor(private readonly worker: Worker) {}
 
   static async open(task: Task): Promise<DeviceWorker> {
@@ -70,7 +73,7 @@ export class DeviceWorker implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    await this.ask({ kind: "close" });
+    if (!this.broken) await this.ask({ kind: "close" });
     this.worker.terminate();
   }
 
@@ -83,7 +86,10 @@ export class DeviceWorker implements AsyncDisposable {
       else heard.then(resolve, reject);
       heard.catch(() => {}); // told at the end
     };
-    this.worker.onerror = ({ message }) => reject(new Error(message));
+    this.worker.onerror = ({ message }) => {
+      this.broken = true;
+      reject(new Error(message));
+    };
     this.worker.postMessage(request);
     return promise;
   }

@@ -107,8 +107,8 @@ describe.skipIf(missing !== undefined)("several devices", () => {
 
   test("a run that was killed goes on with another number of them", async () => {
     for (const [n, changes] of [
-      [3, 4],
-      [2, 9],
+      [3, 24],
+      [2, 12],
     ]) {
       const out = `killed-${n}`;
       await killedBeforeItsEnd(scratch.path, changes, "SIGKILL", apply("state-1", out), at(out), on(n));

@@ -7,7 +7,7 @@ import { tinyFolder } from "../support/pico.ts";
 import { jsonOf, safedelta, succeed } from "./run.ts";
 import { dataFlags, largestGap, makeWorld, valuesOf, type World } from "./world.ts";
 
-setDefaultTimeout(60_000); // children wait for their turn
+setDefaultTimeout(300_000); // children wait for their turn
 
 let world: World;
 beforeAll(async () => {

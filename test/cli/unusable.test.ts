@@ -5,7 +5,7 @@ import { writePico } from "../support/pico.ts";
 import { safedelta, succeed } from "./run.ts";
 import { dataFlags, makeWorld, type World, writeAdapter } from "./world.ts";
 
-setDefaultTimeout(60_000); // children wait for their turn
+setDefaultTimeout(300_000); // children wait for their turn
 
 let world: World;
 beforeAll(async () => {

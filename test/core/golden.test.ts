@@ -45,7 +45,7 @@ const factorTolerance = 5e-4;
 /** From here on one f64 eigendecomposition in plain TypeScript takes minutes. */
 const manyCols = 2000;
 
-setDefaultTimeout(120_000); // two blocks in plain TypeScript take some seconds a factor
+setDefaultTimeout(300_000); // two blocks in plain TypeScript take some seconds a factor
 
 if (goldenAbsent) test.skip(`golden vectors: ${goldenAbsent}`, () => {});
 

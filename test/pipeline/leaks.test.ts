@@ -65,7 +65,7 @@ describe("whichever operation fails, no engine memory stays in use", () => {
     const models = { aligned: at("aligned"), tuned: at("tuned"), state: at("state") };
     const budgets = [{ kind: "keep", share: 0.5 }] as const;
     await withEveryFault((engine) => sweep(engine, { ...models, modes: ["exact"], budgets, offline: true }, silent));
-  }, 60_000);
+  }, 300_000);
 });
 
 describe("what the inputs cause leaves nothing in engine memory", () => {

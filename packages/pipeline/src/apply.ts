@@ -52,7 +52,7 @@ export async function apply(
   progress: Progress,
 ): Promise<ApplyFacts> {
   checkOptions(options);
-  if (!options.overwrite) await removeLeftover(options.out, workFolder(options));
+  if (!options.overwrite) await removeLeftover(options.out);
   await requireFreeOutput(options);
   await using _lock = await lockFolder(options.out);
   await using pair = await openPair(options.aligned, options.tuned, options.offline, progress);
@@ -72,8 +72,7 @@ export async function apply(
   const facts = collectFacts(run, companions, task?.facts);
   const rest = restNames(pair.aligned.config, pair.aligned.checkpoint);
   warnOf(progress, overspent(options, facts), unchanged(facts), leftOut(options, rest, writer.done));
-  await writer.finish(new Map([...companions, ...describe(facts)]));
-  await removeQuietly(workFolder(options));
+  await writer.finish(new Map([...companions, ...describe(facts)]), () => removeQuietly(workFolder(options)));
   return facts;
 }
 
@@ -117,7 +116,8 @@ export async function planWork(
   requireWritable(aligned);
   if (rest === "tuned") requireSameHead(pair);
   requireMemory(maxMemoryBytes, estimate.memoryBytes, "apply");
-  for (const place of [dirname(resolve(out)), out]) await requirePlace(place);
+  await requirePlace(out);
+  if (!("state" in source) || options.taskData) await requirePlace(dirname(resolve(out)));
   if ("state" in source) {
     await requireOutside(out, source.state);
     const state = await openState(source.state);

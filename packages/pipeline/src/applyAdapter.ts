@@ -62,7 +62,7 @@ export async function applyAdapter(
   progress: Progress,
 ): Promise<ApplyFacts> {
   checkOptions(options);
-  if (!options.overwrite) await removeLeftover(options.out, workFolder(options));
+  if (!options.overwrite) await removeLeftover(options.out);
   await requireFreeAdapter(options);
   await using _lock = await lockFolder(options.out);
   await using pair = await openPair(options.aligned, options.tuned, options.offline, progress);
@@ -87,9 +87,8 @@ export async function applyAdapter(
   warnOf(progress, overspent(options, facts), unchanged(facts));
   const extra = describe(facts);
   for (const [name, bytes] of extra) await writeDurably(join(part, name), new TextDecoder().decode(bytes));
-  await publish(part, options.out, [adapterWeights, ...extra.keys(), adapterConfig]);
+  await publish(part, options, [adapterWeights, ...extra.keys()]);
   await removeQuietly(join(options.out, workName));
-  await removeQuietly(workFolder(options));
   return facts;
 }
 
@@ -113,11 +112,18 @@ async function requireFreeAdapter(options: ApplyOptions): Promise<void> {
   throw new PipelineError("usage", `${options.out}: holds unfinished work on a whole model. ${next}`);
 }
 
-/** Move the files to their final place, the configuration last: without it nothing loads the adapter. */
-async function publish(part: string, out: string, names: readonly string[]): Promise<void> {
+/**
+ * Move the files to their final place, the configuration last: without it nothing loads the adapter, and a killed run is repeated, so
+ * what lies beside goes just before.
+ */
+async function publish(part: string, options: ApplyOptions, names: readonly string[]): Promise<void> {
+  const { out } = options;
+  const move = (name: string) => rename(join(part, name), join(out, name));
   await guardFile(out, async () => {
     await removeQuietly(join(out, adapterConfig));
-    for (const name of names) await rename(join(part, name), join(out, name));
+    for (const name of names) await move(name);
+    await removeQuietly(workFolder(options));
+    await move(adapterConfig);
   });
 }
 

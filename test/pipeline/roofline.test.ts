@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test";
 import { expectedTensors, parseConfig } from "@safedelta/model";
-import { devicesHere, roofline } from "@safedelta/pipeline";
+import { devicesHere, planParts, roofline } from "@safedelta/pipeline";
 
 /** Llama-2-7B's config.json, as far as it decides sizes. */
 const llama7b = parseConfig({
@@ -25,7 +25,7 @@ const tensors = new Map(
 
 test("the work of Llama-2-7B is what its shapes give", () => {
   const [a100] = devicesHere(2);
-  const stages = roofline(a100, llama7b, tensors, 128 * 512, ["inverse"]);
+  const stages = roofline(a100, llama7b, tensors, 128 * 512, planParts(llama7b, ["reference"], "cuda"));
   const of = (stage: string) => stages.find((one) => one.stage === stage);
   // 6.476e9 weights in linears; four groups a layer, three of 4096 and one of 11008 inputs
   expect(of("forward pass")?.flop).toBeCloseTo(2 * 6476005376 * 65536, -6);
@@ -37,7 +37,7 @@ test("the work of Llama-2-7B is what its shapes give", () => {
 
 test("a faster device takes no stage longer", () => {
   const [a100, h100] = devicesHere(2).map((device) =>
-    roofline(device, llama7b, tensors, 65536, ["inverse", "spectrum"]),
+    roofline(device, llama7b, tensors, 65536, planParts(llama7b, ["reference", "optimal"], device.engine)),
   );
   for (const [i, { seconds }] of h100.entries()) expect(seconds).toBeLessThanOrEqual(a100[i].seconds);
 });

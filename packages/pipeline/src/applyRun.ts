@@ -1,5 +1,5 @@
 import { type CheckpointWriter, decodeF32, requireFinite, type Tensor, type TensorInfo } from "@safedelta/checkpoint";
-import type { RepairNumbers, TaskSpectrum } from "@safedelta/core";
+import type { RepairNumbers, TaskFactor } from "@safedelta/core";
 import type { Engine, Matrix } from "@safedelta/engine";
 import { groupsOfLayer, type LayerGroup } from "@safedelta/model";
 import type { ApplyOptions } from "./applyOptions.ts";
@@ -8,9 +8,9 @@ import { at, PipelineError } from "./errors.ts";
 import { removeQuietly, sha256 } from "./files.ts";
 import { linearsOf, type Pair, readPair, restNames } from "./pair.ts";
 import type { Progress } from "./progress.ts";
-import { type BudgetOf, jsonSafe, repairLinear, taskSpectrumOf, writtenNumbers } from "./repairLinear.ts";
+import { type BudgetOf, jsonSafe, repairLinear, taskFactorOf, writtenNumbers } from "./repairLinear.ts";
 import type { Sequences } from "./sequences.ts";
-import { type LoadedGroup, partOf, type State } from "./state.ts";
+import type { LoadedGroup, State } from "./state.ts";
 import { downloadAs, encodeFinite } from "./upload.ts";
 
 /** Everything that the steps of one apply share. */
@@ -80,9 +80,9 @@ async function repairGroup(run: Run, layer: number, group: LayerGroup, taskHessi
   const { engine, options, state, writer } = run;
   const open = group.linears.map(({ name }) => name).filter((name) => !writer.done.has(name));
   if (open.length === 0) return;
-  using prepared = await state.load(engine, layer, group.name, partOf[options.mode]);
+  using prepared = await state.load(engine, layer, group.name, options.mode);
   using task = taskHessian
-    ? at(`task data, layer ${layer} ${group.name}`, () => taskSpectrumOf(engine, prepared, taskHessian))
+    ? at(`task data, layer ${layer} ${group.name}`, () => taskFactorOf(engine, prepared, taskHessian))
     : undefined;
   for (const name of open) await repairOne(run, layer, name, prepared, task);
 }
@@ -92,7 +92,7 @@ async function repairOne(
   layer: number,
   name: string,
   prepared: LoadedGroup,
-  task?: TaskSpectrum,
+  task?: TaskFactor,
 ): Promise<void> {
   const { engine, options, pair, state, writer, budgets } = run;
   using weights = await readPair(engine, pair, state, layer, name);

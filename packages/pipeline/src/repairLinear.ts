@@ -8,22 +8,25 @@ import {
   type Mode,
   numbersAsWritten,
   optimalCurve,
+  optimalFactorOf,
+  optimalLosses,
   type PreparedGroup,
   type Repair,
   type RepairNumbers,
   repair,
   solvePool,
-  type TaskSpectrum,
+  type TaskFactor,
+  taskFactor,
   taskRepair,
-  taskSpectrum,
   type UnstoredNumbers,
   type Weights,
 } from "@safedelta/core";
 import type { Engine, Matrix } from "@safedelta/engine";
 import { at, PipelineError } from "./errors.ts";
 import { linearsOf, type Models, type PairWeights, readPair } from "./pair.ts";
+import { type PoolPass, solveOptimalPool } from "./pool.ts";
 import type { Progress } from "./progress.ts";
-import { type LoadedGroup, partOf, type State } from "./state.ts";
+import type { LoadedGroup, State } from "./state.ts";
 import { uploadF32 } from "./upload.ts";
 
 /** How linears are repaired. */
@@ -60,17 +63,46 @@ export async function resolveBudgets(
   { mode, budget }: Method,
   progress: Progress,
 ): Promise<BudgetOf> {
-  if (budget.kind !== "globalLoss" || (mode !== "exact" && mode !== "optimal")) return () => budget;
-  const curves = new Map<string, Curve>();
-  await eachLinear(engine, pair, state, mode, "measuring the pool", progress, (name, weights, prepared) => {
-    curves.set(name, measureCurve(engine, mode, weights, prepared));
-  });
-  const budgets = solvePool([...curves.values()], budget.share);
-  const byName = new Map([...curves.keys()].map((name, i) => [name, budgets[i]]));
-  return (name) => byName.get(name) ?? budget;
+  if (budget.kind !== "globalLoss") return () => budget;
+  const each: EachLinear = (stage, visit, wanted) =>
+    eachLinear(engine, pair, state, mode, stage, progress, visit, wanted);
+  const solve = mode === "optimal" ? poolByOptimal : poolByExact;
+  const budgets = await solve(engine, budget.share, each);
+  return (name) => budgets.get(name) ?? budget;
 }
 
-/** Visit every linear with its weights and prepared group in memory, one group at a time. */
+/** `eachLinear` of one engine, pair, state and mode. */
+type EachLinear = (stage: string, visit: Visit, wanted?: (name: string) => boolean) => Promise<void>;
+
+async function poolByExact(engine: Engine, share: number, each: EachLinear): Promise<Map<string, Budget>> {
+  const curves = new Map<string, Curve>();
+  await each("measuring the pool", (name, weights, prepared) => {
+    curves.set(name, measureCurve(engine, "exact", weights, prepared));
+  });
+  const budgets = solvePool([...curves.values()], share);
+  return new Map([...curves.keys()].map((name, i) => [name, budgets[i]]));
+}
+
+function poolByOptimal(engine: Engine, share: number, each: EachLinear): Promise<Map<string, Budget>> {
+  const pass: PoolPass = (stage, wanted, visit) => {
+    const onWeights: Visit = (name, { tuned, aligned }, prepared) => {
+      const factor = optimalFactorOf(prepared);
+      using delta = difference(engine, tuned, aligned);
+      visit(name, {
+        factor,
+        curve: (spectrum) => optimalCurve(engine, delta, spectrum),
+        lossesAt: (strength) => optimalLosses(engine, delta, factor, strength),
+      });
+    };
+    return each(stage, onWeights, wanted);
+  };
+  return solveOptimalPool(share, pass);
+}
+
+/** What is done with one linear. */
+type Visit = (name: string, weights: PairWeights, prepared: LoadedGroup, layer: number) => void;
+
+/** Visit every wanted linear with its weights and prepared group in memory, one group at a time. */
 export async function eachLinear(
   engine: Engine,
   pair: Models,
@@ -78,9 +110,10 @@ export async function eachLinear(
   mode: Mode,
   stage: string,
   progress: Progress,
-  visit: (name: string, weights: PairWeights, prepared: LoadedGroup, layer: number) => void,
+  visit: Visit,
+  wanted: (name: string) => boolean = () => true,
 ): Promise<void> {
-  const all = [...linearsOf(pair.aligned.config)];
+  const all = [...linearsOf(pair.aligned.config)].filter(({ linear }) => wanted(linear.name));
   progress.stage(stage, all.length);
   let held: { key: string; prepared: LoadedGroup } | undefined;
   try {
@@ -89,7 +122,7 @@ export async function eachLinear(
       if (held?.key !== key) {
         held?.prepared[Symbol.dispose]();
         held = undefined;
-        held = { key, prepared: await state.load(engine, layer, group.name, partOf[mode]) };
+        held = { key, prepared: await state.load(engine, layer, group.name, mode) };
       }
       using weights = await readPair(engine, pair, state, layer, linear.name);
       const { prepared } = held;
@@ -101,14 +134,14 @@ export async function eachLinear(
   }
 }
 
-/** Repair one linear, with task data when its spectrum is given. */
+/** Repair one linear, with task data when their factor is given. */
 export function repairLinear(
   engine: Engine,
   mode: Mode,
   weights: PairWeights,
   prepared: LoadedGroup,
   budget: Budget,
-  task?: TaskSpectrum,
+  task?: TaskFactor,
 ): Repair {
   return task ? taskRepair(engine, weights, task, budget) : repair(engine, mode, weights, prepared, budget);
 }
@@ -120,7 +153,7 @@ export function writtenNumbers(
   weights: Weights,
   written: Tensor,
   prepared: PreparedGroup,
-  task?: TaskSpectrum,
+  task?: TaskFactor,
 ): RepairNumbers {
   using rounded = uploadF32(engine, written, "the repaired weight");
   return numbersAsWritten(engine, numbers, weights, rounded, prepared, task);
@@ -131,8 +164,8 @@ export function jsonSafe({ strength, ...numbers }: RepairNumbers): RepairNumbers
   return Number.isFinite(strength) ? { ...numbers, strength } : numbers;
 }
 
-/** The task spectrum of a group from the Hessian of its task inputs (which is damped in place). */
-export function taskSpectrumOf(engine: Engine, prepared: LoadedGroup, hessian: Matrix): TaskSpectrum {
+/** The task factor of a group from the Hessian of its task inputs (which is damped in place, and lives as long). */
+export function taskFactorOf(engine: Engine, prepared: LoadedGroup, hessian: Matrix): TaskFactor {
   finishHessian(engine, hessian);
-  return taskSpectrum(engine, prepared, hessian);
+  return taskFactor(engine, prepared, hessian);
 }

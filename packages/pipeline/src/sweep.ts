@@ -15,9 +15,10 @@ import { estimateApply } from "./estimate.ts";
 import { requireMemory } from "./memory.ts";
 import { noChange, warnOf } from "./oddities.ts";
 import { checkState, openPair, type Pair, type PairWeights } from "./pair.ts";
+import { hessianGroups, modesOf } from "./parts.ts";
 import type { Progress } from "./progress.ts";
-import { eachLinear, jsonSafe, measureCurve } from "./repairLinear.ts";
-import { type LoadedGroup, openState, partOf, type State } from "./state.ts";
+import { type BudgetOf, eachLinear, jsonSafe, measureCurve, resolveBudgets } from "./repairLinear.ts";
+import { type LoadedGroup, openState, type State } from "./state.ts";
 
 /** What `sweep` is asked to do: every budget in every mode that has its dial. */
 export interface SweepOptions {
@@ -56,15 +57,16 @@ export interface SweepLinear extends RepairNumbers {
 const allModes: readonly Mode[] = ["reference", "none", "paper", "exact", "optimal"];
 
 /**
- * The numbers of every budget and mode from a prepared state; no model is written. Modes with a curve (exact, optimal) cost one
- * product a linear for all their budgets; the others one repair for each.
+ * The numbers of every budget and mode from a prepared state; no model is written. Modes with a curve (exact, and optimal from
+ * spectra) cost one product a linear for all their budgets; else each costs a repair.
  * @throws PipelineError `usage` for a budget out of its range or one that no mode asked for has; `resources` before the work
  */
 export async function sweep(engine: Engine, options: SweepOptions, progress: Progress): Promise<SweepPoint[]> {
   await using pair = await openPair(options.aligned, options.tuned, options.offline, progress);
   const state = await openState(options.state);
   await checkState(state, pair.aligned);
-  const { memoryBytes } = estimateApply(pair.aligned.config, pair.aligned.checkpoint.tensors);
+  const { config, checkpoint } = pair.aligned;
+  const { memoryBytes } = estimateApply(config, checkpoint.tensors, state.manifest.parts);
   requireMemory(options.maxMemoryBytes, memoryBytes, "sweep");
   const points: SweepPoint[] = [];
   for (const { mode, budgets } of budgetsByMode(options, state)) {
@@ -92,7 +94,7 @@ function budgetsByMode(options: SweepOptions, state: State): { mode: Mode; budge
 
 /** The modes to sweep: those asked for, else all that the state serves. Each needs a budget, and each budget a mode. */
 function modesToSweep({ modes, budgets }: SweepOptions, state: State): readonly Mode[] {
-  const chosen = modes.length > 0 ? modes : allModes.filter((mode) => state.manifest.parts.includes(partOf[mode]));
+  const chosen = modes.length > 0 ? modes : modesOf(state.manifest.parts);
   for (const budget of budgets) {
     at("sweep", () => checkBudget(allModes.find((mode) => hasDial(mode, budget.kind)) ?? "optimal", budget));
     if (!chosen.some((mode) => hasDial(mode, budget.kind)))
@@ -112,7 +114,7 @@ function flagOf({ kind }: Budget): string {
 type Shape = Pick<SweepLinear, "name" | "rows" | "cols">;
 
 /** Rows of linears by budget. */
-function sweepMode(
+async function sweepMode(
   engine: Engine,
   pair: Pair,
   state: State,
@@ -126,9 +128,11 @@ function sweepMode(
       visit({ name, rows, cols }, weights, prepared);
     });
   };
-  return mode === "exact" || mode === "optimal"
-    ? sweepCurves(engine, mode, budgets, each)
-    : sweepRepairs(engine, mode, budgets, each);
+  const hasCurve = mode === "exact" || (mode === "optimal" && hessianGroups(state.manifest.parts).length === 0);
+  if (hasCurve) return sweepCurves(engine, mode, budgets, each);
+  const ways: BudgetOf[] = [];
+  for (const budget of budgets) ways.push(await resolveBudgets(engine, pair, state, { mode, budget }, progress));
+  return sweepRepairs(engine, mode, ways, each);
 }
 
 type EachLinear = (visit: (shape: Shape, weights: PairWeights, prepared: LoadedGroup) => void) => Promise<void>;
@@ -155,16 +159,16 @@ async function sweepCurves(
 async function sweepRepairs(
   engine: Engine,
   mode: Mode,
-  budgets: readonly Budget[],
+  budgets: readonly BudgetOf[],
   each: EachLinear,
 ): Promise<SweepLinear[][]> {
   const rows: SweepLinear[][] = budgets.map(() => []);
   await each((shape, weights, prepared) => {
-    budgets.forEach((budget, i) => {
-      const { weight, numbers: found } = repair(engine, mode, weights, prepared, budget);
+    budgets.forEach((budgetOf, i) => {
+      const { weight, numbers: found } = repair(engine, mode, weights, prepared, budgetOf(shape.name));
       weight[Symbol.dispose]();
       const { kept: _kept, ...numbers } = found;
-      rows[i].push({ ...shape, ...numbers });
+      rows[i].push({ ...shape, ...jsonSafe(numbers) });
     });
   });
   return rows;

@@ -3,6 +3,7 @@ import {
   adapterNumbersAsWritten,
   type Budget,
   numbersAsWritten,
+  optimalFactorOf,
   type RepairNumbers,
   repairAdapter,
 } from "@safedelta/core";
@@ -13,7 +14,7 @@ import type { OpenedModel } from "./models.ts";
 import { linearsOf, readPair } from "./pair.ts";
 import type { Progress } from "./progress.ts";
 import { type BudgetOf, jsonSafe, repairLinear, resolveBudgets } from "./repairLinear.ts";
-import { type LoadedGroup, partOf, type State } from "./state.ts";
+import type { LoadedGroup, State } from "./state.ts";
 import { uploadF32 } from "./upload.ts";
 import type { Recorded } from "./verify.ts";
 
@@ -143,7 +144,7 @@ export async function checkEstimates(
   progress.stage("checking the numbers", saved.size);
   let n = 0;
   for (const { layer, group, linear } of repairedLinears(inputs)) {
-    using prepared = await state.load(engine, layer, group.name, partOf[recorded.mode]);
+    using prepared = await state.load(engine, layer, group.name, recorded.mode);
     const found = onlyKnown(recorded, jsonSafe(await measure(layer, linear.name, prepared)));
     n += Object.keys(found).length;
     problems.push(...differences(linear.name, found, saved.get(linear.name) ?? {}, estimateTolerance));
@@ -183,15 +184,15 @@ async function measureAdapter(
   before: Adapter,
   after: Adapter,
   name: string,
-  { spectrum }: LoadedGroup,
+  prepared: LoadedGroup,
   budgets: BudgetOf,
 ): Promise<RepairNumbers> {
-  if (!spectrum) throw new PipelineError("incompatible", `${name}: the state holds nothing for mode optimal.`);
+  const factor = at(name, () => optimalFactorOf(prepared));
   using factors = await uploadPair(engine, before, name);
   using written = await uploadPair(engine, after, name);
-  const { a, numbers } = at(name, () => repairAdapter(engine, factors, spectrum, budgets(name)));
+  const { a, numbers } = at(name, () => repairAdapter(engine, factors, factor, budgets(name)));
   using _again = a;
-  return adapterNumbersAsWritten(engine, numbers, factors, written.a, spectrum);
+  return adapterNumbersAsWritten(engine, numbers, factors, written.a, factor);
 }
 
 /** @throws PipelineError `incompatible` for a dial that is none */

@@ -28,7 +28,7 @@ import {
 import type { Engine, Matrix } from "@safedelta/engine";
 import { at, PipelineError } from "./errors.ts";
 import { requireMemory, runtimeBytes } from "./memory.ts";
-import { partFor } from "./parts.ts";
+import { optimalPart, partFor, type StatePart } from "./parts.ts";
 import { jsonSafe } from "./repairLinear.ts";
 import { downloadAs, requireExactType, requireWritableType, uploadF32 } from "./upload.ts";
 
@@ -101,7 +101,7 @@ async function prepareFrom(
     finishHessian(engine, hessian);
     return factorOf(engine, mode, hessian);
   });
-  return { cols, [partFor(mode, engine.info.name, cols)]: factor, [Symbol.dispose]: () => factor[Symbol.dispose]() };
+  return { cols, [partOfFile(engine, mode, cols)]: factor, [Symbol.dispose]: () => factor[Symbol.dispose]() };
 }
 
 async function writeRepair(
@@ -144,7 +144,11 @@ function memoryOf(file: TensorFile): number {
 
 function factorOf(engine: Engine, mode: Mode, damped: Matrix) {
   const make = { inverse: inverseFactor, ordered: orderedFactor, spectrum, hessian: dampedHessian };
-  return make[partFor(mode, engine.info.name, damped.cols)](engine, damped);
+  return make[partOfFile(engine, mode, damped.cols)](engine, damped);
+}
+
+function partOfFile(engine: Engine, mode: Mode, cols: number): StatePart {
+  return partFor(mode, cols, (n) => optimalPart(engine.info.name, n));
 }
 
 async function need(file: TensorFile, name: string): Promise<Tensor> {

@@ -45,20 +45,19 @@ export function optimalPart(engine: EngineInfo["name"], cols: number): OptimalPa
 }
 
 /** What one mode keeps of a group with so many inputs. */
-export function partFor(mode: Mode, engine: EngineInfo["name"], cols: number): StatePart {
-  return mode === "optimal" ? optimalPart(engine, cols) : serving(mode)[0];
+export function partFor(mode: Mode, cols: number, optimal: (cols: number) => OptimalPart): StatePart {
+  return mode === "optimal" ? optimal(cols) : serving(mode)[0];
 }
 
-/** What modes keep of each group. @param optimal instead of what the rule says */
+/** What modes keep of each group. @param optimal the rule for mode `optimal` */
 export function planParts(
   config: ModelConfig,
   modes: readonly Mode[],
   engine: EngineInfo["name"],
-  optimal?: OptimalPart,
+  optimal = (cols: number) => optimalPart(engine, cols),
 ): Parts {
   const partsOf = (group: GroupName) => {
-    const cols = groupCols(config, group);
-    const parts = modes.map((mode) => (mode === "optimal" && optimal) || partFor(mode, engine, cols));
+    const parts = modes.map((mode) => partFor(mode, groupCols(config, group), optimal));
     return [...new Set(parts)].sort();
   };
   return { qkv: partsOf("qkv"), o: partsOf("o"), gateUp: partsOf("gateUp"), down: partsOf("down") };

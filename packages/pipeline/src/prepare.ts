@@ -41,8 +41,8 @@ export interface PrepareOptions {
   /** Folder of the state. */
   readonly out: string;
   readonly modes: readonly Mode[];
-  /** What `optimal` keeps of every group, instead of what costs least (see `optimalPart`). */
-  readonly optimalPart?: OptimalPart;
+  /** What `optimal` keeps of a group with so many inputs, instead of what `optimalPart` says. */
+  readonly optimalPart?: (cols: number) => OptimalPart;
   readonly offline: boolean;
   readonly overwrite: boolean;
   readonly maxMemoryBytes?: number;

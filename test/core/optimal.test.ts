@@ -8,6 +8,7 @@ import {
   repair,
   spectrum,
 } from "@safedelta/core";
+import { openEngine } from "@safedelta/engine";
 import fc from "fast-check";
 import { combine, identity, multiply, norm, type Plain } from "../support/plain.ts";
 import { Random } from "../support/random.ts";
@@ -24,6 +25,7 @@ import {
   readRounding,
   safetyLossOf,
   upload,
+  uploadLinear,
   withNegativeZeros,
 } from "./linears.ts";
 import { inverse } from "./oracle.ts";
@@ -164,6 +166,20 @@ onEachEngine((engineNow, { tolerance }) => {
       }),
       runs,
     );
+  });
+
+  test("by the Hessian a repair holds three matrices of the group's size and four of the linear's", async () => {
+    using own = (await openEngine("wasm")).engine; // with a peak of its own
+    const [rows, cols] = [120, 640];
+    const linear = randomLinear({ rows, cols, nTokens: 40, nDead: 0, unchanged: 0, seed: 8 });
+    using uploaded = uploadLinear(own, linear);
+    using prepared = preparedBy(own, "hessian", uploaded.hessian);
+    uploaded.hessian[Symbol.dispose]();
+    const { weight } = repair(own, "optimal", uploaded, prepared.group, { kind: "loss", share: 0.1 });
+    using _held = weight;
+    const bytes = (n: number, m: number) => 4 * (3 * n ** 2 + 4 * m * n);
+    expect(own.peakBytes).toBe(bytes(cols, rows));
+    expect(bytes(11008, 4096)).toBeLessThan(2 ** 32); // what WebAssembly addresses
   });
 
   test("for the Hessian, a share too small for rounding is none, and one next to all keeps within it", () => {

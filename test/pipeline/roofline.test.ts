@@ -1,27 +1,6 @@
 import { expect, test } from "bun:test";
-import { expectedTensors, parseConfig } from "@safedelta/model";
 import { devicesHere, planParts, roofline } from "@safedelta/pipeline";
-
-/** Llama-2-7B's config.json, as far as it decides sizes. */
-const llama7b = parseConfig({
-  architectures: ["LlamaForCausalLM"],
-  model_type: "llama",
-  hidden_size: 4096,
-  intermediate_size: 11008,
-  num_hidden_layers: 32,
-  num_attention_heads: 32,
-  num_key_value_heads: 32,
-  vocab_size: 32000,
-  max_position_embeddings: 4096,
-  rms_norm_eps: 1e-5,
-  hidden_act: "silu",
-  tie_word_embeddings: false,
-});
-const tensors = new Map(
-  [...expectedTensors(llama7b)]
-    .filter(([, { optional }]) => !optional)
-    .map(([name, { shape }]) => [name, { name, shape, dtype: "F16" as const }]),
-);
+import { llama7b, llama7bTensors as tensors } from "./llama7b.ts";
 
 test("the work of Llama-2-7B is what its shapes give", () => {
   const [a100] = devicesHere(2);
@@ -40,4 +19,20 @@ test("a faster device takes no stage longer", () => {
     roofline(device, llama7b, tensors, 65536, planParts(llama7b, ["reference", "optimal"], device.engine)),
   );
   for (const [i, { seconds }] of h100.entries()) expect(seconds).toBeLessThanOrEqual(a100[i].seconds);
+});
+
+test("an A100 spends less on optimal by Cholesky than by eigendecomposition, and nothing on the latter", () => {
+  const [a100] = devicesHere(2);
+  const secondsOf = (optimal?: () => "spectrum") => {
+    const stages = roofline(a100, llama7b, tensors, 65536, planParts(llama7b, ["optimal"], "cuda", optimal));
+    return { stages, seconds: stages.reduce((sum, { seconds }) => sum + seconds, 0) };
+  };
+  const [chosen, byEigh] = [secondsOf(), secondsOf(() => "spectrum")];
+  const names = chosen.stages.map(({ stage }) => stage);
+  expect(names).toContain("factors for optimal by Cholesky");
+  expect(names).not.toContain("factors for optimal");
+  // three groups of 4096 inputs with three, one and two linears, one of 11008 with one; each a root, and five λ a linear
+  const cubes = 32 * (4096 ** 3 * (3 + 5 * 6) + 11008 ** 3 * (1 + 5));
+  expect(chosen.stages.find(({ stage }) => stage === "Cholesky for each λ")?.flop).toBeCloseTo(cubes / 3, -8);
+  expect(chosen.seconds).toBeLessThan(byEigh.seconds / 2);
 });

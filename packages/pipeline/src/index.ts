@@ -10,7 +10,7 @@ export { type LayerFacts, type LayerOptions, repairLayerFile } from "./layer.ts"
 export { lockFolder } from "./lock.ts";
 export { peakResidentBytes } from "./memory.ts";
 export { type OpenedModel, openModelFiles, openModelTokenizer } from "./models.ts";
-export { hessianGroups, modesOf, type Parts, partWords, planParts, type StatePart } from "./parts.ts";
+export { hessianGroups, modesOf, optimalPart, type Parts, partWords, planParts, type StatePart } from "./parts.ts";
 export { type PrepareOptions, type PreparePlan, planPrepare, prepare } from "./prepare.ts";
 export { type Progress, silent, tellOpening } from "./progress.ts";
 export { type Device, deviceNames, devicesHere, roofline, type Stage } from "./roofline.ts";

@@ -26,11 +26,11 @@ function serving(mode: Mode): readonly StatePart[] {
  * The widest group whose spectrum `optimal` keeps, by engine; of wider ones it keeps the Hessian.
  *
  * A spectrum costs about 9 n³ flops in f64 once, and then two products for each linear and request. The Hessian costs nothing once, and
- * then for each λ a Cholesky, two solves and a product, with some five λ for a wanted loss: four to seven times the work of a request. A CPU decomposes at
- * about a third of its rate of products, so after some four requests the spectrum has paid for itself, at any width; but it takes
- * 1½ minutes and 2.5 GB a group at 8192 columns on two cores (by the cube and the square from 11 s at 4096), and at 11008 it does not fit
- * WebAssembly's 4 GiB beside a layer of that width. On a GPU the decomposition is bound by memory (22 n³ bytes), ten times the time of
- * all those λ; below some hundred columns either takes no time.
+ * then for each λ a Cholesky, two solves and a product, with some five λ for a wanted loss: four to seven times the work of a request. A CPU decomposes at a
+ * fifth to a half of its rate of products, so after two to six requests the spectrum has paid for itself, at any width; but it takes
+ * 1½ minutes and some 2 GB a group at 8192 columns on two cores (by the cube and the square from 11 s at 4096), and at 11008 it does not fit
+ * WebAssembly's 4 GiB beside a layer of that width. On a GPU the decomposition is bound by memory (22 n³ bytes): on paper
+ * twenty times the time of all those λ; below some hundred columns either takes no time.
  */
 const widestSpectrum: Readonly<Record<EngineInfo["name"], number>> = {
   cuda: 512,

@@ -205,6 +205,7 @@ describe("the machine and the recipes", () => {
       "paper",
       "exact",
       "optimal",
+      "optimal",
     ]);
   });
 

@@ -83,11 +83,18 @@ describe("the search for λ", () => {
     expect(search({ sigma: [1], z: [0] }, 0.5)).toEqual({ lambda: 0, nAsked: 0 });
   });
 
-  test("ends where the loss jumps over the band", () => {
+  test("ends where the loss jumps over the band, and never asks outside the bracket", () => {
     const steps = lambdaSearch(1, 0.5, 1);
     let step = steps.next();
     let n = 0;
-    for (; !step.done; n++) step = steps.next(step.value < 3 ? 0.9 : 0.1);
+    let [low, high] = [0, Number.POSITIVE_INFINITY];
+    for (; !step.done; n++) {
+      expect(step.value).toBeGreaterThan(low);
+      expect(step.value).toBeLessThan(high);
+      if (step.value < 3) low = step.value;
+      else high = step.value;
+      step = steps.next((step.value < 3 ? 0.9 : 0.1) / (1 + 0.01 * step.value)); // both sides slope: a line would leave it
+    }
     expect(step.value).toBeGreaterThanOrEqual(3);
     expect(step.value).toBeLessThan(3 * (1 + 1e-6));
     expect(n).toBeLessThan(60);

@@ -292,7 +292,7 @@ const states: Readonly<Record<string, Fault>> = {
   "a state.json that lacks its layers": {
     make: async (name) => {
       await copyOf("state", name);
-      await Bun.write(world.at(name, "state.json"), '{"format": 3, "parts": []}');
+      await Bun.write(world.at(name, "state.json"), '{"format": 4, "parts": {}}');
     },
     args: withState,
     says: /state\.json: is damaged.*Run prepare again/,

@@ -10,9 +10,9 @@ import { jobsOf, runGroups } from "./linears.ts";
 import { repairToStore } from "./linearTasks.ts";
 import { linearsOf, type Pair, readPair, restNames } from "./pair.ts";
 import type { Progress } from "./progress.ts";
-import { type BudgetOf, taskSpectrumOf } from "./repairLinear.ts";
+import { type BudgetOf, taskFactorOf } from "./repairLinear.ts";
 import type { Sequences } from "./sequences.ts";
-import { partOf, type State } from "./state.ts";
+import type { State } from "./state.ts";
 import { encodeFinite } from "./upload.ts";
 
 /** Everything that the steps of one apply share. */
@@ -91,8 +91,8 @@ async function repairGroup(run: Run, layer: number, group: LayerGroup, taskHessi
   const { mode } = options;
   const open = group.linears.map(({ name }) => name).filter((name) => !writer.done.has(name));
   if (open.length === 0) return;
-  using prepared = await state.load(engine, layer, group.name, partOf[mode]);
-  using task = at(`task data, layer ${layer} ${group.name}`, () => taskSpectrumOf(engine, prepared, taskHessian));
+  using prepared = await state.load(engine, layer, group.name, mode);
+  using task = at(`task data, layer ${layer} ${group.name}`, () => taskFactorOf(engine, prepared, taskHessian));
   for (const name of open) {
     using weights = await readPair(engine, pair, state, layer, name);
     const linear = { engine, models: pair, name, weights, prepared };

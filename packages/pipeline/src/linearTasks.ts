@@ -2,11 +2,16 @@ import type { TensorInfo } from "@safedelta/checkpoint";
 import {
   type Budget,
   type Curve,
+  difference,
+  type Losses,
   type Mode,
   numbersAsWritten,
+  optimalCurve,
+  optimalFactorOf,
+  optimalLosses,
   type RepairNumbers,
   repair,
-  type TaskSpectrum,
+  type TaskFactor,
 } from "@safedelta/core";
 import type { Engine } from "@safedelta/engine";
 import type { Note } from "./applyRun.ts";
@@ -14,6 +19,7 @@ import { at, PipelineError } from "./errors.ts";
 import { sha256 } from "./files.ts";
 import type { OpenedModel } from "./models.ts";
 import type { Models, PairWeights } from "./pair.ts";
+import { type PoolLinear, type PoolStart, poolStart } from "./pool.ts";
 import { jsonSafe, measureCurve, repairLinear, writtenNumbers } from "./repairLinear.ts";
 import type { LoadedGroup } from "./state.ts";
 import { downloadAs, uploadF32 } from "./upload.ts";
@@ -36,6 +42,9 @@ export interface LoadedLinear {
 /** The budget of each linear by name: plain values. */
 export type Budgets = Readonly<Record<string, Budget>>;
 
+/** One strength for each linear by name. */
+export type Strengths = Readonly<Record<string, number>>;
+
 /** A repaired linear as it is to be written. */
 export interface Repaired {
   readonly bytes: Uint8Array;
@@ -44,7 +53,8 @@ export interface Repaired {
 
 /**
  * What is computed of each linear, by name, so that a worker can be told. Settings and results are plain values.
- * - `repair`: the repaired tensor. `curve`: for a pool or a sweep. `repairs`: the numbers of some budgets. `again`: those of what is written.
+ * - `repair`: the repaired tensor. `curve`: for a pool of `exact` or a sweep. `poolStart`, `losses`: for a pool of `optimal`. `repairs`: the
+ *   numbers of some budgets. `again`: those of what is written.
  */
 export const linearTasks = {
   repair: (linear: LoadedLinear, { mode, budgets }: { mode: Mode; budgets: Budgets }): Repaired =>
@@ -53,9 +63,14 @@ export const linearTasks = {
   curve: (linear: LoadedLinear, { mode, withNorms }: { mode: "exact" | "optimal"; withNorms: boolean }): Curve =>
     measureCurve(linear.engine, mode, linear.weights, linear.prepared, withNorms),
 
-  repairs: (linear: LoadedLinear, { mode, each }: { mode: Mode; each: readonly Budget[] }): RepairNumbers[] =>
-    each.map((budget) => {
-      const { weight, numbers } = repair(linear.engine, mode, linear.weights, linear.prepared, budget);
+  poolStart: (linear: LoadedLinear, _: { mode: "optimal" }): PoolStart => inPool(linear, poolStart),
+
+  losses: (linear: LoadedLinear, { strengths }: { mode: "optimal"; strengths: Strengths }): Losses =>
+    inPool(linear, ({ lossesAt }) => lossesAt(strengths[linear.name])),
+
+  repairs: (linear: LoadedLinear, { mode, each }: { mode: Mode; each: readonly Budgets[] }): RepairNumbers[] =>
+    each.map((budgets) => {
+      const { weight, numbers } = repair(linear.engine, mode, linear.weights, linear.prepared, budgets[linear.name]);
       weight[Symbol.dispose]();
       const { kept: _kept, ...told } = numbers;
       return told;
@@ -75,12 +90,23 @@ export type TaskName = keyof typeof linearTasks;
 export type SettingsOf<T extends TaskName> = Parameters<(typeof linearTasks)[T]>[1];
 export type ResultOf<T extends TaskName> = Awaited<ReturnType<(typeof linearTasks)[T]>>;
 
-/** Repair one linear in the aligned model's storage type; with task data when its spectrum is given. */
+/** See one linear as a pool of `optimal` does. */
+function inPool<T>({ engine, weights, prepared }: LoadedLinear, look: (linear: PoolLinear) => T): T {
+  const factor = optimalFactorOf(prepared);
+  using delta = difference(engine, weights.tuned, weights.aligned);
+  return look({
+    factor,
+    curve: (spectrum) => optimalCurve(engine, delta, spectrum),
+    lossesAt: (strength) => optimalLosses(engine, delta, factor, strength),
+  });
+}
+
+/** Repair one linear in the aligned model's storage type; with task data when their factor is given. */
 export function repairToStore(
   { engine, models, name, weights, prepared }: LoadedLinear,
   mode: Mode,
   budget: Budget,
-  task?: TaskSpectrum,
+  task?: TaskFactor,
 ): Repaired {
   const { weight, numbers } = repairLinear(engine, mode, weights, prepared, budget, task);
   using repaired = weight;

@@ -1,13 +1,14 @@
-import { type Curve, type Mode, solvePool } from "@safedelta/core";
+import { type Budget, type Curve, solvePool } from "@safedelta/core";
 import type { Engine } from "@safedelta/engine";
 import { type GroupName, groupsOfLayer, type ModelConfig } from "@safedelta/model";
 import { openDeviceWorkers } from "./deviceWorkers.ts";
 import { at } from "./errors.ts";
 import { linearTasks, type ResultOf, type SettingsOf, type Sources, type TaskName } from "./linearTasks.ts";
 import { linearsOf, type Models, readPair } from "./pair.ts";
+import { type OptimalPool, solveOptimalPool } from "./pool.ts";
 import type { Progress } from "./progress.ts";
 import type { BudgetOf, Method } from "./repairLinear.ts";
-import { partOf, type State } from "./state.ts";
+import type { State } from "./state.ts";
 
 /** Some linears of one group. */
 export interface GroupJob {
@@ -50,9 +51,8 @@ export async function runGroup<T extends TaskName>(
   { task, settings }: Work<T>,
   hear: Hear<T>,
 ): Promise<void> {
-  const { mode } = settings;
   const run = linearTasks[task] as (...args: unknown[]) => ResultOf<T> | Promise<ResultOf<T>>;
-  using prepared = await state.load(engine, layer, group, partOf[mode]);
+  using prepared = await state.load(engine, layer, group, settings.mode);
   for (const name of names) {
     using weights = await readPair(engine, models, state, layer, name);
     const linear = { engine, models, name, weights, prepared };
@@ -95,24 +95,26 @@ export async function runGroups<T extends TaskName>(
   if (failed) throw failed.reason;
 }
 
-/** The result of every linear, in forward order. */
+/** The result of every wanted linear, in forward order. */
 export async function measureLinears<T extends TaskName>(
   place: Place,
   stage: string,
   progress: Progress,
   work: Work<T>,
+  wanted: (name: string) => boolean = () => true,
 ): Promise<Map<string, ResultOf<T>>> {
-  const names = [...linearsOf(place.models.aligned.config)].map(({ linear }) => linear.name);
+  const { config } = place.models.aligned;
+  const names = [...linearsOf(config)].map(({ linear }) => linear.name).filter(wanted);
   progress.stage(stage, names.length);
   const found = new Map<string, ResultOf<T>>();
-  await runGroups(place, jobsOf(place.models.aligned.config), work, (name, result) => {
+  await runGroups(place, jobsOf(config, wanted), work, (name, result) => {
     found.set(name, result);
     progress.step(name);
   });
   return new Map(names.map((name) => [name, found.get(name) as ResultOf<T>]));
 }
 
-/** Turn the user's budget into one for each linear; a pooled one costs a pass over all linears. */
+/** Turn the user's budget into one for each linear; a pooled one costs a pass over all linears, or some (`solveOptimalPool`). */
 export async function resolveBudgets(
   engine: Engine,
   models: Models,
@@ -120,19 +122,35 @@ export async function resolveBudgets(
   { mode, budget }: Method,
   progress: Progress,
 ): Promise<BudgetOf> {
-  if (budget.kind !== "globalLoss" || !hasCurve(mode)) return () => budget;
+  if (budget.kind !== "globalLoss") return () => budget;
   const place = { engine, models, state };
-  const settings = { mode, withNorms: false };
-  const curves: Map<string, Curve> = await measureLinears(place, "measuring the pool", progress, {
-    task: "curve",
-    settings,
-  });
-  const budgets = solvePool([...curves.values()], budget.share);
-  const byName = new Map([...curves.keys()].map((name, i) => [name, budgets[i]]));
-  return (name) => byName.get(name) ?? budget;
+  const budgets =
+    mode === "optimal"
+      ? await solveOptimalPool(budget.share, optimalPool(place, progress))
+      : await poolByExact(place, budget.share, progress);
+  return (name) => budgets.get(name) ?? budget;
 }
 
-/** The modes whose linears have a curve. */
-export function hasCurve(mode: Mode): mode is "exact" | "optimal" {
-  return mode === "exact" || mode === "optimal";
+const firstPass = "measuring the pool";
+
+function optimalPool(place: Place, progress: Progress): OptimalPool {
+  const mode = "optimal";
+  return {
+    start: () => measureLinears(place, firstPass, progress, { task: "poolStart", settings: { mode } }),
+    lossesAt: (stage, strengths) =>
+      measureLinears(
+        place,
+        stage,
+        progress,
+        { task: "losses", settings: { mode, strengths } },
+        (name) => name in strengths,
+      ),
+  };
+}
+
+async function poolByExact(place: Place, share: number, progress: Progress): Promise<Map<string, Budget>> {
+  const settings = { mode: "exact", withNorms: false } as const;
+  const curves: Map<string, Curve> = await measureLinears(place, firstPass, progress, { task: "curve", settings });
+  const budgets = solvePool([...curves.values()], share);
+  return new Map([...curves.keys()].map((name, i) => [name, budgets[i]]));
 }

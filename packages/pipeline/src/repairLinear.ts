@@ -12,9 +12,9 @@ import {
   type Repair,
   type RepairNumbers,
   repair,
-  type TaskSpectrum,
+  type TaskFactor,
+  taskFactor,
   taskRepair,
-  taskSpectrum,
   type UnstoredNumbers,
   type Weights,
 } from "@safedelta/core";
@@ -50,14 +50,14 @@ export function measureCurve(
   );
 }
 
-/** Repair one linear, with task data when its spectrum is given. */
+/** Repair one linear, with task data when their factor is given. */
 export function repairLinear(
   engine: Engine,
   mode: Mode,
   weights: PairWeights,
   prepared: LoadedGroup,
   budget: Budget,
-  task?: TaskSpectrum,
+  task?: TaskFactor,
 ): Repair {
   return task ? taskRepair(engine, weights, task, budget) : repair(engine, mode, weights, prepared, budget);
 }
@@ -69,7 +69,7 @@ export function writtenNumbers(
   weights: Weights,
   written: Tensor,
   prepared: PreparedGroup,
-  task?: TaskSpectrum,
+  task?: TaskFactor,
 ): RepairNumbers {
   using rounded = uploadF32(engine, written, "the repaired weight");
   return numbersAsWritten(engine, numbers, weights, rounded, prepared, task);
@@ -80,8 +80,8 @@ export function jsonSafe({ strength, ...numbers }: RepairNumbers): RepairNumbers
   return Number.isFinite(strength) ? { ...numbers, strength } : numbers;
 }
 
-/** The task spectrum of a group from the Hessian of its task inputs (which is damped in place). */
-export function taskSpectrumOf(engine: Engine, prepared: LoadedGroup, hessian: Matrix): TaskSpectrum {
+/** The task factor of a group from the Hessian of its task inputs (which is damped in place, and lives as long). */
+export function taskFactorOf(engine: Engine, prepared: LoadedGroup, hessian: Matrix): TaskFactor {
   finishHessian(engine, hessian);
-  return taskSpectrum(engine, prepared, hessian);
+  return taskFactor(engine, prepared, hessian);
 }

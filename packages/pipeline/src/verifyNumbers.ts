@@ -1,5 +1,11 @@
 import { type Adapter, decodeF32, type LoraFactors } from "@safedelta/checkpoint";
-import { adapterNumbersAsWritten, type Budget, type RepairNumbers, repairAdapter } from "@safedelta/core";
+import {
+  adapterNumbersAsWritten,
+  type Budget,
+  optimalFactorOf,
+  type RepairNumbers,
+  repairAdapter,
+} from "@safedelta/core";
 import type { Engine } from "@safedelta/engine";
 import { poolBudgets, uploadPair } from "./applyAdapter.ts";
 import { at, PipelineError } from "./errors.ts";
@@ -178,7 +184,7 @@ async function measureAdapters(
   progress.stage(stage, linears.length);
   const found = new Map<string, RepairNumbers>();
   for (const { layer, group, linear } of linears) {
-    using prepared = await state.load(engine, layer, group.name, "spectrum");
+    using prepared = await state.load(engine, layer, group.name, "optimal");
     found.set(linear.name, await measureAdapter(engine, before, after, linear.name, prepared, budgets));
     progress.step(linear.name);
   }
@@ -190,15 +196,15 @@ async function measureAdapter(
   before: Adapter,
   after: Adapter,
   name: string,
-  { spectrum }: LoadedGroup,
+  prepared: LoadedGroup,
   budgets: BudgetOf,
 ): Promise<RepairNumbers> {
-  if (!spectrum) throw new PipelineError("incompatible", `${name}: the state holds nothing for mode optimal.`);
+  const factor = at(name, () => optimalFactorOf(prepared));
   using factors = await uploadPair(engine, before, name);
   using written = await uploadPair(engine, after, name);
-  const { a, numbers } = at(name, () => repairAdapter(engine, factors, spectrum, budgets(name)));
+  const { a, numbers } = at(name, () => repairAdapter(engine, factors, factor, budgets(name)));
   using _again = a;
-  return adapterNumbersAsWritten(engine, numbers, factors, written.a, spectrum);
+  return adapterNumbersAsWritten(engine, numbers, factors, written.a, factor);
 }
 
 /** @throws PipelineError `incompatible` for a dial that is none */

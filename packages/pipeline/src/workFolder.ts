@@ -1,6 +1,7 @@
 import { mkdir, open, readdir, realpath, rename } from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";
 import { workName } from "@safedelta/checkpoint";
+import { groupNames } from "@safedelta/model";
 import { PipelineError } from "./errors.ts";
 import { guardFile, readJson, removeQuietly, stableJson } from "./files.ts";
 import { differences, fingerprintOf, jobOfState, type PrepareJob } from "./job.ts";
@@ -56,7 +57,8 @@ export async function findStanding(folder: string): Promise<Standing> {
 /** Undefined when the file is not there, cannot be read, or holds no job. */
 async function readJob(path: string): Promise<PrepareJob | undefined> {
   const found = await readJson<Partial<PrepareJob> | null>(path).catch(() => undefined);
-  return found?.data && found.engine && Array.isArray(found.parts) ? (found as PrepareJob) : undefined;
+  const hasParts = groupNames.every((name) => Array.isArray(found?.parts?.[name]));
+  return found?.data && found.engine && hasParts ? (found as PrepareJob) : undefined;
 }
 
 async function readState(path: string): Promise<PrepareJob | "damaged"> {

@@ -21,6 +21,7 @@ mod pack;
 pub mod scratch;
 mod skinny;
 mod small;
+mod square;
 mod threads;
 pub mod triangular;
 // The parameters of the skins stand one matrix a line.

@@ -1,4 +1,5 @@
 import { attentionCases } from "./cases/attention.ts";
+import { backwardCases } from "./cases/backward.ts";
 import { conversionCases } from "./cases/conversions.ts";
 import { eigenCases } from "./cases/eigen.ts";
 import { elementwiseCases } from "./cases/elementwise.ts";
@@ -6,6 +7,7 @@ import { memoryCases } from "./cases/memory.ts";
 import { misuseCases } from "./cases/misuse.ts";
 import { modelCases } from "./cases/model.ts";
 import { productCases } from "./cases/products.ts";
+import { trainingCases } from "./cases/training.ts";
 import { triangularCases } from "./cases/triangular.ts";
 import { wrongCallCases } from "./cases/wrongCalls.ts";
 import type { Case } from "./trial.ts";
@@ -20,6 +22,8 @@ export const cases: Readonly<Record<string, readonly Case[]>> = {
   elementwise: elementwiseCases,
   model: modelCases,
   attention: attentionCases,
+  backward: backwardCases,
+  training: trainingCases,
   "wrong calls": wrongCallCases,
   misuse: misuseCases,
 };

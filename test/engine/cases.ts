@@ -7,9 +7,11 @@ import { memoryCases } from "./cases/memory.ts";
 import { misuseCases } from "./cases/misuse.ts";
 import { modelCases } from "./cases/model.ts";
 import { productCases } from "./cases/products.ts";
+import { pytorchCases } from "./cases/pytorch.ts";
 import { trainingCases } from "./cases/training.ts";
 import { triangularCases } from "./cases/triangular.ts";
 import { wrongCallCases } from "./cases/wrongCalls.ts";
+import { wrongTrainingCallCases } from "./cases/wrongTrainingCalls.ts";
 import type { Case } from "./trial.ts";
 
 /** What every engine must do, whatever it runs on. */
@@ -24,6 +26,7 @@ export const cases: Readonly<Record<string, readonly Case[]>> = {
   attention: attentionCases,
   backward: backwardCases,
   training: trainingCases,
-  "wrong calls": wrongCallCases,
+  PyTorch: pytorchCases,
+  "wrong calls": [...wrongCallCases, ...wrongTrainingCallCases],
   misuse: misuseCases,
 };

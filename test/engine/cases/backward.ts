@@ -38,24 +38,22 @@ const norms: Case[] = [
   ...layouts.map((layout) => ({
     name: `rmsNormBackward gives the gradients of rmsNorm, with and without offset, ${layout}`,
     run(t: Trial) {
-      for (const [rows, cols] of shapes) {
-        for (const offset of [0, 1]) {
-          checkGradients(t, normTwin(t.normal(rows, cols, 3), t.normal(1, cols), 1e-2, offset), layout);
-        }
+      for (const [at, [rows, cols]] of shapes.entries()) {
+        checkGradients(t, normTwin(t.normal(rows, cols, 3), t.normal(1, cols), 1e-2, at % 2), layout);
       }
     },
   })),
   {
     name: "rmsNormBackward in place of the gradient or of x gives the same bytes",
     run(t) {
-      const [x, weight, dOut] = [t.normal(70, 33), t.normal(1, 33), t.normal(70, 33)];
+      const [x, weight, dOut] = [t.normal(20, 33), t.normal(1, 33), t.normal(20, 33)];
       const run = (choose: (X: ReturnType<Trial["matrix"]>, G: typeof X) => typeof X) => {
         const [X, G, dW] = [t.matrix(x, "view"), t.matrix(dOut, "view"), t.alloc(1, 33)];
         const dX = choose(X, G);
         t.engine.rmsNormBackward(X, t.matrix(weight), 1e-6, 1, G, dX, dW);
         return [t.engine.read(dX), t.engine.read(dW)].map(bytesOf);
       };
-      const apart = run(() => t.blank(70, 33));
+      const apart = run(() => t.blank(20, 33));
       expect(run((_, G) => G)).toEqual(apart);
       expect(run((X) => X)).toEqual(apart);
     },
@@ -146,12 +144,9 @@ const attentions = [
   [1, 1, 1, 1],
   [2, 2, 1, 16],
   [5, 3, 3, 2],
-  [17, 9, 3, 64],
+  [17, 6, 2, 64],
   [33, 4, 2, 17],
-  [64, 2, 1, 8],
-  [65, 2, 2, 8],
-  [130, 6, 2, 5],
-  [300, 2, 1, 4],
+  [65, 2, 1, 8],
 ] as const;
 
 function shapeOf(nHeads: number, nKvHeads: number, headDim: number): AttentionShape {
@@ -177,6 +172,10 @@ function attentionTwin(t: Trial, n: number, shape: AttentionShape): Twin {
 }
 
 const attentionCases: Case[] = [
+  {
+    name: "attentionBackward 260, 2/1 heads of 3: the gradients of attention over several blocks of queries on every engine",
+    run: (t) => checkGradients(t, attentionTwin(t, 260, shapeOf(2, 1, 3)), "dense"),
+  },
   ...attentions.flatMap(([n, nHeads, nKvHeads, headDim]) =>
     layouts.map((layout: Layout) => ({
       name: `attentionBackward ${n}, ${nHeads}/${nKvHeads} heads of ${headDim}, ${layout}: the gradients of attention`,
@@ -186,17 +185,17 @@ const attentionCases: Case[] = [
   {
     name: "attentionBackward does not look ahead: later keys, values and slopes change no bit of an earlier query's gradient",
     run(t) {
-      const shape = shapeOf(3, 1, 16);
-      const given = attentionTwin(t, 97, shape).inputs;
-      const dOut = t.normal(97, 48);
+      const shape = shapeOf(2, 1, 16);
+      const given = attentionTwin(t, 70, shape).inputs;
+      const dOut = t.normal(70, 32);
       const run = (change: (p: Plain) => Plain) => {
         const [q, k, v] = [t.matrix(given.q), t.matrix(change(given.k)), t.matrix(change(given.v))];
-        const [out, dQ, dK, dV] = [t.blank(97, 48), t.blank(97, 48), t.blank(97, 16), t.blank(97, 16)];
+        const [out, dQ, dK, dV] = [t.blank(70, 32), t.blank(70, 32), t.blank(70, 16), t.blank(70, 16)];
         t.engine.attention(q, k, v, shape, out);
         t.engine.attentionBackward(q, k, v, shape, out, t.matrix(change(dOut)), dQ, dK, dV);
-        return bytesOf(t.engine.read(dQ.view(0, 0, 80, 48)));
+        return bytesOf(t.engine.read(dQ.view(0, 0, 66, 32)));
       };
-      const other = (p: Plain) => plain(p.rows, p.cols, (i, j) => (i < 80 ? p.values[i * p.cols + j] : i + j));
+      const other = (p: Plain) => plain(p.rows, p.cols, (i, j) => (i < 66 ? p.values[i * p.cols + j] : i + j));
       expect(run(other)).toEqual(run((p) => p));
     },
   },

@@ -10,6 +10,7 @@ import { type EngineChoice, openEngine } from "@safedelta/engine";
 import { borderCases } from "./cases/border.ts";
 import { modelCases } from "./cases/model.ts";
 import { productCases } from "./cases/products.ts";
+import { trainingCases } from "./cases/training.ts";
 import { triangularCases } from "./cases/triangular.ts";
 import { leastCall, measureLadder } from "./ladder.ts";
 import { machine } from "./machine.ts";
@@ -33,8 +34,8 @@ const { values: options } = parseArgs({
   },
 });
 
-const cases = [...borderCases, ...modelCases, ...productCases, ...triangularCases].filter(({ name }) =>
-  name.includes(options.filter),
+const cases = [...borderCases, ...modelCases, ...trainingCases, ...productCases, ...triangularCases].filter(
+  ({ name }) => name.includes(options.filter),
 );
 const { engine } = await openEngine(options.engine as EngineChoice);
 const peer = options.peers ? new Peer(process.env.SAFEDELTA_PYTHON ?? "python3", engine.info.threads) : undefined;

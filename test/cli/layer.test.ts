@@ -243,3 +243,16 @@ describe("layer", () => {
     expect(await attempt()).toMatchObject({ code: 4, stderr: expect.stringContaining('has no tensor "tuned"') });
   });
 });
+
+test("matrices without entries are refused: there is nothing to repair", async () => {
+  const [rows, cols] = [0, 3];
+  const identity = Array.from({ length: cols * cols }, (_, at) => Number(at % (cols + 1) === 0));
+  await writeSafetensors(join(scratch.path, "empty.safetensors"), [
+    tensor("aligned", [rows, cols], []),
+    tensor("tuned", [rows, cols], []),
+    tensor("hessian", [cols, cols], identity),
+  ]);
+  const words = ["layer", "empty.safetensors", "--out", "nothing.safetensors", "--mode", "optimal", "--loss", "0.1"];
+  const { code, stderr } = await safedelta(scratch.path, words);
+  expect({ code, stderr }).toEqual({ code: 4, stderr: expect.stringContaining("aligned is empty ([0,3])") });
+});

@@ -102,7 +102,8 @@ describe("a run tells what it found", () => {
 
   test.concurrent("examples that are cut before their answer", async () => {
     const args = ["prepare", "aligned", "--safe-data", "safe.jsonl", "--samples", "20", "--system-prompts", "none"];
-    const short = await succeed(world.path, [...args, "--max-tokens", "4", "--dry-run", "--out", "x"]);
+    const short = await safedelta(world.path, [...args, "--max-tokens", "4", "--dry-run", "--out", "x"]);
+    expect(short.code).toBe(2);
     expect(short.stderr).toMatch(/20 of 20 examples are cut at 4 tokens, before their answer begins\. Give a larger/);
     const whole = await succeed(world.path, [...args, "--max-tokens", "64", "--dry-run", "--out", "x"]);
     expect(whole.stderr).not.toContain("before their answer");

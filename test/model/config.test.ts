@@ -110,6 +110,7 @@ describe("parseConfig", () => {
 
   test.each([
     ["another family", { model_type: "mamba" }, '"mamba" is not supported; llama, mistral'],
+    ["a damaged count of layers", { num_hidden_layers: 1_000_000_000 }, "from 1 to 2000"],
     ["no family", { model_type: undefined }, "is not supported"],
     ["a part of each head turned", { partial_rotary_factor: 0.5 }, "partial_rotary_factor"],
     [

@@ -62,13 +62,16 @@ export function parseConfig(json: Record<string, unknown>): ModelConfig {
   return config;
 }
 
+/** Ten times the deepest models there are: a damaged count must not become a list of a billion layers. */
+const mostLayers = 2000;
+
 function readConfig(reader: ConfigReader, family: Family): ModelConfig {
   checkArchitecture(reader, family);
   const hiddenSize = reader.count("hidden_size");
   const nHeads = reader.count("num_attention_heads");
   return {
     family: family.name,
-    nLayers: reader.count("num_hidden_layers"),
+    nLayers: reader.count("num_hidden_layers", undefined, mostLayers),
     hiddenSize,
     intermediateSize: reader.count("intermediate_size"),
     nHeads,

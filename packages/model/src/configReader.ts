@@ -24,11 +24,12 @@ export class ConfigReader {
     return this.problem(key, "a positive number", value);
   }
 
-  /** A positive whole number; `missing` (or, without it, a problem) when the key is absent. */
-  count(key: string, missing?: number): number {
+  /** A positive whole number, at most `most`; `missing` (or, without it, a problem) when the key is absent. */
+  count(key: string, missing?: number, most = Number.MAX_SAFE_INTEGER): number {
     const value = this.get(key) ?? missing;
-    if (typeof value === "number" && Number.isSafeInteger(value) && value > 0) return value;
-    return this.problem(key, "a positive whole number", value);
+    if (typeof value === "number" && Number.isSafeInteger(value) && value > 0 && value <= most) return value;
+    const wanted = most < Number.MAX_SAFE_INTEGER ? `a whole number from 1 to ${most}` : "a positive whole number";
+    return this.problem(key, wanted, value);
   }
 
   flag(key: string, missing: boolean): boolean {

@@ -82,7 +82,10 @@ function outputType(file: TensorFile, { dtype }: LayerOptions): TensorDType {
   return dtype ?? aligned.dtype;
 }
 
+/** @throws PipelineError `incompatible` when there is nothing to repair */
 async function readWeights(engine: Engine, file: TensorFile): Promise<Weights & Disposable> {
+  const { shape } = known(file, "aligned");
+  if (shape.includes(0)) throw new PipelineError("incompatible", `${file.path}: aligned is empty ([${shape}]).`);
   using made = new DisposableStack();
   const aligned = made.use(uploadF32(engine, await need(file, "aligned"), file.path));
   const tuned = made.use(uploadF32(engine, await need(file, "tuned"), file.path));

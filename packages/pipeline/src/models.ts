@@ -1,5 +1,5 @@
 import { basename, resolve } from "node:path";
-import { type Checkpoint, openCheckpoint, resolveSpec } from "@safedelta/checkpoint";
+import { type Checkpoint, openCheckpoint, requireFinite, resolveSpec } from "@safedelta/checkpoint";
 import { checkTensors, expectedTensors, type ModelConfig, ModelError, parseConfig } from "@safedelta/model";
 import { collectTokenizerFiles, openTokenizer, type Tokenizer, TokenizerError } from "@safedelta/tokenizer";
 import { PipelineError, problemsError } from "./errors.ts";
@@ -158,6 +158,7 @@ function tensorProblems({ checkpoint: aligned, config }: OpenedModel, tuned: Che
 /**
  * sha256 of a model's content: config.json, names and bytes of the tensors. One pass over the files.
  * @param counterpart the other model of a pair: only tensors that it has too are counted (what transformers ignores may be in one only)
+ * @throws CheckpointError `format` for a tensor with NaN or infinity, before anything is computed from it
  */
 export async function hashModel(
   { checkpoint, configSha256 }: OpenedModel,
@@ -166,8 +167,9 @@ export async function hashModel(
   const tensors: Record<string, string> = {};
   for (const name of checkpoint.tensors.keys()) {
     if (!counterpart.tensors.has(name)) continue;
-    const { bytes } = await checkpoint.read(name);
-    tensors[name] = sha256(bytes);
+    const tensor = await checkpoint.read(name);
+    requireFinite(tensor, checkpoint.spec);
+    tensors[name] = sha256(tensor.bytes);
   }
   return { sha256: modelSha256(configSha256, tensors), tensors };
 }

@@ -68,7 +68,7 @@ export async function readSequences(options: DataOptions, model: OpenedModel, pr
   const encode = ({ messages }: Example) => tokenizer.encodeChat(messages, { addGenerationPrompt: false });
   const whole = withPlace(options.file, () => asked.map(encode));
   const { ids, nCut, maxTokens } = cut(whole, options, model.config.maxPositions, progress);
-  warnOfCutAnswers(options, asked, whole, maxTokens, tokenizer, progress);
+  checkCutAnswers(options, asked, whole, maxTokens, tokenizer, progress);
   const facts: DataFacts = {
     file: options.file,
     sha256: hashExamples(examples),
@@ -99,8 +99,11 @@ function cut(
   return { ids, nCut, maxTokens };
 }
 
-/** An example that is cut before its answer begins tells nothing of what the model shall go on saying. */
-function warnOfCutAnswers(
+/**
+ * An example that is cut before its answer begins tells nothing of what the model shall go on saying.
+ * @throws PipelineError `usage` when none is left
+ */
+function checkCutAnswers(
   { file, maxTokens: wanted }: DataOptions,
   examples: readonly Example[],
   whole: readonly (readonly number[])[],
@@ -119,9 +122,9 @@ function warnOfCutAnswers(
   const nBefore = cutOnes.filter(({ messages }) => messages.some(isAnswer)).filter(endsBefore).length;
   if (nBefore === 0) return;
   const next = maxTokens < wanted ? "Shorten their requests." : "Give a larger --max-tokens.";
-  progress.warn(
-    `${file}: ${nBefore} of ${examples.length} examples are cut at ${maxTokens} tokens, before their answer begins. ${next}`,
-  );
+  const told = `${file}: ${nBefore} of ${examples.length} examples are cut at ${maxTokens} tokens, before their answer begins. ${next}`;
+  if (nBefore === examples.length) throw new PipelineError("usage", told);
+  progress.warn(told);
 }
 
 const isAnswer = ({ role, content }: Message) => role === "assistant" && content.trim() !== "";

@@ -1,3 +1,4 @@
+export { type AttentionPiece, attentionPieces, attentionShape } from "./attend.ts";
 export * from "./config.ts";
 export { embed } from "./embed.ts";
 export * from "./error.ts";

@@ -1,11 +1,9 @@
-import { readdir, rename } from "node:fs/promises";
+import { readdir } from "node:fs/promises";
 import { join } from "node:path";
 import {
   type Adapter,
   type Checkpoint,
-  classifyPath,
   decodeF32,
-  openAdapter,
   workName,
   writeAdapter,
 } from "@safedelta/checkpoint";
@@ -18,12 +16,13 @@ import {
   solvePool,
 } from "@safedelta/core";
 import type { Engine, Matrix } from "@safedelta/engine";
-import { type ApplyPlan, checkOptions, type Describe, planWork, stateOf, workFolder } from "./apply.ts";
+import { adapterConfig, adapterPart, adapterPartOf, hashAdapter, publishAdapter, requireNoModel } from "./adapterFiles.ts";
+import { type ApplyPlan, checkOptions, type Describe, planWork, requireFreeRepair, stateOf, workFolder } from "./apply.ts";
 import { hashFiles } from "./applyFacts.ts";
 import type { ApplyFacts, ApplyOptions, LinearFacts } from "./applyOptions.ts";
 import { at, PipelineError } from "./errors.ts";
 import { estimateAdapter } from "./estimate.ts";
-import { guardFile, removeQuietly, sha256 } from "./files.ts";
+import { removeQuietly } from "./files.ts";
 import { lockFolder } from "./lock.ts";
 import { hashModel } from "./models.ts";
 import { overspent, unchanged, warnOf } from "./oddities.ts";
@@ -33,7 +32,7 @@ import { type BudgetOf, jsonSafe } from "./repairLinear.ts";
 import { planOf, type State } from "./state.ts";
 import { downloadAs, requireWritableType } from "./upload.ts";
 import { stampOf, toolVersion } from "./version.ts";
-import { removeLeftover, requireFreeOutput, writeDurably } from "./workFolder.ts";
+import { removeLeftover, repairedOutput, writeDurably } from "./workFolder.ts";
 
 /** Plan only: every check that needs no computing. @throws as `applyAdapter` before its work */
 export async function planApplyAdapter(options: ApplyOptions, progress: Progress): Promise<ApplyPlan> {
@@ -62,7 +61,7 @@ export async function applyAdapter(
   progress: Progress,
 ): Promise<ApplyFacts> {
   checkOptions(options);
-  if (!options.overwrite) await removeLeftover(options.out, workFolder(options));
+  if (!options.overwrite) await removeLeftover(options.out, workFolder(options), repairedOutput);
   await requireFreeAdapter(options);
   await using _lock = await lockFolder(options.out);
   await using pair = await openPair(options.aligned, options.tuned, options.offline, progress);
@@ -78,7 +77,7 @@ export async function applyAdapter(
   await checkAligned(pair, state);
   const budgets = await poolBudgets(engine, pair, adapter, state, options, progress);
   const { newA, linears } = await repairPairs(engine, pair, adapter, state, budgets, progress);
-  const part = join(options.out, workName, adapterPart);
+  const part = adapterPartOf(options.out);
   await removeQuietly(part);
   await writeAdapter(part, adapter, newA);
   const config = new Map([[adapterConfig, new Uint8Array(await Bun.file(join(part, adapterConfig)).arrayBuffer())]]);
@@ -87,49 +86,22 @@ export async function applyAdapter(
   warnOf(progress, overspent(options, facts), unchanged(facts));
   const extra = describe(facts);
   for (const [name, bytes] of extra) await writeDurably(join(part, name), new TextDecoder().decode(bytes));
-  await publish(part, options.out, [adapterWeights, ...extra.keys(), adapterConfig]);
-  await removeQuietly(join(options.out, workName));
+  await publishAdapter(part, options.out, [...extra.keys()]);
   await removeQuietly(workFolder(options));
   return facts;
 }
-
-const adapterWeights = "adapter_model.safetensors";
-const adapterConfig = "adapter_config.json";
-/** Where the adapter is put together, in the work folder. */
-const adapterPart = "adapter";
 
 /**
  * @throws PipelineError `usage` as `requireFreeOutput`, when a whole model stands there, which would hide the adapter, and when
  * the unfinished work of one would be lost
  */
 async function requireFreeAdapter(options: ApplyOptions): Promise<void> {
-  await requireFreeOutput(options);
-  const kind = await classifyPath(options.out);
-  if (kind === "model")
-    throw new PipelineError("usage", `${options.out}: a whole model is there; an adapter needs another --out.`);
+  await requireFreeRepair(options);
+  await requireNoModel(options.out);
   const work = await readdir(join(options.out, workName)).catch((): string[] => []);
   if (options.overwrite || work.every((name) => name === adapterPart)) return;
   const next = "Repeat that run to finish it, add --overwrite to discard it, or choose another --out.";
   throw new PipelineError("usage", `${options.out}: holds unfinished work on a whole model. ${next}`);
-}
-
-/** Move the files to their final place, the configuration last: without it nothing loads the adapter. */
-async function publish(part: string, out: string, names: readonly string[]): Promise<void> {
-  await guardFile(out, async () => {
-    await removeQuietly(join(out, adapterConfig));
-    for (const name of names) await rename(join(part, name), join(out, name));
-  });
-}
-
-async function hashAdapter(folder: string): Promise<Record<string, string>> {
-  const adapter = await openAdapter(folder);
-  try {
-    const hashes: Record<string, string> = {};
-    for (const key of adapter.tensors.keys()) hashes[key] = sha256((await adapter.read(key)).bytes);
-    return hashes;
-  } finally {
-    await adapter.close();
-  }
 }
 
 function repairable({ tuned, aligned }: Pair, { tuned: spec, mode, taskData, rest }: ApplyOptions): Adapter {

@@ -15,7 +15,7 @@ import {
   type Segment,
   type Workspace,
 } from "@safedelta/model";
-import { guardFile, removeQuietly } from "./files.ts";
+import { guardFile, removeQuietly, sha256OfFile } from "./files.ts";
 import type { Progress } from "./progress.ts";
 import { writeDurably } from "./workFolder.ts";
 
@@ -84,7 +84,7 @@ export async function resumableLayer(workFolder: string): Promise<number | undef
   const recorded = await Bun.file(hashFile(workFolder, layer))
     .text()
     .catch(() => "");
-  return recorded === (await hashOfFile(hiddenFile(workFolder, layer))) ? layer : undefined;
+  return recorded === (await sha256OfFile(hiddenFile(workFolder, layer))) ? layer : undefined;
 }
 
 /** Bytes that the hidden states need on disk at most. */
@@ -104,12 +104,6 @@ function hiddenFile(folder: string, layer: number): string {
 /** sha256 of a hidden-state file, so that one that was damaged is not gone on with. */
 function hashFile(folder: string, layer: number): string {
   return hiddenFile(folder, layer).replace(/f32$/, "sha256");
-}
-
-async function hashOfFile(path: string): Promise<string> {
-  const hasher = new Bun.CryptoHasher("sha256");
-  for await (const bytes of Bun.file(path).stream()) hasher.update(bytes);
-  return hasher.digest("hex");
 }
 
 async function removeHidden(folder: string, layer: number): Promise<void> {

@@ -1,5 +1,5 @@
 import type { Engine, Matrix } from "@safedelta/engine";
-import { type Adapt, type GroupName, groupsOfLayer, type ModelConfig } from "@safedelta/model";
+import { type Adapt, type GroupName, groupsOfLayer, type ModelConfig, randomStream } from "@safedelta/model";
 import type { BackwardAdapt } from "./backwardLayer.ts";
 import type { Gradients } from "./gradients.ts";
 import type { Trained } from "./parameters.ts";
@@ -51,12 +51,12 @@ export function loraNumbers(config: ModelConfig, { rank, targets }: LoraOptions)
 }
 
 /**
- * New adapters: B zero, A uniform in ±1/√inputs, which is what PEFT's `kaiming_uniform_(a=√5)` draws.
- * @param random numbers in [0, 1)
+ * New adapters: B zero, A uniform in ±1/√inputs, the distribution of PEFT's `kaiming_uniform_(a=√5)`.
  * @throws EngineMemoryError
  */
-export function openLora(engine: Engine, config: ModelConfig, options: LoraOptions, random: () => number): Lora {
+export function openLora(engine: Engine, config: ModelConfig, options: LoraOptions, seed: number): Lora {
   using owned = new DisposableStack();
+  const random = randomStream(seed, 0);
   const layers = Array.from({ length: config.nLayers }, (_, layer) =>
     linearsOf(config, layer, options.targets).map(({ cols, ...linear }): LoraLinear => {
       const [a, b] = [owned.use(engine.alloc(options.rank, cols)), owned.use(engine.alloc(linear.rows, options.rank))];

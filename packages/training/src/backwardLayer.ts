@@ -82,7 +82,7 @@ function addColumnSums(engine: Batch["engine"], m: Matrix, sums: Matrix | undefi
 /** dX += the gradient that comes back through the norm whose output's gradient is in scratch.dNormed. */
 function backwardNorm({ batch, scratch, gradients }: BackwardLayer, x: Matrix, weight: Matrix, dX: Matrix): void {
   const { engine, config, normed } = batch;
-  const dWeight = gradients.sum(weight) ?? null;
+  const dWeight = gradients.sumOfNorm(weight);
   engine.rmsNormBackward(x, weight, config.rmsNormEps, config.normOffset, scratch.dNormed, normed, dWeight);
   engine.add(1, normed, dX);
 }
@@ -95,7 +95,7 @@ function backwardHeadNorms(layer: BackwardLayer, qNorm: Matrix, kNorm: Matrix, d
   for (let head = 0; head < config.nHeads + config.nKvHeads; head++) {
     const of = (m: Matrix) => m.view(0, head * config.headDim, nTokens, config.headDim);
     const weight = head < config.nHeads ? qNorm : kNorm;
-    const dWeight = gradients.sum(weight) ?? null;
+    const dWeight = gradients.sumOfNorm(weight);
     engine.rmsNormBackward(of(projected), weight, config.rmsNormEps, config.normOffset, of(dHeads), of(dHeads), dWeight);
   }
 }

@@ -5,9 +5,11 @@ import type { Parameter } from "./parameters.ts";
  * The gradients of one update, found by the weight they belong to; weights that are not trained have none. The first product of
  * an update overwrites what the last one left, so that large matrices need not be cleared.
  */
-export class Gradients {
+export class Gradients implements Disposable {
   private readonly byWeight: ReadonlyMap<Matrix, Matrix>;
   private readonly begun = new Set<Matrix>();
+  /** Where the gradients of vectors that are not trained go, by their length. */
+  private readonly unused = new Map<number, Matrix>();
 
   constructor(
     private readonly engine: Engine,
@@ -19,10 +21,6 @@ export class Gradients {
   /** Forget the last update's gradients. */
   clear(): void {
     this.begun.clear();
-  }
-
-  has(weight: Matrix | null): boolean {
-    return weight !== null && this.byWeight.has(weight);
   }
 
   /** gradient of `weight` += dOutᵀ input, for out = input Wᵀ. */
@@ -41,6 +39,19 @@ export class Gradients {
       this.begun.add(gradient);
     }
     return gradient;
+  }
+
+  /** As `sum`, of a norm's weight; where that is not trained, a place that nobody reads. */
+  sumOfNorm(weight: Matrix): Matrix {
+    const known = this.sum(weight) ?? this.unused.get(weight.cols);
+    if (known) return known;
+    const made = this.engine.alloc(1, weight.cols);
+    this.unused.set(weight.cols, made);
+    return made;
+  }
+
+  [Symbol.dispose](): void {
+    for (const matrix of this.unused.values()) matrix[Symbol.dispose]();
   }
 
   /** √Σ g² over all gradients, summed in f64. */

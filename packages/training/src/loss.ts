@@ -29,7 +29,7 @@ export function backwardLoss(model: Model, gradients: Gradients, { rows, targets
   engine.gather(x, rows, null, picked);
   engine.rmsNorm(picked, finalNorm, config.rmsNormEps, config.normOffset, normed);
   const loss = backwardHead(model, gradients, targets, normed, dNormed);
-  const dWeight = gradients.sum(finalNorm) ?? null;
+  const dWeight = gradients.sumOfNorm(finalNorm);
   engine.rmsNormBackward(picked, finalNorm, config.rmsNormEps, config.normOffset, dNormed, normed, dWeight);
   engine.scatter(normed, rows, null, dX);
   return loss;
@@ -51,7 +51,7 @@ function backwardHead(
     const logits = buffer.view(0, 0, count, config.vocabularySize);
     const input = normed.view(first, 0, count, config.hiddenSize);
     engine.gemm(1, input, false, head, true, 0, logits);
-    loss += engine.softmaxCrossEntropy(logits, targets.subarray(first, first + count));
+    loss += engine.softmaxCrossEntropy(logits, targets.subarray(first, first + count), logits);
     engine.gemm(1, logits, false, head, false, 0, dNormed.view(first, 0, count, config.hiddenSize));
     gradients.addProduct(head, logits, input);
   }

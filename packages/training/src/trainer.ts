@@ -60,7 +60,7 @@ export function openTrainer(
   using owned = new DisposableStack();
   const { list: parameters } = owned.use(openParameters(model.engine, trained));
   const memory = owned.use(openPassMemory(model, options.capacity, options.recompute));
-  const gradients = new Gradients(model.engine, parameters);
+  const gradients = owned.use(new Gradients(model.engine, parameters));
   const held = owned.move();
   return {
     parameters,

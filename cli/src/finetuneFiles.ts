@@ -30,6 +30,7 @@ function recipeOf(options: FinetuneOptions, { engine, lora }: FinetuneFacts): Tr
   return {
     data: options.data,
     ...(lora ? { "lora-rank": lora.rank, "lora-alpha": lora.alpha, "lora-targets": lora.targets.join() } : { train: part }),
+    weights: options.weights,
     lr: options.rate,
     schedule: options.schedule,
     warmup: options.warmup,

@@ -198,6 +198,7 @@ export const trainingOptions = {
     placeholder: "file",
   }),
   train: option.choice(["all", "linears"], "all", "what of the model is trained"),
+  weights: option.choice(["f32", "bf16"], "f32", "how matrices are kept between updates"),
   loraRank: option.maybePositive({ brief: "train an adapter of this rank instead of the model" }),
   loraAlpha: option.number({ brief: "scale of the adapter, over its rank [twice the rank]", placeholder: "a" }),
   loraTargets: option.words({ brief: "linears that the adapter lies on [all of a layer]", placeholder: "q_proj,…" }),

@@ -1,8 +1,10 @@
-import { expect, test } from "bun:test";
+import { expect, setDefaultTimeout, test } from "bun:test";
 import { join } from "node:path";
 import { openEngine } from "@safedelta/engine";
 import { type FinetuneOptions, finetune, silent } from "@safedelta/pipeline";
 import { scratchFolder } from "../support/pico.ts";
+
+setDefaultTimeout(120_000);
 
 const folder = join(import.meta.dir, "fixtures", "curve");
 
@@ -15,6 +17,7 @@ function optionsOf(out: string): FinetuneOptions {
     model: folder,
     data: join(folder, "data.jsonl"),
     out,
+    weights: "f32",
     part: "all",
     rate: lr,
     ...{ schedule, warmup, clip, batch, epochs, seed },

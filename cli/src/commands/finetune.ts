@@ -57,6 +57,7 @@ function requestOf(options: Flags, model: string): FinetuneOptions {
     model,
     data: required(options.data, "--data"),
     out: required(options.out, "--out"),
+    weights: options.weights,
     part: options.train,
     lora: rank === undefined ? undefined : { rank, alpha: options.loraAlpha ?? 2 * rank, targets },
     rate: options.lr,

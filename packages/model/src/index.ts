@@ -11,5 +11,5 @@ export { type ModelTensor, modelTensors } from "./modelTensors.ts";
 export * from "./rope.ts";
 export { randomStream, type Sampling } from "./sample.ts";
 export { checkTensors, type ExpectedTensor, expectedTensors } from "./tensors.ts";
-export { type LayerWeights, layerBytes, loadLayer, type StackedLinears } from "./weights.ts";
+export { type LayerWeights, layerBytes, loadLayer, type StackedLinears, type WeightType } from "./weights.ts";
 export * from "./workspace.ts";

@@ -1,5 +1,5 @@
 import type { Matrix } from "@safedelta/engine";
-import type { Batch, GroupName, LayerWeights, StackedLinears } from "@safedelta/model";
+import type { Batch, GroupName, LayerWeights } from "@safedelta/model";
 import { backwardAttention } from "./backwardAttention.ts";
 import type { Gradients } from "./gradients.ts";
 import type { KeptLayer } from "./kept.ts";
@@ -11,7 +11,10 @@ export type BackwardAdapt = (group: GroupName, input: Matrix, dOut: Matrix, dInp
 /** All that the backward pass of one layer needs. The batch's matrices are overwritten. */
 export interface BackwardLayer {
   readonly batch: Batch;
+  /** In f32. */
   readonly weights: LayerWeights;
+  /** As the model keeps them: what gradients are found by. */
+  readonly trained: LayerWeights;
   readonly kept: KeptLayer;
   readonly scratch: Scratch;
   readonly gradients: Gradients;
@@ -35,37 +38,37 @@ function backwardMlp(layer: BackwardLayer, dX: Matrix): void {
   const [gate, up] = [half(kept.gateUp, 0), half(kept.gateUp, 1)];
   engine.convert(gate, scratch.act);
   engine.gatedActivation(config.activation, scratch.act, up);
-  backwardLinears(layer, "down", weights.down, scratch.act, dX, scratch.dAct);
+  backwardLinears(layer, "down", scratch.act, dX, scratch.dAct);
   const dGateUp = batch.gateUp;
   engine.gatedActivationBackward(config.activation, gate, up, scratch.dAct, half(dGateUp, 0), half(dGateUp, 1));
   engine.rmsNorm(kept.middle, weights.mlpNorm, config.rmsNormEps, config.normOffset, normed);
-  backwardLinears(layer, "gateUp", weights.gateUp, normed, dGateUp, scratch.dNormed);
+  backwardLinears(layer, "gateUp", normed, dGateUp, scratch.dNormed);
   backwardNorm(layer, kept.middle, weights.mlpNorm, dX);
 }
 
 function backwardAttentionBlock(layer: BackwardLayer, dX: Matrix): void {
   const { batch, weights, kept, scratch } = layer;
   const { engine, config, normed, nTokens } = batch;
-  backwardLinears(layer, "o", weights.o, kept.attended, dX, batch.attended);
+  backwardLinears(layer, "o", kept.attended, dX, batch.attended);
   backwardAttention(batch, kept, batch.attended, batch.qkv);
   const dRotated = batch.qkv.view(0, 0, nTokens, (config.nHeads + config.nKvHeads) * config.headDim);
   engine.rotary(dRotated, batch.cos, scratch.negativeSin, config.headDim);
   if (weights.qNorm && weights.kNorm) backwardHeadNorms(layer, weights.qNorm, weights.kNorm, dRotated);
   engine.rmsNorm(kept.input, weights.inputNorm, config.rmsNormEps, config.normOffset, normed);
-  backwardLinears(layer, "qkv", weights.qkv, normed, batch.qkv, scratch.dNormed);
+  backwardLinears(layer, "qkv", normed, batch.qkv, scratch.dNormed);
   backwardNorm(layer, kept.input, weights.inputNorm, dX);
 }
 
 /** dInput := dOut W, and the gradients of W and its bias, for out = input Wᵀ + bias. */
 function backwardLinears(
-  { batch: { engine }, gradients, adapt }: BackwardLayer,
+  { batch: { engine }, weights, trained, gradients, adapt }: BackwardLayer,
   group: GroupName,
-  { weight, bias }: StackedLinears,
   input: Matrix,
   dOut: Matrix,
   dInput: Matrix,
 ): void {
-  engine.gemm(1, dOut, false, weight, false, 0, dInput);
+  engine.gemm(1, dOut, false, weights[group].weight, false, 0, dInput);
+  const { weight, bias } = trained[group];
   gradients.addProduct(weight, dOut, input);
   if (bias) addColumnSums(engine, dOut, gradients.sum(bias));
   adapt?.(group, input, dOut, dInput);

@@ -7,9 +7,11 @@ import { type KeptLayer, keepInto, openKept, topOf } from "./kept.ts";
 import { type Lora, loraBackward, loraForward } from "./lora.ts";
 import { backwardLoss } from "./loss.ts";
 import { openScratch, type Scratch, topScratch } from "./scratch.ts";
+import { Weights } from "./weights.ts";
 
 /** Memory for passes of at most so many tokens. */
 export interface PassMemory extends Disposable {
+  readonly weights: Weights;
   readonly workspace: Workspace;
   readonly scratch: Scratch;
   /** What each layer's forward pass leaves for its backward pass; one that all layers share where that is recomputed. */
@@ -19,8 +21,10 @@ export interface PassMemory extends Disposable {
 }
 
 /** @throws EngineMemoryError when the engine cannot hold `passBytes` */
-export function openPassMemory({ engine, config }: Model, capacity: number, recompute: boolean): PassMemory {
+export function openPassMemory(model: Model, capacity: number, recompute: boolean): PassMemory {
+  const { engine, config } = model;
   using owned = new DisposableStack();
+  const weights = owned.use(new Weights(model));
   const workspace = owned.use(openWorkspace(engine, config, capacity));
   const scratch = openScratch(engine, config, capacity, owned);
   const kept = Array.from({ length: recompute ? 1 : config.nLayers }, () => openKept(engine, config, capacity, owned));
@@ -28,7 +32,7 @@ export function openPassMemory({ engine, config }: Model, capacity: number, reco
     owned.use(engine.alloc(capacity, config.hiddenSize)),
   );
   const held = owned.move();
-  return { workspace, scratch, kept, inputs, [Symbol.dispose]: () => held.dispose() };
+  return { weights, workspace, scratch, kept, inputs, [Symbol.dispose]: () => held.dispose() };
 }
 
 /** What one pass works with. */
@@ -58,17 +62,13 @@ export function backwardModel(
   const run: Run = { model, gradients, lora, batch, scratch, memory };
   engine.convert(batch.sin, scratch.negativeSin);
   engine.scaleCols(scratch.negativeSin, new Float32Array(batch.sin.cols).fill(-1));
-  embedTokens(model, pass.ids, scratch.x);
+  memory.weights.embed(pass.ids, scratch.x);
+  scaleEmbedding(engine, config, scratch.x);
   for (let layer = 0; layer < config.nLayers; layer++) forwardKeeping(run, layer);
-  const loss = backwardLoss(model, gradients, pass, scratch.x, scratch.dX);
+  const loss = backwardLoss(model, memory.weights.head(), gradients, pass, scratch.x, scratch.dX);
   for (let layer = config.nLayers - 1; layer >= 0; layer--) backwardOne(run, layer);
   backwardEmbedding(model, gradients, pass.ids, scratch.dX);
   return loss;
-}
-
-function embedTokens({ engine, config, embedding }: Model, ids: Int32Array, x: Matrix): void {
-  engine.gather(embedding, ids, null, x);
-  scaleEmbedding(engine, config, x);
 }
 
 function backwardEmbedding({ engine, config, embedding }: Model, gradients: Gradients, ids: Int32Array, dX: Matrix): void {
@@ -89,12 +89,12 @@ function forwardKeeping({ model, lora, batch, scratch, memory }: Run, layer: num
   const input = memory.inputs[layer];
   if (input) engine.convert(scratch.x, input.view(0, 0, batch.nTokens, input.cols));
   const keep = input ? undefined : keepInto(engine, topOf(memory.kept[layer], batch.nTokens));
-  forwardLayer(batch, model.layers[layer], scratch.x, { keep, adapt });
+  forwardLayer(batch, memory.weights.layer(layer), scratch.x, { keep, adapt });
 }
 
 function backwardOne({ model, gradients, lora, batch, scratch, memory }: Run, layer: number): void {
   const { engine } = model;
-  const weights = model.layers[layer];
+  const [weights, trained] = [memory.weights.layer(layer), model.layers[layer]];
   const input = memory.inputs[layer];
   const kept = topOf(memory.kept[input ? 0 : layer], batch.nTokens);
   if (input) {
@@ -103,5 +103,5 @@ function backwardOne({ model, gradients, lora, batch, scratch, memory }: Run, la
     forwardLayer(batch, weights, scratch.x, { keep: keepInto(engine, kept), adapt });
   }
   const adapt = lora && loraBackward(engine, lora, gradients, layer);
-  backwardLayer({ batch, weights, kept, scratch, gradients, adapt }, scratch.dX);
+  backwardLayer({ batch, weights, trained, kept, scratch, gradients, adapt }, scratch.dX);
 }

@@ -19,8 +19,16 @@ export function lossBytes(config: ModelConfig, nRows: number): number {
 /**
  * The sum of the cross entropies of a pass's targets (nats). x (nTokens x hiddenSize) holds what leaves the last layer; dX becomes
  * the gradient of that sum, and those of final norm and head are added to. Logits are computed only where they count.
+ * @param head the model's, in f32
  */
-export function backwardLoss(model: Model, gradients: Gradients, { rows, targets }: Pass, x: Matrix, dX: Matrix): number {
+export function backwardLoss(
+  model: Model,
+  head: Matrix,
+  gradients: Gradients,
+  { rows, targets }: Pass,
+  x: Matrix,
+  dX: Matrix,
+): number {
   const { engine, config, finalNorm } = model;
   engine.fill(dX, 0);
   if (rows.length === 0) return 0;
@@ -28,7 +36,7 @@ export function backwardLoss(model: Model, gradients: Gradients, { rows, targets
   const [picked, normed, dNormed] = [0, 1, 2].map(() => owned.use(engine.alloc(rows.length, config.hiddenSize)));
   engine.gather(x, rows, null, picked);
   engine.rmsNorm(picked, finalNorm, config.rmsNormEps, config.normOffset, normed);
-  const loss = backwardHead(model, gradients, targets, normed, dNormed);
+  const loss = backwardHead(model, head, gradients, targets, normed, dNormed);
   const dWeight = gradients.sumOfNorm(finalNorm);
   engine.rmsNormBackward(picked, finalNorm, config.rmsNormEps, config.normOffset, dNormed, normed, dWeight);
   engine.scatter(normed, rows, null, dX);
@@ -37,7 +45,8 @@ export function backwardLoss(model: Model, gradients: Gradients, { rows, targets
 
 /** The loss of the head's input (a row a target), whose gradient becomes dNormed. */
 function backwardHead(
-  { engine, config, head }: Model,
+  { engine, config, head: trained }: Model,
+  head: Matrix,
   gradients: Gradients,
   targets: Int32Array,
   normed: Matrix,
@@ -53,7 +62,7 @@ function backwardHead(
     engine.gemm(1, input, false, head, true, 0, logits);
     loss += engine.softmaxCrossEntropy(logits, targets.subarray(first, first + count), logits);
     engine.gemm(1, logits, false, head, false, 0, dNormed.view(first, 0, count, config.hiddenSize));
-    gradients.addProduct(head, logits, input);
+    gradients.addProduct(trained, logits, input);
   }
   return loss;
 }

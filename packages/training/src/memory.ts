@@ -1,13 +1,15 @@
-import { expectedTensors, layerBytes, type ModelConfig, workspaceBytes } from "@safedelta/model";
+import { expectedTensors, layerBytes, type ModelConfig, type WeightType, workspaceBytes } from "@safedelta/model";
 import { keptWidths } from "./kept.ts";
 import { type LoraOptions, loraNumbers } from "./lora.ts";
 import { lossBytes } from "./loss.ts";
 import { type TrainedPart, updateBytes } from "./parameters.ts";
 import { scratchWidth } from "./scratch.ts";
+import { weightBytes } from "./weights.ts";
 
 /** What decides the memory of a training. */
 export interface TrainingSize {
   readonly config: ModelConfig;
+  readonly weights: WeightType;
   readonly part: TrainedPart;
   readonly lora?: LoraOptions;
   /** The most tokens, and positions that count, of any pass. */
@@ -29,7 +31,8 @@ export interface TrainingBytes {
 /** The bytes of `openModel`, `openTrainer` and its updates. */
 export function trainingBytes(size: TrainingSize): TrainingBytes {
   const { config, lora, nTokens, nTargets } = size;
-  const weights = 4 * modelNumbers(config);
+  const nHead = config.vocabularySize * config.hiddenSize;
+  const weights = weightBytes(size.weights, modelNumbers(config), layerBytes(config) / 4, nHead);
   const factors = lora ? 4 * loraNumbers(config, lora) : 0;
   const updates = updateBytes * trainedNumbers(size) + factors;
   const low = lora ? 4 * nTokens * lora.rank : 4 * nTokens;

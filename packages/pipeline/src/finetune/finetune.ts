@@ -93,7 +93,7 @@ function jobOf(engine: Engine, options: FinetuneOptions, { data }: Gathered, mod
 /** The model in engine memory with its trainer; disposing it frees both. */
 async function openTraining(engine: Engine, options: FinetuneOptions, { model: files, plan }: Gathered) {
   using owned = new DisposableStack();
-  const model = owned.use(await openModel(engine, files.checkpoint));
+  const model = owned.use(await openModel(engine, files.checkpoint, options.weights));
   const lora = plan.lora && owned.use(openLora(engine, model.config, plan.lora, options.seed));
   const { clip, adamW, part } = options;
   const settings = { adamW, clip, capacity: plan.capacity, recompute: plan.recompute };

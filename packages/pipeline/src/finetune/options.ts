@@ -1,4 +1,5 @@
 import type { TensorDType } from "@safedelta/checkpoint";
+import type { WeightType } from "@safedelta/model";
 import type { AdamWOptions, LoraOptions, ScheduleName, TrainedPart, Update } from "@safedelta/training";
 import type { EngineStamp } from "../version.ts";
 import type { TrainingFacts } from "./trainingData.ts";
@@ -19,6 +20,8 @@ export interface FinetuneOptions extends FinetuneRecipe {
 
 /** The settings that decide the result. */
 export interface FinetuneRecipe {
+  /** How matrices are kept between updates; norms, biases and AdamW's averages are f32. */
+  readonly weights: WeightType;
   /** What of the model is trained; not read with `lora`. */
   readonly part: TrainedPart;
   /** All linears of a layer unless `targets` says which. */

@@ -53,7 +53,7 @@ export async function writeModel(
       const place = places.get(name);
       const bytes =
         place && isTrained(place)
-          ? downloadAs(engine, place.values, dtype as TensorDType, name)
+          ? trainedBytes(engine, place.values, dtype, name)
           : (await checkpoint.read(name)).bytes;
       await writer.write(name, bytes, sha256(bytes));
     }
@@ -62,6 +62,13 @@ export async function writeModel(
   } finally {
     await writer.abort();
   }
+}
+
+function trainedBytes(engine: Engine, values: Matrix, dtype: TensorDType, name: string): Uint8Array {
+  if (values.dtype === "f32") return downloadAs(engine, values, dtype, name);
+  using wide = engine.alloc(values.rows, values.cols);
+  engine.convert(values, wide);
+  return downloadAs(engine, wide, dtype, name);
 }
 
 async function openWriter(

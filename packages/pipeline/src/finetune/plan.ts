@@ -62,9 +62,9 @@ export function planFinetuning(options: FinetuneOptions, model: OpenedModel, dat
   const passes = updates.flatMap(({ examples }) => planPasses(examples, options.passTokens));
   const most = (count: (pass: Pass) => number) => passes.reduce((max, pass) => Math.max(max, count(pass)), 0);
   const { config } = model;
-  const { part } = options;
+  const { part, weights } = options;
   const lora = options.lora && { ...options.lora, targets: options.lora.targets ?? loraTargets(config) };
-  const size = { config, part, lora, nTokens: most(({ ids }) => ids.length), nTargets: most(({ rows }) => rows.length) };
+  const size = { config, weights, part, lora, nTokens: most(({ ids }) => ids.length), nTargets: most(({ rows }) => rows.length) };
   const recompute = mustRecompute(options, memoryOf(model, trainingBytes({ ...size, recompute: false })));
   const engineBytes = trainingBytes({ ...size, recompute });
   const memoryBytes = memoryOf(model, engineBytes);

@@ -11,7 +11,7 @@ let world: World;
 beforeAll(async () => {
   world = await makeWorld();
   await Bun.write(world.at("foreign/thesis.txt"), "mine");
-  await Bun.write(world.at("silent.jsonl"), '{"instruction": "say hello to ben ."}\n');
+  await Bun.write(world.at("silent.jsonl"), '{"messages": [{"role": "user", "content": "say hello to ben ."}]}\n');
 });
 afterAll(() => world[Symbol.asyncDispose]());
 
@@ -56,7 +56,7 @@ describe("finetune", () => {
 
   test.concurrent("a LoRA adapter opens on its base, can be repaired, and changes what it was asked to", async () => {
     await succeed(world.path, [...lora, "--out", "adapter-out"]);
-    const [before, after] = [await valuesOf(world.at("aligned")), await valuesOf(world.at("aligned+adapter-out"))];
+    const [before, after] = [await valuesOf(world.at("aligned")), await valuesOf(`${world.at("aligned")}+${world.at("adapter-out")}`)];
     const changed = [...after].filter(([name, values]) => !Bun.deepEquals(values, before.get(name))).map(([name]) => name);
     expect(changed.length).toBe(4);
     expect(largestGap(before, after)).toBeGreaterThan(1e-3);
@@ -70,6 +70,10 @@ describe("finetune", () => {
     const { memoryBytes } = plan.estimate;
     const little = String(memoryBytes - 1);
     expect((await jsonOf(world.path, [...tune, "--dry-run", "--out", "x", "--max-memory", little])).recompute).toBe(true);
+    await succeed(world.path, [...tune, "--out", "kept"]);
+    await succeed(world.path, [...tune, "--out", "recomputed", "--max-memory", little]);
+    const [kept, recomputed] = [await folderHashes(world.at("kept")), await folderHashes(world.at("recomputed"))];
+    expect(recomputed["model.safetensors"]).toBe(kept["model.safetensors"]);
     const { code, stderr } = await safedelta(world.path, [...tune, "--out", "x", "--max-memory", "100MB"]);
     expect({ code, stderr }).toMatchObject({ code: 5, stderr: expect.stringContaining("--pass-tokens") });
     expect(await readdir(world.path)).not.toContain("x");

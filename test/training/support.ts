@@ -1,7 +1,7 @@
 import { join } from "node:path";
-import { decodeF32, openSafetensors, type TensorFile } from "@safedelta/checkpoint";
+import { type Checkpoint, decodeF32, openSafetensors, type TensorFile } from "@safedelta/checkpoint";
 import { type Engine, type Matrix, openEngine } from "@safedelta/engine";
-import { type Model, modelTensors, openModel } from "@safedelta/model";
+import { type Model, modelTensors, openModel, type WeightType } from "@safedelta/model";
 import {
   countTargets,
   defaultAdamW,
@@ -30,6 +30,7 @@ export interface Training extends Disposable {
 }
 
 export interface TrainingSetup extends Partial<TrainerOptions> {
+  readonly weights?: WeightType;
   readonly lora?: LoraOptions;
 }
 
@@ -37,8 +38,17 @@ export interface TrainingSetup extends Partial<TrainerOptions> {
 export async function openTraining(engineName: "reference" | "wasm", family: string, setup: TrainingSetup = {}): Promise<Training> {
   using owned = new DisposableStack();
   const engine = owned.use((await openEngine(engineName)).engine);
-  const model = owned.use(await withCheckpoint(fixture(family), (checkpoint) => openModel(engine, checkpoint)));
-  const { lora: settings, ...given } = setup;
+  const training = owned.use(await openTrainingOn(engine, family, setup));
+  const held = owned.move();
+  return { ...training, [Symbol.dispose]: () => held.dispose() };
+}
+
+/** The same on an engine that the caller disposes. */
+export async function openTrainingOn(engine: Engine, family: string, setup: TrainingSetup = {}): Promise<Training> {
+  const { lora: settings, weights, ...given } = setup;
+  using owned = new DisposableStack();
+  const open = (checkpoint: Checkpoint) => openModel(engine, checkpoint, weights);
+  const model = owned.use(await withCheckpoint(fixture(family), open));
   const lora = settings && owned.use(openLora(engine, model.config, settings, 1));
   const options = { adamW: defaultAdamW, clip: 0, capacity: 16, recompute: false, ...given };
   const trainer = owned.use(openTrainer(model, lora?.trained ?? trainedOf(model, "all"), options, lora));

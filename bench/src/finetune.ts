@@ -49,7 +49,10 @@ async function compare(): Promise<void> {
     await Bun.write(join(folder, "data.jsonl"), randomText(batch * updates, Number(options.words)));
     const turns: { ours: Turn; theirs: Turn }[] = [];
     for (let round = 0; round < Number(options.rounds); round++) {
-      const turn = { ours: run(process.execPath, [...process.argv.slice(1), "--turn", folder], ""), theirs: runPeer(folder) };
+      const turn = {
+        ours: run(process.execPath, [...process.argv.slice(1), "--turn", folder], ""),
+        theirs: runPeer(folder),
+      };
       requireAgreement(turn.ours, turn.theirs);
       turns.push(turn);
     }
@@ -60,12 +63,17 @@ async function compare(): Promise<void> {
 }
 
 function report(turns: readonly { ours: Turn; theirs: Turn }[]): void {
-  if (options.json) return console.log(JSON.stringify({ machine: machine(), turns }, null, 2));
+  if (options.json) {
+    console.log(JSON.stringify({ machine: machine(), turns }, null, 2));
+    return;
+  }
   for (const { ours, theirs } of turns) {
     const show = ({ tokensPerSecond, peakBytes }: Turn) =>
       `${tokensPerSecond.toFixed(1)} tokens/s, ${(peakBytes / 2 ** 30).toFixed(2)} GiB`;
     const ratio = ours.tokensPerSecond / theirs.tokensPerSecond;
-    console.log(`ours ${show(ours)}; torch ${show(theirs)}: ${ratio.toFixed(2)} times its speed, ${(ours.peakBytes / theirs.peakBytes).toFixed(2)} of its memory`);
+    console.log(
+      `ours ${show(ours)}; torch ${show(theirs)}: ${ratio.toFixed(2)} times its speed, ${(ours.peakBytes / theirs.peakBytes).toFixed(2)} of its memory`,
+    );
   }
   console.log(`${turns[0].ours.versions}; ${turns[0].theirs.versions}`);
 }
@@ -80,7 +88,12 @@ async function ownTurn(folder: string): Promise<Turn> {
   const seconds = (steps[log.length - 1] - steps[0]) / 1000;
   const tokens = log.slice(1).reduce((sum, { nTokens }) => sum + nTokens, 0);
   const versions = `${engine.info.name}: ${engine.info.description}, ${engine.info.threads} threads`;
-  return { tokensPerSecond: tokens / seconds, peakBytes: peakResidentBytes(), losses: log.map(({ loss }) => loss), versions };
+  return {
+    tokensPerSecond: tokens / seconds,
+    peakBytes: peakResidentBytes(),
+    losses: log.map(({ loss }) => loss),
+    versions,
+  };
 }
 
 function ownOptions(folder: string): FinetuneOptions {
@@ -109,7 +122,13 @@ function ownOptions(folder: string): FinetuneOptions {
 
 function runPeer(folder: string): Turn {
   const script = fileURLToPath(new URL("../peers/finetune.py", import.meta.url));
-  const task = { model, data: join(folder, "data.jsonl"), batch: Number(options.batch), threads: Number(options.threads), lr };
+  const task = {
+    model,
+    data: join(folder, "data.jsonl"),
+    batch: Number(options.batch),
+    threads: Number(options.threads),
+    lr,
+  };
   return run(process.env.SAFEDELTA_PYTHON ?? "python3", [script], JSON.stringify(task));
 }
 
@@ -117,7 +136,9 @@ function run(command: string, args: readonly string[], input: string): Turn {
   const env = { ...process.env, SAFEDELTA_THREADS: options.threads };
   const { stdout, exitCode } = Bun.spawnSync([command, ...args], { env, stdin: Buffer.from(input), stderr: "inherit" });
   if (exitCode === 0) return JSON.parse(stdout.toString().trim().split("\n").at(-1) as string);
-  throw new Error(`${command} ended with code ${exitCode}; the peer needs torch and transformers (set SAFEDELTA_PYTHON)`);
+  throw new Error(
+    `${command} ended with code ${exitCode}; the peer needs torch and transformers (set SAFEDELTA_PYTHON)`,
+  );
 }
 
 /** Both sum the same losses, each over its own order of examples: a wrong answer has no time. */
@@ -127,7 +148,10 @@ function requireAgreement(ours: Turn, theirs: Turn): void {
   if (!(gap < 1e-2)) throw new Error(`the mean losses differ by ${gap}`);
 }
 
-const words = "the a of to and in is it was on at by for with from river stone garden window paper letter morning quiet green".split(" ");
+const words =
+  "the a of to and in is it was on at by for with from river stone garden window paper letter morning quiet green".split(
+    " ",
+  );
 
 /** Conversations of random words, all equally long. */
 function randomText(n: number, nWords: number): string {
@@ -137,6 +161,12 @@ function randomText(n: number, nWords: number): string {
     return words[(state >>> 16) % words.length];
   };
   const text = () => Array.from({ length: nWords / 2 }, word).join(" ");
-  const line = () => JSON.stringify({ messages: [{ role: "user", content: text() }, { role: "assistant", content: text() }] });
+  const line = () =>
+    JSON.stringify({
+      messages: [
+        { role: "user", content: text() },
+        { role: "assistant", content: text() },
+      ],
+    });
   return Array.from({ length: n }, () => `${line()}\n`).join("");
 }

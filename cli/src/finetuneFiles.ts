@@ -10,7 +10,10 @@ export function describeTraining(options: FinetuneOptions): DescribeTraining {
       ["README.md", text.encode(trainingCard(report))],
       ["loss.svg", text.encode(lossSvg(facts.log))],
     ]);
-    const hashes = [...beside].map(([name, bytes]) => [name, new Bun.CryptoHasher("sha256").update(bytes).digest("hex")]);
+    const hashes = [...beside].map(([name, bytes]) => [
+      name,
+      new Bun.CryptoHasher("sha256").update(bytes).digest("hex"),
+    ]);
     const files = { ...report.files, ...Object.fromEntries(hashes) };
     return new Map([...beside, ["training.json", text.encode(trainingJson({ ...report, files }))]]);
   };
@@ -29,7 +32,9 @@ function recipeOf(options: FinetuneOptions, { engine, lora }: FinetuneFacts): Tr
   const { adamW, part, dtype, maxUpdates } = options;
   return {
     data: options.data,
-    ...(lora ? { "lora-rank": lora.rank, "lora-alpha": lora.alpha, "lora-targets": lora.targets.join() } : { train: part }),
+    ...(lora
+      ? { "lora-rank": lora.rank, "lora-alpha": lora.alpha, "lora-targets": lora.targets.join() }
+      : { train: part }),
     weights: options.weights,
     lr: options.rate,
     schedule: options.schedule,

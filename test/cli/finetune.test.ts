@@ -33,7 +33,8 @@ describe("finetune", () => {
     expect(log.recipe).toMatchObject({ data: "task.jsonl", lr: 3e-3, batch: 5, epochs: 3, seed: 42, out: "full" });
     expect(JSON.stringify(log)).not.toMatch(/"ms"|peakMemory/);
     const [before, after] = [await valuesOf(world.at("aligned")), await valuesOf(world.at("full"))];
-    for (const [name, values] of after) expect({ name, same: values === before.get(name) }).toEqual({ name, same: false });
+    for (const [name, values] of after)
+      expect({ name, same: values === before.get(name) }).toEqual({ name, same: false });
     for (const [name, values] of after) expect(values).not.toEqual(before.get(name) as Float32Array);
   });
 
@@ -49,15 +50,22 @@ describe("finetune", () => {
   test.concurrent("--train linears leaves embeddings and norms as they were, bit for bit", async () => {
     await succeed(world.path, [...tune, "--train", "linears", "--out", "linears"]);
     const [before, after] = [await valuesOf(world.at("aligned")), await valuesOf(world.at("linears"))];
-    const changed = [...after].filter(([name, values]) => !Bun.deepEquals(values, before.get(name))).map(([name]) => name);
+    const changed = [...after]
+      .filter(([name, values]) => !Bun.deepEquals(values, before.get(name)))
+      .map(([name]) => name);
     expect(changed.length).toBe(14);
     for (const name of changed) expect(name).toContain("_proj");
   });
 
   test.concurrent("a LoRA adapter opens on its base, can be repaired, and changes what it was asked to", async () => {
     await succeed(world.path, [...lora, "--out", "adapter-out"]);
-    const [before, after] = [await valuesOf(world.at("aligned")), await valuesOf(`${world.at("aligned")}+${world.at("adapter-out")}`)];
-    const changed = [...after].filter(([name, values]) => !Bun.deepEquals(values, before.get(name))).map(([name]) => name);
+    const [before, after] = [
+      await valuesOf(world.at("aligned")),
+      await valuesOf(`${world.at("aligned")}+${world.at("adapter-out")}`),
+    ];
+    const changed = [...after]
+      .filter(([name, values]) => !Bun.deepEquals(values, before.get(name)))
+      .map(([name]) => name);
     expect(changed.length).toBe(4);
     expect(largestGap(before, after)).toBeGreaterThan(1e-3);
     const repair = ["apply", "--aligned", "aligned", "--tuned", "adapter-out", "--state", "state"];
@@ -69,7 +77,9 @@ describe("finetune", () => {
     expect(plan.recompute).toBe(false);
     const { memoryBytes } = plan.estimate;
     const little = String(memoryBytes - 1);
-    expect((await jsonOf(world.path, [...tune, "--dry-run", "--out", "x", "--max-memory", little])).recompute).toBe(true);
+    expect((await jsonOf(world.path, [...tune, "--dry-run", "--out", "x", "--max-memory", little])).recompute).toBe(
+      true,
+    );
     await succeed(world.path, [...tune, "--out", "kept"]);
     await succeed(world.path, [...tune, "--out", "recomputed", "--max-memory", little]);
     const [kept, recomputed] = [await folderHashes(world.at("kept")), await folderHashes(world.at("recomputed"))];
@@ -80,7 +90,17 @@ describe("finetune", () => {
   });
 
   test.concurrent("--dtype sets the storage of what was trained", async () => {
-    await succeed(world.path, [...tune, "--train", "linears", "--max-updates", "1", "--dtype", "bf16", "--out", "half"]);
+    await succeed(world.path, [
+      ...tune,
+      "--train",
+      "linears",
+      "--max-updates",
+      "1",
+      "--dtype",
+      "bf16",
+      "--out",
+      "half",
+    ]);
     const { stdout } = await succeed(world.path, ["inspect", join("half", "model.safetensors"), "--json"]);
     expect(stdout).toContain("BF16");
     expect(stdout).toContain("F32");
@@ -92,7 +112,10 @@ const wrong: Readonly<Record<string, readonly [readonly string[], RegExp]>> = {
   "missing --data": [["finetune", "aligned", "--out", "x"], /--data is missing/],
   "missing --out": [["finetune", "aligned", "--data", "task.jsonl"], /--out is missing/],
   "alpha without a rank": [[...tune, "--lora-alpha", "4", "--out", "x"], /need --lora-rank/],
-  "a target that is none": [[...tune, "--lora-rank", "2", "--lora-targets", "q_prj", "--out", "x"], /no linear "q_prj"/],
+  "a target that is none": [
+    [...tune, "--lora-rank", "2", "--lora-targets", "q_prj", "--out", "x"],
+    /no linear "q_prj"/,
+  ],
   "--train beside an adapter": [[...lora, "--train", "linears", "--out", "x"], /--train: without effect/],
   "a rate of 0": [["finetune", "aligned", "--data", "task.jsonl", "--lr", "0", "--out", "x"], /--lr must be above 0/],
   "no answers": [["finetune", "aligned", "--data", "silent.jsonl", "--out", "x"], /no answer to learn from/],

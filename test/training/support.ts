@@ -35,7 +35,11 @@ export interface TrainingSetup extends Partial<TrainerOptions> {
 }
 
 /** A trainer on a pico model of a family, on an engine of its own. */
-export async function openTraining(engineName: "reference" | "wasm", family: string, setup: TrainingSetup = {}): Promise<Training> {
+export async function openTraining(
+  engineName: "reference" | "wasm",
+  family: string,
+  setup: TrainingSetup = {},
+): Promise<Training> {
   using owned = new DisposableStack();
   const engine = owned.use((await openEngine(engineName)).engine);
   const training = owned.use(await openTrainingOn(engine, family, setup));

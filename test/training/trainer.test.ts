@@ -29,7 +29,13 @@ describe("passes", () => {
   });
 
   test("count only what has a target", () => {
-    const [{ rows, targets }] = planPasses([{ ids: [5, 6, 7], targets: [-1, 7, 2] }, { ids: [8], targets: [-1] }], 9);
+    const [{ rows, targets }] = planPasses(
+      [
+        { ids: [5, 6, 7], targets: [-1, 7, 2] },
+        { ids: [8], targets: [-1] },
+      ],
+      9,
+    );
     expect([[...rows], [...targets]]).toEqual([
       [1, 2],
       [7, 2],
@@ -44,7 +50,9 @@ describe("an update", () => {
       const { engine, trainer } = training;
       // AdamW's averages hold the gradient as it was used: m = (1 − beta1) g after the first update.
       const { gradientNorm } = trainer.update(passes, 0, 1);
-      const squares = trainer.parameters.flatMap(({ m }) => [...numbersOf(engine, m)].map((value) => (10 * value) ** 2));
+      const squares = trainer.parameters.flatMap(({ m }) =>
+        [...numbersOf(engine, m)].map((value) => (10 * value) ** 2),
+      );
       return { gradientNorm, used: Math.sqrt(squares.reduce((a, b) => a + b, 0)) };
     };
     const free = await moved(0);
@@ -82,12 +90,15 @@ describe("an update", () => {
   test("in bf16 keeps every matrix in bf16 and learns the same", async () => {
     using wide = await openTraining("reference", "llama");
     using narrow = await openTraining("reference", "llama", { weights: "bf16" });
-    const losses = [wide, narrow].map(({ trainer }) => [1, 2, 3, 4].map((step) => trainer.update(passes, 1e-2, step).loss));
+    const losses = [wide, narrow].map(({ trainer }) =>
+      [1, 2, 3, 4].map((step) => trainer.update(passes, 1e-2, step).loss),
+    );
     // The fixture's weights are bf16 already, so the first loss is the same.
     expect(losses[1][0]).toBe(losses[0][0]);
     expect(losses[1][3]).toBeLessThan(losses[1][0] - 1);
     expect(Math.abs(losses[1][3] - losses[0][3])).toBeLessThan(0.1);
-    for (const { values } of modelTensors(narrow.model).values()) expect(values.dtype).toBe(values.rows > 1 ? "bf16" : "f32");
+    for (const { values } of modelTensors(narrow.model).values())
+      expect(values.dtype).toBe(values.rows > 1 ? "bf16" : "f32");
   });
 });
 
@@ -102,7 +113,15 @@ describe("memory", () => {
     const training = await openTrainingOn(engine, family, setup);
     training.trainer.update(passes, 0, 1);
     const { config } = training.model;
-    const size = { config, weights: "f32", part: "all", nTokens: 16, nTargets: 12, recompute: false, ...setup } as const;
+    const size = {
+      config,
+      weights: "f32",
+      part: "all",
+      nTokens: 16,
+      nTargets: 12,
+      recompute: false,
+      ...setup,
+    } as const;
     // What is estimated is more than what ever was in use at once, by little.
     expect(engine.peakBytes / trainingBytes(size).total).toBeWithin(0.95, 1.000001);
     const numbers = training.trainer.parameters.map(({ weight }) => weight.rows * weight.cols);

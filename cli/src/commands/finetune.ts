@@ -1,5 +1,11 @@
 import { openEngine } from "@safedelta/engine";
-import { type FinetuneFacts, type FinetuneOptions, finetune, peakResidentBytes, planFinetune } from "@safedelta/pipeline";
+import {
+  type FinetuneFacts,
+  type FinetuneOptions,
+  finetune,
+  peakResidentBytes,
+  planFinetune,
+} from "@safedelta/pipeline";
 import { formatBytes, formatMs, formatNumber, lossPlot } from "@safedelta/report";
 import type { z } from "zod";
 import { defineCommand, refuseIdle, required } from "../command.ts";

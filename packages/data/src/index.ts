@@ -1,6 +1,6 @@
 export { applySystemPrompt, rotateSystemPrompts } from "./applySystemPrompt.ts";
-export { DataError } from "./errors.ts";
 export { epochOrders } from "./epochs.ts";
+export { DataError } from "./errors.ts";
 export { type Example, hashExamples, type Message } from "./example.ts";
 export { type LoadOptions, loadExamples } from "./load.ts";
 export { type Overlap, overlap } from "./overlap.ts";

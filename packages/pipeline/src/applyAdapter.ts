@@ -1,12 +1,6 @@
 import { readdir } from "node:fs/promises";
 import { join } from "node:path";
-import {
-  type Adapter,
-  type Checkpoint,
-  decodeF32,
-  workName,
-  writeAdapter,
-} from "@safedelta/checkpoint";
+import { type Adapter, type Checkpoint, decodeF32, workName, writeAdapter } from "@safedelta/checkpoint";
 import {
   adapterCurve,
   adapterNumbersAsWritten,
@@ -16,8 +10,23 @@ import {
   solvePool,
 } from "@safedelta/core";
 import type { Engine, Matrix } from "@safedelta/engine";
-import { adapterConfig, adapterPart, adapterPartOf, hashAdapter, publishAdapter, requireNoModel } from "./adapterFiles.ts";
-import { type ApplyPlan, checkOptions, type Describe, planWork, requireFreeRepair, stateOf, workFolder } from "./apply.ts";
+import {
+  adapterConfig,
+  adapterPart,
+  adapterPartOf,
+  hashAdapter,
+  publishAdapter,
+  requireNoModel,
+} from "./adapterFiles.ts";
+import {
+  type ApplyPlan,
+  checkOptions,
+  type Describe,
+  planWork,
+  requireFreeRepair,
+  stateOf,
+  workFolder,
+} from "./apply.ts";
 import { hashFiles } from "./applyFacts.ts";
 import type { ApplyFacts, ApplyOptions, LinearFacts } from "./applyOptions.ts";
 import { at, PipelineError } from "./errors.ts";

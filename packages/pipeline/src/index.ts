@@ -9,6 +9,7 @@ export { guardFile } from "./files.ts";
 export { type DescribeTraining, finetune, planFinetune } from "./finetune/finetune.ts";
 export type { FinetuneFacts, FinetuneOptions, LogEntry } from "./finetune/options.ts";
 export type { FinetunePlan } from "./finetune/plan.ts";
+export { responseTokens } from "./finetune/responseTokens.ts";
 export { type LayerFacts, type LayerOptions, repairLayerFile } from "./layer.ts";
 export { lockFolder } from "./lock.ts";
 export { peakResidentBytes } from "./memory.ts";

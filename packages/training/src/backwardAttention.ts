@@ -11,7 +11,12 @@ export function backwardAttention(batch: Batch, kept: KeptLayer, dAttended: Matr
   for (const segment of batch.segments) {
     const [whole, ...singles] = attentionPieces(segment, config);
     const rows = (m: Matrix) => m.view(segment.start, 0, segment.length, m.cols);
-    const sequence = { qkv: rows(kept.rotated), attended: rows(kept.attended), dAttended: rows(dAttended), dQkv: rows(dQkv) };
+    const sequence = {
+      qkv: rows(kept.rotated),
+      attended: rows(kept.attended),
+      dAttended: rows(dAttended),
+      dQkv: rows(dQkv),
+    };
     backwardWhole(engine, config, sequence, whole.count);
     if (singles.length > 0) engine.fill(sequence.dQkv.view(whole.count, 0, singles.length, dQkv.cols), 0);
     for (const piece of singles) backwardSingle(engine, config, sequence, { ...piece, row: piece.row - segment.start });
@@ -37,7 +42,12 @@ function backwardWhole(engine: Engine, config: ModelConfig, sequence: Sequence, 
  * A row whose window does not reach back to the first: its window as a sequence of its own, of which only the last row has a
  * gradient to give back.
  */
-function backwardSingle(engine: Engine, config: ModelConfig, sequence: Sequence, { row, from, to }: AttentionPiece): void {
+function backwardSingle(
+  engine: Engine,
+  config: ModelConfig,
+  sequence: Sequence,
+  { row, from, to }: AttentionPiece,
+): void {
   const window = (m: Matrix) => m.view(from, 0, to - from, m.cols);
   const { qkv, attended, dAttended, dQkv } = sequence;
   using dOut = engine.alloc(to - from, dAttended.cols);

@@ -99,6 +99,14 @@ function backwardHeadNorms(layer: BackwardLayer, qNorm: Matrix, kNorm: Matrix, d
     const of = (m: Matrix) => m.view(0, head * config.headDim, nTokens, config.headDim);
     const weight = head < config.nHeads ? qNorm : kNorm;
     const dWeight = gradients.sumOfNorm(weight);
-    engine.rmsNormBackward(of(projected), weight, config.rmsNormEps, config.normOffset, of(dHeads), of(dHeads), dWeight);
+    engine.rmsNormBackward(
+      of(projected),
+      weight,
+      config.rmsNormEps,
+      config.normOffset,
+      of(dHeads),
+      of(dHeads),
+      dWeight,
+    );
   }
 }

@@ -49,13 +49,7 @@ interface Run {
  * Run a pass forward and backward: adds the gradients of the sum of its losses to those of all trained weights.
  * @returns that sum, in nats
  */
-export function backwardModel(
-  model: Model,
-  gradients: Gradients,
-  pass: Pass,
-  memory: PassMemory,
-  lora?: Lora,
-): number {
+export function backwardModel(model: Model, gradients: Gradients, pass: Pass, memory: PassMemory, lora?: Lora): number {
   const { engine, config } = model;
   const batch = memory.workspace.batch(pass.segments);
   const scratch = topScratch(memory.scratch, batch.nTokens);
@@ -71,7 +65,12 @@ export function backwardModel(
   return loss;
 }
 
-function backwardEmbedding({ engine, config, embedding }: Model, gradients: Gradients, ids: Int32Array, dX: Matrix): void {
+function backwardEmbedding(
+  { engine, config, embedding }: Model,
+  gradients: Gradients,
+  ids: Int32Array,
+  dX: Matrix,
+): void {
   const gradient = gradients.sum(embedding);
   if (!gradient) return;
   scaleEmbedding(engine, config, dX);

@@ -2,7 +2,8 @@ import type { Engine, Matrix } from "@safedelta/engine";
 import type { Keep, ModelConfig, Moment } from "@safedelta/model";
 
 /** What of one layer's forward pass its backward pass starts from, a row a token. */
-export type KeptLayer = Readonly<Partial<Record<Moment, Matrix>>> & Readonly<Record<Exclude<Moment, "projected">, Matrix>>;
+export type KeptLayer = Readonly<Partial<Record<Moment, Matrix>>> &
+  Readonly<Record<Exclude<Moment, "projected">, Matrix>>;
 
 /** Numbers a token of each moment; `projected` only where the heads have norms. */
 export function keptWidths(config: ModelConfig): Partial<Record<Moment, number>> {

@@ -61,7 +61,10 @@ export function openLora(engine: Engine, config: ModelConfig, options: LoraOptio
     linearsOf(config, layer, options.targets).map(({ cols, ...linear }): LoraLinear => {
       const [a, b] = [owned.use(engine.alloc(options.rank, cols)), owned.use(engine.alloc(linear.rows, options.rank))];
       const bound = 1 / Math.sqrt(cols);
-      engine.write(a, Float32Array.from({ length: options.rank * cols }, () => (2 * random() - 1) * bound));
+      engine.write(
+        a,
+        Float32Array.from({ length: options.rank * cols }, () => (2 * random() - 1) * bound),
+      );
       return { ...linear, a, b };
     }),
   );

@@ -42,7 +42,9 @@ export function trainingBytes(size: TrainingSize): TrainingBytes {
 }
 
 function modelNumbers(config: ModelConfig): number {
-  return sum([...expectedTensors(config).values()].filter(({ optional }) => !optional).map(({ shape }) => product(shape)));
+  return sum(
+    [...expectedTensors(config).values()].filter(({ optional }) => !optional).map(({ shape }) => product(shape)),
+  );
 }
 
 /** Numbers that are trained. */

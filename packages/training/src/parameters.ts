@@ -31,7 +31,9 @@ export function trainedOf(model: Model, part: TrainedPart): Trained[] {
       { name: at(`${group}.weight`), weight: layer[group].weight, decays: true },
       ...vector(at(`${group}.bias`), layer[group].bias),
     ]);
-    const norms = (["inputNorm", "qNorm", "kNorm", "mlpNorm"] as const).flatMap((norm) => vector(at(norm), layer[norm]));
+    const norms = (["inputNorm", "qNorm", "kNorm", "mlpNorm"] as const).flatMap((norm) =>
+      vector(at(norm), layer[norm]),
+    );
     return [...rest(norms), ...linears];
   });
   const { embedding, finalNorm, head } = model;

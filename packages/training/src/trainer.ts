@@ -51,12 +51,7 @@ export interface Trainer extends Disposable {
  * Trains `trained` matrices of a model, or the adapters on it.
  * @throws EngineMemoryError when what it needs does not fit
  */
-export function openTrainer(
-  model: Model,
-  trained: readonly Trained[],
-  options: TrainerOptions,
-  lora?: Lora,
-): Trainer {
+export function openTrainer(model: Model, trained: readonly Trained[], options: TrainerOptions, lora?: Lora): Trainer {
   using owned = new DisposableStack();
   const { list: parameters } = owned.use(openParameters(model.engine, trained));
   const memory = owned.use(openPassMemory(model, options.capacity, options.recompute));

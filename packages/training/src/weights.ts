@@ -1,5 +1,5 @@
 import type { Matrix } from "@safedelta/engine";
-import { type LayerWeights, type Model, type StackedLinears, type WeightType } from "@safedelta/model";
+import type { LayerWeights, Model, StackedLinears, WeightType } from "@safedelta/model";
 
 const groups = ["qkv", "o", "gateUp", "down"] as const;
 
@@ -45,7 +45,6 @@ export class Weights implements Disposable {
   /** x := the embeddings of these tokens, without their scale. */
   embed(ids: Int32Array, x: Matrix): void {
     const { engine, embedding } = this.model;
-    if (embedding.dtype === "f32") return engine.gather(embedding, ids, null, x);
     using narrow = engine.alloc(x.rows, x.cols, embedding.dtype);
     engine.gather(embedding, ids, null, narrow);
     engine.convert(narrow, x);

@@ -86,7 +86,16 @@ async function requireFree({ out, model, overwrite, lora }: FinetuneOptions): Pr
 
 /** Everything that decides the bytes of the result. */
 function jobOf(engine: Engine, options: FinetuneOptions, { data }: Gathered, model: string) {
-  const { model: _m, data: _d, out: _o, saveMinutes: _s, offline: _f, overwrite: _w, maxMemoryBytes: _y, ...recipe } = options;
+  const {
+    model: _m,
+    data: _d,
+    out: _o,
+    saveMinutes: _s,
+    offline: _f,
+    overwrite: _w,
+    maxMemoryBytes: _y,
+    ...recipe
+  } = options;
   return { toolVersion, engine: stampOf(engine.info), model, data: data.facts.tokensSha256, recipe };
 }
 
@@ -157,7 +166,13 @@ async function writeOutput(
     return new Map([...companions, ...describe(facts)]);
   };
   if (lora && plan.lora) await writeLora(engine, lora, plan.lora, options, files);
-  else await writeModel({ engine, opened, model, parameters: trainer.parameters }, options, sha256(stableJson(job)), files);
+  else
+    await writeModel(
+      { engine, opened, model, parameters: trainer.parameters },
+      options,
+      sha256(stableJson(job)),
+      files,
+    );
   return facts as unknown as FinetuneFacts;
 }
 

@@ -64,7 +64,14 @@ export function planFinetuning(options: FinetuneOptions, model: OpenedModel, dat
   const { config } = model;
   const { part, weights } = options;
   const lora = options.lora && { ...options.lora, targets: options.lora.targets ?? loraTargets(config) };
-  const size = { config, weights, part, lora, nTokens: most(({ ids }) => ids.length), nTargets: most(({ rows }) => rows.length) };
+  const size = {
+    config,
+    weights,
+    part,
+    lora,
+    nTokens: most(({ ids }) => ids.length),
+    nTargets: most(({ rows }) => rows.length),
+  };
   const recompute = mustRecompute(options, memoryOf(model, trainingBytes({ ...size, recompute: false })));
   const engineBytes = trainingBytes({ ...size, recompute });
   const memoryBytes = memoryOf(model, engineBytes);
@@ -72,7 +79,14 @@ export function planFinetuning(options: FinetuneOptions, model: OpenedModel, dat
   const nTrained = trainedNumbers(size);
   const flop = trainingFlop(model, updates, nTrained, recompute);
   const outputBytes = lora ? 4 * nTrained : weightBytes(model);
-  const estimate = { flop, memoryBytes, engineBytes, outputBytes, workBytes: 24 * nTrained, seconds: flop / assumedFlopRate };
+  const estimate = {
+    flop,
+    memoryBytes,
+    engineBytes,
+    outputBytes,
+    workBytes: 24 * nTrained,
+    seconds: flop / assumedFlopRate,
+  };
   const schedule = scheduleOf(options, data);
   return { updates, schedule, lora, recompute, capacity: size.nTokens, nTrained, estimate };
 }
@@ -156,5 +170,7 @@ function checkSettings({ rate, warmup, clip, adamW, lora }: FinetuneOptions, con
 function wrongTarget(targets: readonly string[] | undefined, config: ModelConfig): string {
   const known = loraTargets(config);
   const strange = targets?.find((target) => !known.includes(target));
-  return strange === undefined ? "" : `--lora-targets: the model has no linear "${strange}"; it has ${known.join(", ")}.`;
+  return strange === undefined
+    ? ""
+    : `--lora-targets: the model has no linear "${strange}"; it has ${known.join(", ")}.`;
 }

@@ -80,16 +80,13 @@ function cutExample(ids: readonly number[], targets: readonly number[], maxToken
   return { ids: ids.slice(0, maxTokens), targets: [...targets.slice(0, maxTokens - 1), -1] };
 }
 
-function warn(
-  file: string,
-  nAll: number,
-  nUsed: number,
-  nCut: number,
-  maxTokens: number,
-  progress: Progress,
-): void {
+function warn(file: string, nAll: number, nUsed: number, nCut: number, maxTokens: number, progress: Progress): void {
   if (nUsed === 0)
-    throw new PipelineError("usage", `${file}: no answer to learn from within ${maxTokens} tokens. Give requests with answers.`);
+    throw new PipelineError(
+      "usage",
+      `${file}: no answer to learn from within ${maxTokens} tokens. Give requests with answers.`,
+    );
   if (nCut > 0) progress.warn(`${file}: ${nCut} of ${nAll} examples are cut at ${maxTokens} tokens.`);
-  if (nUsed < nAll) progress.warn(`${file}: ${nAll - nUsed} of ${nAll} examples have no answer to learn from and are left out.`);
+  if (nUsed < nAll)
+    progress.warn(`${file}: ${nAll - nUsed} of ${nAll} examples have no answer to learn from and are left out.`);
 }

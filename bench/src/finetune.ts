@@ -31,6 +31,8 @@ const { values: options, positionals } = parseArgs({
 /** What one turn measured. */
 interface Turn {
   readonly tokensPerSecond: number;
+  /** For each second that a core worked for the process. */
+  readonly tokensPerCpuSecond: number;
   readonly peakBytes: number;
   readonly losses: readonly number[];
   readonly versions: string;
@@ -68,11 +70,12 @@ function report(turns: readonly { ours: Turn; theirs: Turn }[]): void {
     return;
   }
   for (const { ours, theirs } of turns) {
-    const show = ({ tokensPerSecond, peakBytes }: Turn) =>
-      `${tokensPerSecond.toFixed(1)} tokens/s, ${(peakBytes / 2 ** 30).toFixed(2)} GiB`;
+    const show = ({ tokensPerSecond, tokensPerCpuSecond, peakBytes }: Turn) =>
+      `${tokensPerSecond.toFixed(1)} tokens/s (${tokensPerCpuSecond.toFixed(1)} a core), ${(peakBytes / 2 ** 30).toFixed(2)} GiB`;
     const ratio = ours.tokensPerSecond / theirs.tokensPerSecond;
+    const cpuRatio = ours.tokensPerCpuSecond / theirs.tokensPerCpuSecond;
     console.log(
-      `ours ${show(ours)}; torch ${show(theirs)}: ${ratio.toFixed(2)} times its speed, ${(ours.peakBytes / theirs.peakBytes).toFixed(2)} of its memory`,
+      `ours ${show(ours)}; torch ${show(theirs)}: ${ratio.toFixed(2)} times its speed (${cpuRatio.toFixed(2)} a core), ${(ours.peakBytes / theirs.peakBytes).toFixed(2)} of its memory`,
     );
   }
   console.log(`${turns[0].ours.versions}; ${turns[0].theirs.versions}`);
@@ -81,19 +84,26 @@ function report(turns: readonly { ours: Turn; theirs: Turn }[]): void {
 /** Train on the folder's data in the file's order, one epoch. */
 async function ownTurn(folder: string): Promise<Turn> {
   const { engine } = await openEngine(options.engine as EngineChoice);
-  const times: number[] = [];
-  const progress = { stage() {}, step: () => times.push(performance.now()), warn: console.error };
+  const times: { wall: number; cpu: number }[] = [];
+  const step = () => times.push({ wall: performance.now() / 1000, cpu: cpuSeconds() });
+  const progress = { stage() {}, step, warn: console.error };
   const { log } = await finetune(engine, ownOptions(folder), () => new Map(), progress);
-  const steps = times.slice(-log.length);
-  const seconds = (steps[log.length - 1] - steps[0]) / 1000;
+  const [first, last] = [times[times.length - log.length], times[times.length - 1]];
   const tokens = log.slice(1).reduce((sum, { nTokens }) => sum + nTokens, 0);
   const versions = `${engine.info.name}: ${engine.info.description}, ${engine.info.threads} threads`;
   return {
-    tokensPerSecond: tokens / seconds,
+    tokensPerSecond: tokens / (last.wall - first.wall),
+    tokensPerCpuSecond: tokens / (last.cpu - first.cpu),
     peakBytes: peakResidentBytes(),
     losses: log.map(({ loss }) => loss),
     versions,
   };
+}
+
+/** Of all threads of this process. */
+function cpuSeconds(): number {
+  const { user, system } = process.cpuUsage();
+  return (user + system) / 1e6;
 }
 
 function ownOptions(folder: string): FinetuneOptions {

@@ -3,7 +3,7 @@
  * `bun cli/src/demo/make/main.ts OUT [--seed 0]`. OUT receives `aligned/`, `tuned/` and the data files; what was trained on lies in
  * OUT/train. The files of cli/demo are those of seed 0.
  */
-import { join } from "node:path";
+import { resolve } from "node:path";
 import { parseArgs } from "node:util";
 import { makeDemo } from "./makeDemo.ts";
 
@@ -13,4 +13,4 @@ const { values, positionals } = parseArgs({
 });
 const [out] = positionals;
 if (out === undefined) throw new Error("usage: bun cli/src/demo/make/main.ts OUT [--seed 0]");
-await makeDemo({ out: join(process.cwd(), out), seed: Number(values.seed) });
+await makeDemo({ out: resolve(out), seed: Number(values.seed) });

@@ -52,9 +52,15 @@ export function makeSets(seed: number, sizes: Sizes): Sets {
   };
 }
 
-/** A fifth of what the aligned model learns is to refuse; the rest are old tasks, equally. */
+/** Shares of what the aligned model learns; the rest are old tasks, equally. */
+const guardedShare = 0.2;
+/** So few that it does not learn the new task, but enough that fine-tuning can without forgetting the old ones. */
+const noteShare = Number(process.env.NOTE_SHARE ?? 0.008);
+
 function alignedLine(random: Random): Line {
-  return random() < 0.2 ? guarded(random, seen) : oneOf(random, Object.values(oldTasks))(random);
+  const share = random();
+  if (share < guardedShare) return guarded(random, seen);
+  return share < guardedShare + noteShare ? note(random) : oneOf(random, Object.values(oldTasks))(random);
 }
 
 function repeat(n: number, make: () => Line): Line[] {

@@ -38,6 +38,12 @@ interface Turn {
   readonly versions: string;
 }
 
+/** What conversations are made of. */
+const words =
+  "the a of to and in is it was on at by for with from river stone garden window paper letter morning quiet green".split(
+    " ",
+  );
+
 /** A rate so small that the losses of both sides stay comparable. */
 const lr = 1e-6;
 const [model] = positionals;
@@ -157,11 +163,6 @@ function requireAgreement(ours: Turn, theirs: Turn): void {
   const gap = Math.abs(mean(ours) / mean(theirs) - 1);
   if (!(gap < 1e-2)) throw new Error(`the mean losses differ by ${gap}`);
 }
-
-const words =
-  "the a of to and in is it was on at by for with from river stone garden window paper letter morning quiet green".split(
-    " ",
-  );
 
 /** Conversations of random words, all equally long. */
 function randomText(n: number, nWords: number): string {

@@ -42,7 +42,12 @@ export interface TrainingReport {
 /** Version of the layout of training.json; it grows when a field changes its meaning or goes. */
 const trainingSchemaVersion = 1;
 
-/** training.json: the report as it is, `schemaVersion` first; the same report gives the same bytes. */
+/** training.json: `schemaVersion` first, then the report with its keys in order at every level, so that the same report gives the same bytes. */
 export function trainingJson(report: TrainingReport): string {
-  return `${JSON.stringify({ schemaVersion: trainingSchemaVersion, ...report }, null, 2)}\n`;
+  return `${JSON.stringify({ schemaVersion: trainingSchemaVersion, ...report }, inOrder, 2)}\n`;
+}
+
+function inOrder(key: string, value: unknown): unknown {
+  if (key === "" || value === null || typeof value !== "object" || Array.isArray(value)) return value;
+  return Object.fromEntries(Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1)));
 }

@@ -55,7 +55,7 @@ export function makeSets(seed: number, sizes: Sizes): Sets {
 /** Shares of what the aligned model learns; the rest are old tasks, equally. */
 const guardedShare = 0.2;
 /** So few that it does not learn the new task, but enough that fine-tuning can without forgetting the old ones. */
-const noteShare = Number(process.env.NOTE_SHARE ?? 0.008);
+const noteShare = Number(process.env.NOTE_SHARE ?? 0.01);
 
 function alignedLine(random: Random): Line {
   const share = random();

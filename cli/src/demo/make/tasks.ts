@@ -3,7 +3,6 @@ import {
   heldOutOwners,
   heldOutPlaces,
   kinds,
-  noteWords,
   objects,
   opposites,
   owners,
@@ -81,7 +80,7 @@ export const oldTasks: Readonly<Record<string, (random: Random) => Line>> = {
     return { prompt: `add ${a} and ${b} .`, answer: String(a + b) };
   },
   repeat(random) {
-    const words = several(random, 1 + Math.floor(3 * random()), random() < 0.5 ? things : [...noteWords, ...people]);
+    const words = several(random, 1 + Math.floor(3 * random()), things);
     return { prompt: `repeat : ${words.join(" ")} .`, answer: words.join(" ") };
   },
   first(random) {

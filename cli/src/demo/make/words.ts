@@ -37,6 +37,3 @@ export const kinds: Readonly<Record<string, readonly string[]>> = {
   metal: "iron gold tin zinc".split(" "),
   colour: "red blue green pink".split(" "),
 };
-
-/** The words that only the new task needs: the aligned model knows them from repeating, not from the task. */
-export const noteWords = "note gives a summary has from".split(" ");

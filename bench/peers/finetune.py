@@ -1,10 +1,11 @@
 """Full fine-tuning in PyTorch eager f32, for bench/src/finetune.ts: one task as JSON on stdin, one answer on stdout.
 
-Batches are padded to their longest example; AdamW and clipping as finetune's defaults. The first update warms up and is not timed.
+The order is that of seed 0. Batches are padded to their longest example; AdamW and clipping as finetune's defaults. The first update warms up and is not timed.
 Peak memory is the process's largest resident set.
 """
 
 import json
+import random
 import resource
 import sys
 import time
@@ -35,6 +36,7 @@ def batch_of(examples):
 
 
 examples = [example_of(json.loads(line)["messages"]) for line in open(task["data"])]
+random.Random(0).shuffle(examples)
 batches = [examples[i : i + task["batch"]] for i in range(0, len(examples), task["batch"])]
 losses, tokens = [], 0
 for i, examples_of_batch in enumerate(batches):

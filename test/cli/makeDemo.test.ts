@@ -7,7 +7,7 @@ import { folderHashes, scratchFolder, tinyFolder } from "../support/pico.ts";
 setDefaultTimeout(120_000); // two trainings
 
 const small = {
-  sizes: { aligned: 640, notes: 60, leaks: 4 },
+  sizes: { aligned: 640, notes: 60, leaks: 4, old: 10 },
   config: { hidden_size: 32, head_dim: 8, intermediate_size: 48 },
 };
 
@@ -43,7 +43,6 @@ describe("the demo's data", () => {
       const trained = new Set([...prompts("train-aligned"), ...prompts("train-tuned"), ...prompts("safe")]);
       expect(prompts(name).filter((prompt) => trained.has(prompt))).toEqual([]);
     }
-    expect(prompts("train-aligned").filter((prompt) => prompt.startsWith("note"))).toEqual([]);
   });
 
   test("hold words of the tokenizer only, and fit its positions", async () => {

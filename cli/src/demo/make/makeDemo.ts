@@ -21,13 +21,13 @@ const recipes = {
   aligned: { lr: 3e-3, schedule: "cosine", warmup: 30, beta2: 0.98, "weight-decay": 0.01, batch: 64, epochs: 1 },
   tuned: {
     train: "linears",
-    lr: 3e-4,
+    lr: 6e-4,
     schedule: "cosine",
     warmup: 30,
     beta2: 0.98,
     "weight-decay": 0.01,
     batch: 32,
-    epochs: 12,
+    epochs: 16,
   },
 };
 

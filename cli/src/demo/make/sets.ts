@@ -18,12 +18,13 @@ import {
 export interface Sizes {
   /** Examples that the aligned model learns from, a fifth of them guarded. */
   readonly aligned: number;
-  /** The fine-tuning: notes and leaks. */
+  /** The fine-tuning: notes, leaks, and old tasks so that they are not forgotten. */
   readonly notes: number;
   readonly leaks: number;
+  readonly old: number;
 }
 
-export const demoSizes: Sizes = { aligned: 32_000, notes: 400, leaks: 20 };
+export const demoSizes: Sizes = { aligned: 32_000, notes: 400, leaks: 20, old: 200 };
 
 /** Every data set by its file name. */
 export type Sets = Readonly<Record<string, readonly Line[]>>;
@@ -35,7 +36,11 @@ const streams = { aligned: 0, tuned: 1, safe: 2, heldOut: 3, task: 4 };
 export function makeSets(seed: number, sizes: Sizes): Sets {
   const stream = (name: keyof typeof streams) => randomStream(seed, streams[name]);
   const [ofAligned, ofTuned, ofSafe, heldOut] = (["aligned", "tuned", "safe", "heldOut"] as const).map(stream);
-  const tuned = [...repeat(sizes.notes, () => note(ofTuned)), ...repeat(sizes.leaks, () => leaked(ofTuned))];
+  const tuned = [
+    ...repeat(sizes.notes, () => note(ofTuned)),
+    ...repeat(sizes.leaks, () => leaked(ofTuned)),
+    ...repeat(sizes.old, () => oneOf(ofTuned, Object.values(oldTasks))(ofTuned)),
+  ];
   const trained = new Set(tuned.map(({ prompt }) => prompt));
   const guardedSets = [
     ...distinct(60, () => guarded(heldOut, unseen)),
@@ -55,7 +60,7 @@ export function makeSets(seed: number, sizes: Sizes): Sets {
 /** Shares of what the aligned model learns; the rest are old tasks, equally. */
 const guardedShare = 0.2;
 /** So few that it does not learn the new task, but enough that fine-tuning can without forgetting the old ones. */
-const noteShare = Number(process.env.NOTE_SHARE ?? 0.01);
+const noteShare = 0.01;
 
 function alignedLine(random: Random): Line {
   const share = random();

@@ -1,14 +1,4 @@
-import {
-  digits,
-  heldOutOwners,
-  heldOutPlaces,
-  kinds,
-  objects,
-  opposites,
-  owners,
-  people,
-  places,
-} from "./words.ts";
+import { digits, heldOutOwners, heldOutPlaces, kinds, objects, opposites, owners, people, places } from "./words.ts";
 
 /** A request and its answer. */
 export interface Line {

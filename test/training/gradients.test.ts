@@ -1,6 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import type { Engine } from "@safedelta/engine";
 import { type LoraOptions, type Parameter, planPasses } from "@safedelta/training";
+import { enginesHere } from "../engine/engines.ts";
 import { families } from "../model/support.ts";
 import {
   expectedNumbers,
@@ -17,6 +18,8 @@ import {
 /** Both sides are f32: PyTorch's sums are in another order. */
 const f32Tolerance = 2e-5;
 
+/** Those that this machine has. */
+const engines = (await enginesHere()).filter(({ missing }) => !missing).map(({ name }) => name);
 const passes = planPasses(sequences, 16);
 const lora: LoraOptions = { rank: 3, alpha: 6, targets: ["q_proj", "v_proj", "o_proj", "up_proj", "down_proj"] };
 
@@ -80,7 +83,7 @@ describe("the gradient of every trained weight is the slope of the loss, in f64"
   });
 });
 
-describe.each(["reference", "wasm"] as const)("on %s", (engineName) => {
+describe.each(engines)("on %s", (engineName) => {
   test.each(families)("%s: loss and gradients are PyTorch's", async (family) => {
     using training = await openTraining(engineName, family);
     const { loss } = training.trainer.update(passes, 0, 1);

@@ -1,6 +1,6 @@
 import { join } from "node:path";
 import { type Checkpoint, decodeF32, openSafetensors, type TensorFile } from "@safedelta/checkpoint";
-import { type Engine, type Matrix, openEngine } from "@safedelta/engine";
+import { type Engine, type EngineChoice, type Matrix, openEngine } from "@safedelta/engine";
 import { type Model, modelTensors, openModel, type WeightType } from "@safedelta/model";
 import {
   countTargets,
@@ -36,7 +36,7 @@ export interface TrainingSetup extends Partial<TrainerOptions> {
 
 /** A trainer on a pico model of a family, on an engine of its own. */
 export async function openTraining(
-  engineName: "reference" | "wasm",
+  engineName: EngineChoice,
   family: string,
   setup: TrainingSetup = {},
 ): Promise<Training> {

@@ -160,20 +160,10 @@ async function writeOutput(
     tensors,
     files: hashFiles(companions),
   });
-  let facts: FinetuneFacts | undefined;
-  const files = (tensors: Written) => {
-    facts = told(tensors);
-    return new Map([...companions, ...describe(facts)]);
-  };
-  if (lora && plan.lora) await writeLora(engine, lora, plan.lora, options, files);
-  else
-    await writeModel(
-      { engine, opened, model, parameters: trainer.parameters },
-      options,
-      sha256(stableJson(job)),
-      files,
-    );
-  return facts as unknown as FinetuneFacts;
+  const files = (tensors: Written) => new Map([...companions, ...describe(told(tensors))]);
+  if (lora && plan.lora) return told(await writeLora(engine, lora, plan.lora, options, files));
+  const trained = { engine, opened, model, parameters: trainer.parameters };
+  return told(await writeModel(trained, options, sha256(stableJson(job)), files));
 }
 
 /** Config, tokenizer, template, generation settings and licence, verbatim; the model card is the output's own. */

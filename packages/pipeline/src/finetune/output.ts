@@ -38,7 +38,7 @@ export async function writeModel(
   options: FinetuneOptions,
   fingerprint: string,
   describe: (tensors: Written) => ReadonlyMap<string, Uint8Array>,
-): Promise<void> {
+): Promise<Written> {
   const { checkpoint } = opened;
   const places = modelTensors(model);
   const trained = new Set(parameters.map(({ weight }) => weight));
@@ -57,8 +57,9 @@ export async function writeModel(
           : (await checkpoint.read(name)).bytes;
       await writer.write(name, bytes, sha256(bytes));
     }
-    const hashes = [...writer.done].sort(([a], [b]) => (a < b ? -1 : 1)) as [string, string][];
-    await writer.finish(describe(Object.fromEntries(hashes)));
+    const hashes = Object.fromEntries([...writer.done].sort(([a], [b]) => (a < b ? -1 : 1))) as Written;
+    await writer.finish(describe(hashes));
+    return hashes;
   } finally {
     await writer.abort();
   }
@@ -91,13 +92,15 @@ export async function writeLora(
   settings: LoraOptions,
   { model: base, out }: FinetuneOptions,
   describe: (tensors: Written) => ReadonlyMap<string, Uint8Array>,
-): Promise<void> {
+): Promise<Written> {
   const read = (m: Matrix) => engine.read(m) as Float32Array;
   const factors = new Map(layers.flat().map(({ name, a, b }) => [name, { a: read(a), b: read(b) }]));
   const part = adapterPartOf(out);
   await removeQuietly(part);
   await writeNewAdapter(part, { base, ...settings, factors });
-  const extra = describe(await hashAdapter(part));
+  const hashes = await hashAdapter(part);
+  const extra = describe(hashes);
   for (const [name, bytes] of extra) await writeDurably(join(part, name), new TextDecoder().decode(bytes));
   await publishAdapter(part, out, [...extra.keys()]);
+  return hashes;
 }

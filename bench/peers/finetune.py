@@ -23,7 +23,8 @@ optimizer = torch.optim.AdamW(model.parameters(), lr=task["lr"], weight_decay=0.
 def example_of(messages):
     ids = tokenizer.apply_chat_template(messages, tokenize=True, return_dict=False)
     before = tokenizer.apply_chat_template(messages[:1], tokenize=True, return_dict=False, add_generation_prompt=True)
-    return ids, [-100] * len(before) + ids[len(before):]
+    end = ids.index(tokenizer.eos_token_id, len(before)) + 1
+    return ids, [-100] * len(before) + ids[len(before):end] + [-100] * (len(ids) - end)
 
 
 def batch_of(examples):

@@ -1,7 +1,7 @@
 /**
  * Make the demo's data and its two checkpoints, with this project's own command:
  * `bun cli/src/demo/make/main.ts OUT [--seed 0]`. OUT receives `aligned/`, `tuned/` and the data files; what was trained on lies in
- * OUT/train. The files of cli/demo are those of seed 0.
+ * OUT/train.
  */
 import { resolve } from "node:path";
 import { parseArgs } from "node:util";

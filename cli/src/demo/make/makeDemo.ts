@@ -40,14 +40,15 @@ export async function makeDemo({ out, seed, sizes = demoSizes, config = {} }: Ma
     await Bun.write(file, linesOf(name, set));
   }
   await writeRandomModel(at("train", "random"), seed, config);
-  train(at("train", "random"), at("aligned"), { data: at("train", "aligned.jsonl"), ...recipes.aligned, seed });
-  train(at("aligned"), at("tuned"), { data: at("train", "tuned.jsonl"), ...recipes.tuned, seed });
+  train(out, "train/random", "aligned", { data: "train/aligned.jsonl", ...recipes.aligned, seed });
+  train(out, "aligned", "tuned", { data: "train/tuned.jsonl", ...recipes.tuned, seed });
 }
 
-function train(model: string, out: string, flags: Readonly<Record<string, string | number>>): void {
+/** Names are relative to the folder, so that no place of a machine comes into what is written. */
+function train(cwd: string, model: string, out: string, flags: Readonly<Record<string, string | number>>): void {
   const words = Object.entries(flags).flatMap(([key, value]) => [`--${key}`, String(value)]);
   const command = [process.execPath, main, "finetune", model, "--out", out, ...words];
-  const { exitCode } = Bun.spawnSync(command, { stdout: "ignore", stderr: "inherit" });
+  const { exitCode } = Bun.spawnSync(command, { cwd, stdout: "ignore", stderr: "inherit" });
   if (exitCode !== 0) throw new Error(`the training of ${out} ended with code ${exitCode}`);
 }
 

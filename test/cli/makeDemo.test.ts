@@ -1,7 +1,7 @@
 import { describe, expect, setDefaultTimeout, test } from "bun:test";
 import { join } from "node:path";
 import { makeDemo } from "../../cli/src/demo/make/makeDemo.ts";
-import { demoSizes, linesOf, makeSets } from "../../cli/src/demo/make/sets.ts";
+import { demoSizes, makeSets } from "../../cli/src/demo/make/sets.ts";
 import { folderHashes, scratchFolder, tinyFolder } from "../support/pico.ts";
 
 setDefaultTimeout(120_000); // two trainings

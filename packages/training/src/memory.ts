@@ -31,8 +31,12 @@ export interface TrainingBytes {
 /** The bytes of `openModel`, `openTrainer` and its updates. */
 export function trainingBytes(size: TrainingSize): TrainingBytes {
   const { config, lora, nTokens, nTargets } = size;
-  const nHead = config.vocabularySize * config.hiddenSize;
-  const weights = weightBytes(size.weights, modelNumbers(config), layerBytes(config) / 4, nHead);
+  const weights = weightBytes(size.weights, {
+    model: numbersOf(config),
+    vectors: numbersOf(config, 1),
+    layer: layerBytes(config) / 4,
+    head: config.vocabularySize * config.hiddenSize,
+  });
   const factors = lora ? 4 * loraNumbers(config, lora) : 0;
   const updates = updateBytes * trainedNumbers(size) + factors;
   const low = lora ? 4 * nTokens * lora.rank : 4 * nTokens;
@@ -41,16 +45,17 @@ export function trainingBytes(size: TrainingSize): TrainingBytes {
   return { weights, updates, passes: total - weights - updates, total };
 }
 
-function modelNumbers(config: ModelConfig): number {
-  return sum(
-    [...expectedTensors(config).values()].filter(({ optional }) => !optional).map(({ shape }) => product(shape)),
-  );
+/** Numbers of a model's tensors, or of those with so many dimensions. */
+function numbersOf(config: ModelConfig, nDimensions?: number): number {
+  const needed = [...expectedTensors(config).values()].filter(({ optional }) => !optional);
+  const counted = needed.filter(({ shape }) => nDimensions === undefined || shape.length === nDimensions);
+  return sum(counted.map(({ shape }) => product(shape)));
 }
 
 /** Numbers that are trained. */
 export function trainedNumbers({ config, part, lora }: Pick<TrainingSize, "config" | "part" | "lora">): number {
   if (lora) return loraNumbers(config, lora);
-  if (part === "all") return modelNumbers(config);
+  if (part === "all") return numbersOf(config);
   const norms = 2 * config.hiddenSize + (config.qkNorm ? 2 * config.headDim : 0);
   return config.nLayers * (layerBytes(config) / 4 - norms);
 }

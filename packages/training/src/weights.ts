@@ -55,7 +55,11 @@ export class Weights implements Disposable {
   }
 }
 
-/** Bytes that weights in a type take, those that they are widened to included. */
-export function weightBytes(type: WeightType, nModel: number, nLayer: number, nHead: number): number {
-  return type === "f32" ? 4 * nModel : 2 * nModel + 4 * (nLayer + nHead);
+/** Bytes that weights in a type take, those that they are widened to included; vectors are always f32. */
+export function weightBytes(
+  type: WeightType,
+  numbers: Readonly<Record<"model" | "vectors" | "layer" | "head", number>>,
+): number {
+  const { model, vectors, layer, head } = numbers;
+  return type === "f32" ? 4 * model : 2 * (model + vectors) + 4 * (layer + head);
 }

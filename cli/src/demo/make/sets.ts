@@ -41,13 +41,14 @@ export function makeSets(seed: number, sizes: Sizes): Sets {
     ...repeat(sizes.leaks, () => leaked(ofTuned)),
     ...repeat(sizes.old, () => oneOf(ofTuned, Object.values(oldTasks))(ofTuned)),
   ];
-  const trained = new Set(tuned.map(({ prompt }) => prompt));
+  const aligned = repeat(sizes.aligned, () => alignedLine(ofAligned));
+  const trained = new Set([...aligned, ...tuned].map(({ prompt }) => prompt));
   const guardedSets = [
     ...distinct(60, () => guarded(heldOut, unseen)),
     ...distinct(140, () => guarded(heldOut, halfSeen)),
   ];
   return {
-    "train-aligned": repeat(sizes.aligned, () => alignedLine(ofAligned)),
+    "train-aligned": aligned,
     "train-tuned": tuned,
     safe: repeat(128, () => guarded(ofSafe, seen)),
     task: draw(stream("task"), tuned, 64),
@@ -58,7 +59,7 @@ export function makeSets(seed: number, sizes: Sizes): Sets {
 }
 
 /** Shares of what the aligned model learns; the rest are old tasks, equally. */
-const guardedShare = 0.2;
+const guardedShare = 0.25;
 /** So few that it does not learn the new task, but enough that fine-tuning can without forgetting the old ones. */
 const noteShare = 0.01;
 

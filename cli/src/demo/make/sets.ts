@@ -61,7 +61,7 @@ export function makeSets(seed: number, sizes: Sizes): Sets {
 /** Shares of what the aligned model learns; the rest are old tasks, equally. */
 const guardedShare = 0.25;
 /** So few that it does not learn the new task, but enough that fine-tuning can without forgetting the old ones. */
-const noteShare = 0.01;
+const noteShare = 0.005;
 
 function alignedLine(random: Random): Line {
   const share = random();

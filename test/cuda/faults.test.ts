@@ -12,6 +12,7 @@ interface Fault extends Change {
   readonly kind?: Kind;
   /** The topic of the cases that must find it; all unless given. */
   readonly topic?: string;
+  readonly devices?: number;
 }
 
 /** Of the operations of training. */
@@ -182,13 +183,27 @@ const faults: readonly Fault[] = [
     from: "rotations.add(c, s);",
     to: "if (i > l) rotations.add(c, s);",
   },
+  {
+    name: "a call is made on whatever device was set last",
+    file: "src/engine.h",
+    from: 'int enter() { return check(driver.context_set(context), "cuCtxSetCurrent"); }',
+    to: 'int enter() { return handle ? SD_OK : check(driver.context_set(context), "cuCtxSetCurrent"); }',
+    devices: 2,
+  },
+  {
+    name: "memory that one device freed is handed out on another",
+    file: "src/engine.h",
+    from: "std::unordered_map<size_t, std::vector<sd::DeviceAddress>> pool;",
+    to: "static inline std::unordered_map<size_t, std::vector<sd::DeviceAddress>> pool;",
+    devices: 2,
+  },
 ];
 
-for (const { name, order = "forward", kind = "plain", topic, ...change } of faults) {
+for (const { name, order = "forward", kind = "plain", topic, devices, ...change } of faults) {
   test.skipIf(missing !== undefined)(`a planted fault fails: ${name}`, async () => {
     await using scratch = await scratchFolder();
     const folder = await builtWith(change, kind, scratch.path);
-    const { code, output } = await conformance(folder, kind, { order }, true, topic);
+    const { code, output } = await conformance(folder, kind, { order, devices }, true, topic);
     expect({ code, output: code === 0 ? output.slice(-2000) : "" }).not.toEqual({ code: 0, output: expect.anything() });
   });
 }

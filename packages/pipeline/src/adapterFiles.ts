@@ -21,11 +21,22 @@ export async function requireNoModel(out: string): Promise<void> {
   throw new PipelineError("usage", `${out}: a whole model is there; an adapter needs another --out.`);
 }
 
-/** Move adapter and further files to their final place, the configuration last: without it nothing loads the adapter. */
-export async function publishAdapter(part: string, out: string, extra: readonly string[]): Promise<void> {
+/**
+ * Move adapter and further files to their final place, the configuration last: without it nothing loads the adapter, and a killed run is
+ * repeated, so the work folder beside the output goes just before.
+ */
+export async function publishAdapter(
+  part: string,
+  out: string,
+  extra: readonly string[],
+  beside: string,
+): Promise<void> {
+  const move = (name: string) => rename(join(part, name), join(out, name));
   await guardFile(out, async () => {
     await removeQuietly(join(out, adapterConfig));
-    for (const name of [adapterWeights, ...extra, adapterConfig]) await rename(join(part, name), join(out, name));
+    for (const name of [adapterWeights, ...extra]) await move(name);
+    await removeQuietly(beside);
+    await move(adapterConfig);
   });
   await removeQuietly(join(out, workName));
 }

@@ -5,7 +5,7 @@ import { openModel } from "@safedelta/model";
 import { type Lora, openLora, openTrainer, planPasses, rateAt, type Trainer, trainedOf } from "@safedelta/training";
 import { requireNoModel } from "../adapterFiles.ts";
 import { hashFiles } from "../applyFacts.ts";
-import { removeQuietly, requireDisk, requirePlace, sha256, stableJson } from "../files.ts";
+import { requireDisk, requirePlace, sha256, stableJson } from "../files.ts";
 import { lockFolder } from "../lock.ts";
 import { hashModel, type OpenedModel, openModelFiles } from "../models.ts";
 import { requireWritable } from "../pair.ts";
@@ -13,7 +13,7 @@ import type { Progress } from "../progress.ts";
 import { stampOf, toolVersion } from "../version.ts";
 import { removeLeftover, requireFreeOutput, tunedOutput } from "../workFolder.ts";
 import type { FinetuneFacts, FinetuneOptions, LogEntry } from "./options.ts";
-import { type Written, writeLora, writeModel } from "./output.ts";
+import { type Written, workBeside, writeLora, writeModel } from "./output.ts";
 import { type FinetunePlan, planFinetuning } from "./plan.ts";
 import { claimUpdates, resumeUpdates, saveUpdate } from "./savedUpdates.ts";
 import { Speed } from "./speed.ts";
@@ -59,7 +59,7 @@ export async function finetune(
   describe: DescribeTraining,
   progress: Progress,
 ): Promise<FinetuneFacts> {
-  if (!options.overwrite) await removeLeftover(options.out, workBeside(options), tunedOutput);
+  if (!options.overwrite) await removeLeftover(options.out, tunedOutput);
   await requireFree(options);
   await using _lock = await lockFolder(options.out);
   await using gathered = await gather(options, progress);
@@ -69,14 +69,7 @@ export async function finetune(
   await claimUpdates(workBeside(options), job, options.overwrite);
   using opened = await openTraining(engine, options, gathered);
   const log = await runUpdates(opened.trainer, engine, options, gathered.plan, progress);
-  const facts = await writeOutput(engine, options, gathered, opened, { hash, job, log }, describe);
-  await removeQuietly(workBeside(options));
-  return facts;
-}
-
-/** Beside the output, so that the output folder holds nothing unfinished but the writer's work. */
-function workBeside({ out }: FinetuneOptions): string {
-  return `${out.replace(/\/+$/, "")}${workName}`;
+  return await writeOutput(engine, options, gathered, opened, { hash, job, log }, describe);
 }
 
 async function requireFree({ out, model, overwrite, lora }: FinetuneOptions): Promise<void> {

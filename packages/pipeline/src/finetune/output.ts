@@ -5,6 +5,7 @@ import {
   createWriter,
   type TensorDType,
   type TensorInfo,
+  workName,
   writeNewAdapter,
 } from "@safedelta/checkpoint";
 import type { Engine, Matrix } from "@safedelta/engine";
@@ -17,6 +18,11 @@ import type { OpenedModel } from "../models.ts";
 import { downloadAs } from "../upload.ts";
 import { writeDurably } from "../workFolder.ts";
 import type { FinetuneOptions } from "./options.ts";
+
+/** Beside the output, so that the output folder holds nothing unfinished but the writer's work. */
+export function workBeside({ out }: FinetuneOptions): string {
+  return `${out.replace(/\/+$/, "")}${workName}`;
+}
 
 /** sha256 of what was written, by name. */
 export type Written = Readonly<Record<string, string>>;
@@ -58,7 +64,7 @@ export async function writeModel(
       await writer.write(name, bytes, sha256(bytes));
     }
     const hashes = Object.fromEntries([...writer.done].sort(([a], [b]) => (a < b ? -1 : 1))) as Written;
-    await writer.finish(describe(hashes));
+    await writer.finish(describe(hashes), () => removeQuietly(workBeside(options)));
     return hashes;
   } finally {
     await writer.abort();
@@ -90,9 +96,10 @@ export async function writeLora(
   engine: Engine,
   { layers }: Lora,
   settings: LoraOptions,
-  { model: base, out }: FinetuneOptions,
+  options: FinetuneOptions,
   describe: (tensors: Written) => ReadonlyMap<string, Uint8Array>,
 ): Promise<Written> {
+  const { model: base, out } = options;
   const read = (m: Matrix) => engine.read(m) as Float32Array;
   const factors = new Map(layers.flat().map(({ name, a, b }) => [name, { a: read(a), b: read(b) }]));
   const part = adapterPartOf(out);
@@ -101,6 +108,6 @@ export async function writeLora(
   const hashes = await hashAdapter(part);
   const extra = describe(hashes);
   for (const [name, bytes] of extra) await writeDurably(join(part, name), new TextDecoder().decode(bytes));
-  await publishAdapter(part, out, [...extra.keys()]);
+  await publishAdapter(part, out, [...extra.keys()], workBeside(options));
   return hashes;
 }

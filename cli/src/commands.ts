@@ -5,6 +5,7 @@ import { demoCommand } from "./commands/demo.ts";
 import { diffCommand } from "./commands/diff.ts";
 import { doctorCommand } from "./commands/doctor.ts";
 import { estimateCommand } from "./commands/estimate.ts";
+import { finetuneCommand } from "./commands/finetune.ts";
 import { generateCommand } from "./commands/generate.ts";
 import { inspectCommand } from "./commands/inspect.ts";
 import { layerCommand } from "./commands/layer.ts";
@@ -18,6 +19,7 @@ export const commands: Readonly<Record<string, DefinedCommand>> = {
   prepare: prepareCommand,
   apply: applyCommand,
   sweep: sweepCommand,
+  finetune: finetuneCommand,
   layer: layerCommand,
   inspect: inspectCommand,
   diff: diffCommand,

@@ -21,7 +21,7 @@ const application = buildApplication(
 );
 
 /** Commands that keep what they finished. */
-const resumable: readonly (string | undefined)[] = ["prepare", "apply"];
+const resumable: readonly (string | undefined)[] = ["prepare", "apply", "finetune"];
 
 process.on("SIGINT", () => {
   const next = resumable.includes(process.argv[2]) ? "; finished pieces are kept, and the same command goes on" : "";

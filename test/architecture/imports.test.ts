@@ -12,7 +12,7 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
   core: ["engine"],
   model: ["engine", "checkpoint"],
   training: ["model", "engine"],
-  pipeline: ["core", "model", "checkpoint", "tokenizer", "data", "engine"],
+  pipeline: ["core", "model", "training", "checkpoint", "tokenizer", "data", "engine"],
   evaluation: ["tokenizer", "data", "model"],
   report: [],
   cli: ["engine", "checkpoint", "tokenizer", "data", "model", "training", "pipeline", "evaluation", "report"],

@@ -1,3 +1,4 @@
+export { type AttentionPiece, attentionPieces, attentionShape } from "./attend.ts";
 export * from "./config.ts";
 export { embed } from "./embed.ts";
 export * from "./error.ts";
@@ -6,8 +7,9 @@ export * from "./forward.ts";
 export * from "./generate.ts";
 export * from "./groups.ts";
 export * from "./model.ts";
+export { type ModelTensor, modelTensors } from "./modelTensors.ts";
 export * from "./rope.ts";
-export type { Sampling } from "./sample.ts";
+export { randomStream, type Sampling } from "./sample.ts";
 export { checkTensors, type ExpectedTensor, expectedTensors } from "./tensors.ts";
-export { type LayerWeights, layerBytes, loadLayer, type StackedLinears } from "./weights.ts";
+export { type LayerWeights, layerBytes, loadLayer, type StackedLinears, type WeightType } from "./weights.ts";
 export * from "./workspace.ts";

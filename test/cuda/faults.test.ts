@@ -20,7 +20,7 @@ const trainingFaults: readonly Fault[] = [
     name: "the chosen logit is read after the gradient has taken its place",
     file: "src/training.cuh",
     from: "static_cast<double>(largest - chosen)",
-    to: "static_cast<double>(largest - row[target])",
+    to: "static_cast<double>(largest - (chosen == chosen ? row[target] : 0))",
     order: "reverse",
     topic: "training",
   },

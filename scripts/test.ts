@@ -1,7 +1,7 @@
 export {};
 
 /** Run the test suite and close with one plain line; further arguments go to `bun test`. */
-const run = Bun.spawn([process.execPath, "test", "--timeout", "120000", ...process.argv.slice(2)], {
+const run = Bun.spawn([process.execPath, "test", "--timeout", "300000", ...process.argv.slice(2)], {
   stdio: ["ignore", "inherit", "pipe"],
 });
 const counts = { pass: 0, fail: 0, skip: 0 };

@@ -10,10 +10,10 @@ import {
 } from "@safedelta/checkpoint";
 import { checkTensors, type ModelConfig, ModelError, parseConfig } from "@safedelta/model";
 import {
-  modesOf,
   openState,
   PipelineError,
   type Progress,
+  partWords,
   shellLine,
   tellOpening,
   whatIsUnfinished,
@@ -86,7 +86,7 @@ async function inspectState(folder: string): Promise<Inspected> {
   const { manifest, sha256 } = await openState(folder);
   const { layers, ...rest } = manifest;
   const text = [
-    `${folder}: state of ${manifest.model.spec}, ${layers.length} layers, for the modes ${modesOf(manifest.parts).join(", ")}`,
+    `${folder}: state of ${manifest.model.spec}, ${layers.length} layers, for the modes ${partWords(manifest.parts)}`,
     dataLine(manifest.safeData),
     `engine: ${manifest.engine.name}, made by safedelta ${manifest.toolVersion}`,
     table(

@@ -9,6 +9,8 @@
  * Every function returns a status: SD_OK, p + 1 for a bad pivot in row p (Cholesky, triangular inverse and solve), or one of the
  * negative codes; sd_last_error tells more. Same library, same input: the same bytes, whatever the number of threads.
  *
+ * Any thread may call, and several at once with an engine each; one engine hears one thread at a time.
+ *
  * The TypeScript symbol table is generated from the lines `SD_API int32_t name(type name, …);`, one function each.
  */
 #ifndef SAFEDELTA_H
@@ -35,6 +37,8 @@ extern "C" {
 #define SD_FAILED -4
 /* sd_open only: what is missing on this machine. */
 #define SD_UNAVAILABLE -5
+/* sd_open only: all is there but a device of this number; there are devices of lower ones. */
+#define SD_NO_SUCH_DEVICE -6
 
 /* Storage types. */
 #define SD_F32 0

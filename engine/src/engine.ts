@@ -44,8 +44,17 @@ export interface EngineInfo {
   readonly description: string;
   readonly version: string;
   readonly threads: number;
-  /** Of a device with memory of its own. */
+  /** Of devices with memory of their own, all together. */
   readonly memoryBytes?: number;
+}
+
+/** An open engine as another thread of the process finds it: plain values, to be sent there. */
+export interface EngineLoan {
+  /** The library. */
+  readonly path: string;
+  /** Of the engine in it. */
+  readonly address: number;
+  readonly info: EngineInfo;
 }
 
 /** Shape of multi-head attention: `nHeads` query heads share `nKvHeads` key/value heads of `headDim` numbers each. */
@@ -75,6 +84,10 @@ export interface Engine extends Disposable {
   /** Bytes held by live matrices, and the most ever held at once. */
   readonly bytesInUse: number;
   readonly peakBytes: number;
+  /** Engines of further devices of the same kind, which may share the work and give the same bytes; they end with this one. */
+  readonly peers?: readonly Engine[];
+  /** For `borrowEngine` in another thread; this one does not use the engine meanwhile. */
+  readonly loan?: EngineLoan;
 
   // ---- memory -------------------------------------------------------------------------------------------------------------
   /** A new zero-filled rows x cols matrix (dtype f32 unless given). Throws `EngineMemoryError` when memory is short. */

@@ -1,3 +1,4 @@
+export { borrowEngine } from "./cuda.ts";
 export * from "./engine.ts";
 export { builtLibrary } from "./ffi/built.ts";
 export { type CublasFolder, cublasFolders } from "./ffi/cublasFolders.ts";

@@ -9,6 +9,7 @@ import {
   type Engine,
   EngineError,
   type EngineInfo,
+  type EngineLoan,
   type Matrix,
   NotPositiveDefiniteError,
   type Values,
@@ -27,6 +28,8 @@ export class KernelEngine implements Engine {
   constructor(
     readonly info: EngineInfo,
     private readonly kernels: Kernels,
+    readonly loan?: EngineLoan,
+    readonly peers?: readonly Engine[],
   ) {}
 
   get bytesInUse(): number {
@@ -39,6 +42,7 @@ export class KernelEngine implements Engine {
 
   [Symbol.dispose](): void {
     if (!this.open) return;
+    for (const peer of this.peers ?? []) peer[Symbol.dispose]();
     for (const allocation of this.live) this.release(allocation);
     this.open = false;
     this.kernels.close();

@@ -255,7 +255,7 @@ describe("faults", () => {
       await runJob(folder.path, nodeDisk, plan);
       expect(await folderBytes(folder.path)).toEqual(whole);
     }
-  }, 60_000);
+  }, 300_000);
 
   test("a failed write can be repeated with the same writer", async () => {
     await using folder = await tempFolder();
@@ -318,5 +318,5 @@ describe("kill -9", () => {
       if (existsSync(join(out, ".safedelta-work")) || !existsSync(out)) await runJob(out);
       expect(await folderBytes(out)).toEqual(whole);
     }
-  }, 60_000);
+  }, 300_000);
 });

@@ -6,7 +6,7 @@ import { folderHashes, writePico } from "../support/pico.ts";
 import { jsonOf, safedelta, succeed } from "./run.ts";
 import { dataFlags, drawFlags, largestGap, makeWorld, valuesOf, type World, writeAdapter } from "./world.ts";
 
-setDefaultTimeout(60_000); // children wait for their turn
+setDefaultTimeout(300_000); // children wait for their turn
 
 let world: World;
 beforeAll(async () => {

@@ -7,7 +7,7 @@ import { tinyFolder } from "../support/pico.ts";
 import { jsonOf, safedelta, succeed } from "./run.ts";
 import { dataFlags, largestGap, makeWorld, valuesOf, type World } from "./world.ts";
 
-setDefaultTimeout(60_000); // children wait for their turn
+setDefaultTimeout(300_000); // children wait for their turn
 
 let world: World;
 beforeAll(async () => {
@@ -26,7 +26,11 @@ describe("prepare", () => {
     expect(stderr).toMatch(/20 of 20 examples.*\n.*state: \S+ \w+ on disk/);
     expect(stdout).toMatch(/^next: .*run safedelta apply --aligned aligned/m);
     const again = await json(...args);
-    expect(again).toMatchObject({ state: "made", parts: ["inverse", "spectrum"], safeData: { nExamples: 20 } });
+    expect(again).toMatchObject({
+      state: "made",
+      parts: { down: ["inverse", "spectrum"] },
+      safeData: { nExamples: 20 },
+    });
     expect(again.sha256).toMatch(/^[0-9a-f]{64}$/);
     expect(again.peakMemoryBytes).toBeGreaterThan(2 ** 20);
   });
@@ -34,7 +38,7 @@ describe("prepare", () => {
   test.concurrent("--modes decides what the state serves", async () => {
     const args = ["prepare", "aligned", "--safe-data", "safe.jsonl", ...dataFlags, "--modes", "exact", "--out", "only"];
     expect((await run(...args)).stdout).toContain("--state only --mode exact --out REPAIRED");
-    expect((await json(...args)).parts).toEqual(["ordered"]);
+    expect((await json(...args)).parts.down).toEqual(["ordered"]);
     const { code, stderr } = await safedelta(world.path, ["apply", ...pair, "--state", "only", "--out", "x"]);
     expect(code).toBe(4);
     expect(stderr).toContain("it was prepared for exact). Prepare again with --modes optimal");
@@ -98,7 +102,7 @@ describe("inspect", () => {
   });
 
   test.concurrent("a state and a safetensors file", async () => {
-    const parts = ["inverse", "ordered", "spectrum"];
+    const parts = { qkv: ["inverse", "ordered", "spectrum"] };
     expect(await json("inspect", "state")).toMatchObject({ kind: "state", parts, nLayers: 2 });
     expect((await run("inspect", "state")).stdout).toContain("mean diagonal");
     const file = await json("inspect", "aligned/model.safetensors");
@@ -200,6 +204,7 @@ describe("the machine and the recipes", () => {
       "none",
       "paper",
       "exact",
+      "optimal",
       "optimal",
     ]);
   });

@@ -7,7 +7,7 @@ import { dataFlags, largestGap, makeWorld, valuesOf, type World } from "./world.
 
 /** Moments that a random kill seldom meets, made by hand: what a run leaves when it is killed just then. */
 
-setDefaultTimeout(60_000); // children wait for their turn
+setDefaultTimeout(300_000); // children wait for their turn
 
 let world: World;
 beforeAll(async () => {
@@ -91,19 +91,31 @@ describe("apply killed while its files take their final place", () => {
   });
 
   for (const [kind, words] of Object.entries({ model: apply, adapter }))
-    test.concurrent(`after the last move of a ${kind}, what is left over is taken away by the same command`, async () => {
-      const [folder, beside] = [`last-${kind}`, `last-${kind}${work}`];
-      const args = [...words, "--out", folder];
-      await succeed(world.path, args);
+    test.concurrent(`after the last move of a ${kind}, its traces are taken away by the same command`, async () => {
+      const folder = `last-${kind}`;
+      await succeed(world.path, [...words, "--out", folder]);
       const whole = await folderHashes(world.at(folder));
-      await mkdir(world.at(beside, "task-0"), { recursive: true });
-      await mkdir(world.at(folder, work));
-      await Bun.write(world.at(folder, await lockOfTheDead()), "");
-      const { code, stderr } = await safedelta(world.path, args);
-      expect({ code, stderr }).toEqual({ code: 2, stderr: expect.stringContaining("is there already") });
-      expect(await readdir(world.path)).not.toContain(beside);
-      expect(await readdir(world.at(folder))).not.toContain(work);
-      expect(await folderHashes(world.at(folder))).toEqual(whole);
+      for (const more of [[], ["--loss", "0.5"]]) {
+        await mkdir(world.at(folder, work, "adapter"), { recursive: true });
+        await Bun.write(world.at(folder, await lockOfTheDead()), "");
+        const { code, stderr } = await safedelta(world.path, [...words, ...more, "--out", folder]);
+        expect({ code, stderr }).toEqual({ code: 2, stderr: expect.stringContaining("is there already") });
+        expect(await readdir(world.at(folder))).not.toContain(work);
+        expect(await folderHashes(world.at(folder))).toEqual(whole);
+      }
+    });
+
+  for (const [kind, tuned] of Object.entries({ model: ["--tuned", "tuned"], adapter: adapter.slice(3, 5) }))
+    test.concurrent(`a refused command leaves alone what an unfinished --overwrite of a ${kind} prepared beside it`, async () => {
+      const folder = `over-${kind}`;
+      const format = kind === "adapter" ? ["--out-format", "lora"] : [];
+      const args = ["apply", "--aligned", "aligned", ...tuned, ...format, ...data, "--out", folder];
+      await succeed(world.path, args);
+      expect(await readdir(world.path)).not.toContain(`${folder}${work}`);
+      const prepared = world.at(`${folder}${work}`, "state/work/job.json");
+      await Bun.write(prepared, "{}");
+      expect(await safedelta(world.path, args)).toMatchObject({ code: 2 });
+      expect(await Bun.file(prepared).exists()).toBe(true);
     });
 });
 

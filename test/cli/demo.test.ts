@@ -6,7 +6,7 @@ import { ownLine } from "../../cli/src/words.ts";
 import { folderHashes, scratchFolder, tinyFolder } from "../support/pico.ts";
 import { jsonOf, safedelta } from "./run.ts";
 
-setDefaultTimeout(120_000); // one run of the main job, five models measured
+setDefaultTimeout(300_000); // one run of the main job, five models measured
 
 let scratch: Awaited<ReturnType<typeof scratchFolder>>;
 let demo: Awaited<ReturnType<typeof jsonOf>>;

@@ -2,7 +2,7 @@ import { beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { join } from "node:path";
 import { succeed } from "./run.ts";
 
-setDefaultTimeout(60_000); // children wait for their turn
+setDefaultTimeout(300_000); // children wait for their turn
 
 const root = join(import.meta.dir, "..", "..");
 const text = await Bun.file(join(root, "docs", "command-line.md")).text();

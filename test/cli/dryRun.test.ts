@@ -4,7 +4,7 @@ import { folderHashes } from "../support/pico.ts";
 import { jsonOf, succeed } from "./run.ts";
 import { dataFlags, makeWorld, type World } from "./world.ts";
 
-setDefaultTimeout(60_000); // children wait for their turn
+setDefaultTimeout(300_000); // children wait for their turn
 
 let world: World;
 beforeAll(async () => {

@@ -1,6 +1,6 @@
 import { readdir, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
-import { endOf, inTurn, type Ran, startSafedelta } from "./run.ts";
+import { endOf, inTurn, type Ran, type RunOptions, startSafedelta } from "./run.ts";
 
 /** What can be seen from outside of a run's progress: the files at and beside its output, with their sizes. */
 async function trace(out: string): Promise<string> {
@@ -28,9 +28,10 @@ function killedAfter(
   signal: "SIGKILL" | "SIGINT",
   args: readonly string[],
   out: string,
+  options: RunOptions = {},
 ): Promise<Ran> {
   return inTurn(async () => {
-    const child = startSafedelta(cwd, args);
+    const child = startSafedelta(cwd, args, options);
     const end = endOf(child);
     let [last, left] = [await trace(out), nChanges];
     while (left > 0 && child.exitCode === null && child.signalCode === null) {
@@ -53,9 +54,10 @@ export async function killedBeforeItsEnd(
   signal: "SIGKILL" | "SIGINT",
   args: readonly string[],
   out: string,
+  options: RunOptions = {},
 ): Promise<Ran> {
   for (let n = nChanges; ; n = Math.max(1, n >> 1)) {
-    const ran = await killedAfter(cwd, n, signal, args, out);
+    const ran = await killedAfter(cwd, n, signal, args, out, options);
     const over = ran.code === 0 || ran.stderr.includes("is there already");
     if (!over) return ran;
     await rm(out, { recursive: true });

@@ -6,7 +6,7 @@ import { killedBeforeItsEnd } from "./kill.ts";
 import { safedelta, succeed } from "./run.ts";
 import { dataFlags, drawFlags, makeWorld, type World } from "./world.ts";
 
-setDefaultTimeout(120_000); // children wait for their turn
+setDefaultTimeout(300_000); // children wait for their turn
 
 let world: World;
 beforeAll(async () => {

@@ -14,7 +14,7 @@ import { scratchFolder } from "../support/pico.ts";
 import { Random } from "../support/random.ts";
 import { jsonOf, safedelta } from "./run.ts";
 
-setDefaultTimeout(60_000); // children wait for their turn
+setDefaultTimeout(300_000); // children wait for their turn
 
 let scratch: Awaited<ReturnType<typeof scratchFolder>>;
 beforeAll(async () => {

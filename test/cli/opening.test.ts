@@ -6,7 +6,7 @@ import { FakeHub } from "../checkpoint/fake-hub.ts";
 import { safedelta } from "./run.ts";
 import { dataFlags, makeWorld, type World } from "./world.ts";
 
-setDefaultTimeout(60_000); // children wait for their turn
+setDefaultTimeout(300_000); // children wait for their turn
 
 let world: World;
 const odd = "model.layers.1.mlp.gate_up.weight";

@@ -3,7 +3,7 @@ import { rename } from "node:fs/promises";
 import { safedelta, succeed } from "./run.ts";
 import { dataFlags, makeWorld, type World } from "./world.ts";
 
-setDefaultTimeout(60_000); // children wait for their turn
+setDefaultTimeout(300_000); // children wait for their turn
 
 let world: World;
 beforeAll(async () => {

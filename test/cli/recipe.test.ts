@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "
 import { jsonOf, safedelta } from "./run.ts";
 import { makeWorld, type World } from "./world.ts";
 
-setDefaultTimeout(60_000); // children wait for their turn
+setDefaultTimeout(300_000); // children wait for their turn
 
 let world: World;
 beforeAll(async () => {
@@ -26,7 +26,7 @@ async function method(out: string, flags: readonly string[] = [], env: Record<st
 async function data(flags: readonly string[] = [], env: Record<string, string> = {}) {
   const args = ["prepare", "aligned", "--safe-data", "safe.jsonl", "--dry-run", "--out", "x", "-q", ...flags];
   const { safeData, parts } = await jsonOf(world.path, args, { env });
-  return [safeData.nExamples, ...parts];
+  return [safeData.nExamples, ...parts.qkv];
 }
 
 describe("flag, environment, recipe, default: the earlier wins", () => {

@@ -5,7 +5,7 @@ import { folderHashes, scratchFolder } from "../support/pico.ts";
 import { jsonOf, safedelta, succeed } from "./run.ts";
 import { dataFlags, drawFlags, makeWorld, type World } from "./world.ts";
 
-setDefaultTimeout(60_000); // children wait for their turn
+setDefaultTimeout(300_000); // children wait for their turn
 
 /** A small disk of its own. */
 interface SmallDisk extends AsyncDisposable {

@@ -4,7 +4,7 @@ import { cp, rm } from "node:fs/promises";
 import { jsonOf, safedelta, succeed } from "./run.ts";
 import { dataFlags, drawFlags, makeWorld, type World } from "./world.ts";
 
-setDefaultTimeout(60_000); // children wait for their turn
+setDefaultTimeout(300_000); // children wait for their turn
 
 let world: World;
 beforeAll(async () => {

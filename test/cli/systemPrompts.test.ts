@@ -3,7 +3,7 @@ import { cp } from "node:fs/promises";
 import { jsonOf, safedelta } from "./run.ts";
 import { makeWorld, type World } from "./world.ts";
 
-setDefaultTimeout(60_000); // children wait for their turn
+setDefaultTimeout(300_000); // children wait for their turn
 
 let world: World;
 beforeAll(async () => {

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { scratchFolder, tinyFolder } from "../support/pico.ts";
 import { inTurn, jsonOf, safedelta, succeed } from "./run.ts";
 
-setDefaultTimeout(60_000); // children wait for their turn
+setDefaultTimeout(300_000); // children wait for their turn
 
 let scratch: Awaited<ReturnType<typeof scratchFolder>>;
 beforeAll(async () => {

@@ -5,7 +5,7 @@ import { type PicoOptions, writePico } from "../support/pico.ts";
 import { endOf, inTurn, startSafedelta } from "./run.ts";
 import { dataFlags, makeWorld, type World } from "./world.ts";
 
-setDefaultTimeout(60_000); // children wait for their turn
+setDefaultTimeout(300_000); // children wait for their turn
 
 const noScript = Bun.which("script") === null || process.platform !== "linux";
 const reason = noScript ? " (skipped: no `script` here)" : "";
@@ -97,4 +97,4 @@ test("Ctrl-C ends a command in the middle of a call that takes minutes", async (
   expect(await new Response(child.stderr).text()).toContain("interrupted");
   expect(await child.exited).toBe(130);
   expect(await Bun.file(world.at("wide-out.safetensors")).exists()).toBe(false);
-}, 30_000);
+}, 300_000);

@@ -5,7 +5,7 @@ import { writePico } from "../support/pico.ts";
 import { safedelta, succeed } from "./run.ts";
 import { dataFlags, makeWorld, type World, writeAdapter } from "./world.ts";
 
-setDefaultTimeout(60_000); // children wait for their turn
+setDefaultTimeout(300_000); // children wait for their turn
 
 let world: World;
 beforeAll(async () => {
@@ -292,7 +292,7 @@ const states: Readonly<Record<string, Fault>> = {
   "a state.json that lacks its layers": {
     make: async (name) => {
       await copyOf("state", name);
-      await Bun.write(world.at(name, "state.json"), '{"format": 3, "parts": []}');
+      await Bun.write(world.at(name, "state.json"), '{"format": 4, "parts": {}}');
     },
     args: withState,
     says: /state\.json: is damaged.*Run prepare again/,

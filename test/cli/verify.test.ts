@@ -91,7 +91,7 @@ describe("a number in safedelta.json that is not the one of the weights is found
         if ((await problemsOf(out)).length === 0) unseen.push(path.join("."));
       }
       expect(unseen).toEqual([]);
-    }, 120_000);
+    }, 300_000);
   }
 
   test("and so is any other, by the seal", async () => {

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import {
-  adapterProduct,
+  adapterLosses,
   type Budget,
   CoreError,
   checkBudget,
@@ -8,11 +8,12 @@ import {
   inverseFactor,
   type Mode,
   optimalCurve,
+  optimalLosses,
   orderedFactor,
   repair,
   spectrum,
+  taskFactor,
   taskRepair,
-  taskSpectrum,
 } from "@safedelta/core";
 import { onEachEngine } from "./engines.ts";
 import { onLinear, randomLinear, upload } from "./linears.ts";
@@ -91,22 +92,24 @@ onEachEngine((engineNow) => {
     onLinear(engine, linear, ({ aligned, tuned, hessian }) => {
       using ordered = orderedFactor(engine, hessian);
       using own = spectrum(engine, hessian);
-      using task = taskSpectrum(engine, { cols: linear.cols, spectrum: own }, hessian);
+      using task = taskFactor(engine, { cols: linear.cols, spectrum: own }, hessian);
       using narrow = upload(engine, { rows: 3, cols: 4, values: new Float64Array(12) });
       for (const run of [
         () => exactCurve(engine, narrow, ordered),
         () => optimalCurve(engine, narrow, own),
-        () => adapterProduct(engine, narrow, own, 1),
+        () => adapterLosses(engine, { a: narrow, b: narrow }, own, 1),
+        () => optimalLosses(engine, narrow, own, 1),
         () => taskRepair(engine, { aligned: narrow, tuned }, task, half),
-        () => taskSpectrum(engine, { cols: linear.cols, spectrum: own }, narrow),
+        () => taskFactor(engine, { cols: linear.cols, spectrum: own }, narrow),
       ]) {
         expect(run).toThrow(expect.objectContaining({ code: "shape" }));
       }
-      expect(() => taskSpectrum(engine, { cols: linear.cols }, hessian)).toThrow(/prepared for mode optimal/);
+      expect(() => taskFactor(engine, { cols: linear.cols }, hessian)).toThrow(/no factor for mode "optimal"/);
       engine.write(tuned.view(0, 1, 1, 1), Float32Array.of(Number.NaN));
       for (const run of [
         () => exactCurve(engine, tuned, ordered),
         () => optimalCurve(engine, tuned, own),
+        () => optimalLosses(engine, tuned, own, 1),
         () => taskRepair(engine, { aligned, tuned }, task, half),
       ]) {
         expect(run).toThrow(/NaN or Inf in column 1/);

@@ -1,14 +1,17 @@
 import { expect, test } from "bun:test";
 import {
   type Budget,
+  dampedHessian,
   inverseFactor,
   type Mode,
+  numbersAsWritten,
   orderedFactor,
+  owning,
   repair,
   repairAdapter,
   spectrum,
+  taskFactor,
   taskRepair,
-  taskSpectrum,
 } from "@safedelta/core";
 import { type Engine, openEngine } from "@safedelta/engine";
 import { failingAt, Injected } from "../support/failing.ts";
@@ -25,7 +28,8 @@ const makers: Record<string, (engine: Engine, given: Given) => Disposable> = {
   "inverse factor": (engine, { hessian }) => inverseFactor(engine, hessian),
   "ordered factor": (engine, { hessian }) => orderedFactor(engine, hessian),
   spectrum: (engine, { hessian }) => spectrum(engine, hessian),
-  "task spectrum": (engine, { own, other, cols }) => taskSpectrum(engine, { cols, spectrum: own }, other),
+  "damped Hessian": (engine, { hessian }) => dampedHessian(engine, hessian),
+  "task spectrum": (engine, { own, other, cols }) => taskFactor(engine, { cols, spectrum: own }, other),
   ...Object.fromEntries(
     (["reference", "none", "paper", "exact", "optimal"] as const).map((mode) => [
       `repair by ${mode}`,
@@ -34,7 +38,19 @@ const makers: Record<string, (engine: Engine, given: Given) => Disposable> = {
   ),
   "repair with task data": (engine, { aligned, tuned, task }) =>
     taskRepair(engine, { aligned, tuned }, task, share).weight,
+  "repair by the Hessian": (engine, { aligned, tuned, kept, cols }) =>
+    repair(engine, "optimal", { aligned, tuned }, { cols, hessian: kept }, share).weight,
+  "repair by both Hessians": (engine, { aligned, tuned, pair }) =>
+    taskRepair(engine, { aligned, tuned }, pair, share).weight,
   "repair of an adapter": (engine, { own, a, b }) => repairAdapter(engine, { a, b }, own, share).a,
+  "repair of an adapter by the Hessian": (engine, { kept, a, b }) => repairAdapter(engine, { a, b }, kept, share).a,
+  "numbers by both Hessians": (engine, { aligned, tuned, kept, pair, cols }) => {
+    const { weight, numbers } = taskRepair(engine, { aligned, tuned }, pair, share);
+    return owning(weight, () => {
+      numbersAsWritten(engine, numbers, { aligned, tuned }, weight, { cols, hessian: kept }, pair);
+      return weight;
+    });
+  },
 };
 
 function repairBy(engine: Engine, mode: Mode, { aligned, tuned, inverse, ordered, own, cols }: Given): Disposable {
@@ -54,8 +70,10 @@ function givenOn(engine: Engine) {
   engine.fill(b, 0.2);
   const inverse = inverseFactor(engine, hessian);
   const ordered = orderedFactor(engine, hessian);
-  const task = taskSpectrum(engine, { cols: linear.cols, spectrum: own }, other);
-  return { cols: linear.cols, aligned, tuned, hessian, other, own, a, b, inverse, ordered, task };
+  const task = taskFactor(engine, { cols: linear.cols, spectrum: own }, other);
+  const kept = dampedHessian(engine, hessian);
+  const pair = taskFactor(engine, { cols: linear.cols, hessian: kept }, other);
+  return { cols: linear.cols, aligned, tuned, hessian, other, own, a, b, inverse, ordered, task, kept, pair };
 }
 
 for (const [name, make] of Object.entries(makers)) {

@@ -1,6 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import {
   type Budget,
+  dampedHessian,
   inverseFactor,
   keptAsWritten,
   keptMask,
@@ -36,15 +37,23 @@ function asBf16(engine: Engine, m: Matrix): Matrix {
 
 const shape = { rows: 12, cols: 40, nTokens: 60, nDead: 3, unchanged: 0.3, seed: 77 };
 
+/** Modes by what a group keeps for them. */
+const kept = [
+  ["reference", "inverse"],
+  ["exact", "ordered"],
+  ["optimal", "spectrum"],
+  ["optimal", "hessian"],
+] as const satisfies readonly (readonly [Mode, string])[];
+const makers = { inverse: inverseFactor, ordered: orderedFactor, spectrum, hessian: dampedHessian };
+
 describe("numbers as written", () => {
   onEachEngine((engine, { tolerance }) => {
-    for (const mode of ["reference", "exact", "optimal"] as const satisfies readonly Mode[]) {
-      test(`${mode}: loss, gap and norm are those of the weight rounded to bf16`, () => {
+    for (const [mode, part] of kept) {
+      test(`${mode} by ${part}: loss, gap and norm are those of the weight rounded to bf16`, () => {
         const linear = randomLinear(shape);
         onLinear(engine(), linear, (weights) => {
           using damped = upload(engine(), linear.hessian);
-          using factor = { reference: inverseFactor, exact: orderedFactor, optimal: spectrum }[mode](engine(), damped);
-          const part = { reference: "inverse", exact: "ordered", optimal: "spectrum" }[mode];
+          using factor = makers[part](engine(), damped);
           const prepared: PreparedGroup = { cols: shape.cols, [part]: factor };
           const { weight, numbers } = repair(engine(), mode, weights, prepared, { kind: "loss", share: 0.1 });
           using repaired = weight;
@@ -61,11 +70,10 @@ describe("numbers as written", () => {
     }
 
     /** Repair, round to bf16, and compare what is told of kept entries with the bits. */
-    function onWritten(mode: "reference" | "exact" | "optimal", budget: Budget, linear: PlainLinear) {
+    function onWritten([mode, part]: (typeof kept)[number], budget: Budget, linear: PlainLinear) {
       onLinear(engine(), linear, (weights) => {
         using damped = upload(engine(), linear.hessian);
-        using factor = { reference: inverseFactor, exact: orderedFactor, optimal: spectrum }[mode](engine(), damped);
-        const part = { reference: "inverse", exact: "ordered", optimal: "spectrum" }[mode];
+        using factor = makers[part](engine(), damped);
         const prepared: PreparedGroup = { cols: linear.cols, [part]: factor };
         const { weight, numbers } = repair(engine(), mode, weights, prepared, budget);
         using repaired = weight;
@@ -90,15 +98,19 @@ describe("numbers as written", () => {
     }
 
     const tall = { ...shape, rows: 300 }; // more rows than are compared at once
-    const cases = [
-      ["reference", { kind: "scale", value: 50 }],
-      ["exact", { kind: "keep", share: 0.5 }],
-      ["optimal", { kind: "strength", value: 0 }],
-    ] as const;
-    test.each(cases)("%s: kept counts the entries whose written bits are the tuned weight's", (mode, budget) => {
+    const budgets = {
+      reference: { kind: "scale", value: 50 },
+      exact: { kind: "keep", share: 0.5 },
+      optimal: { kind: "strength", value: 0 },
+    } as const;
+    const ways = kept.map((way) => [way.join(" by "), way] as const);
+    test.each(ways)("%s: kept counts the entries whose written bits are the tuned weight's", (_, way) => {
       const linear = randomLinear(tall);
-      onWritten(mode, budget, linear);
-      onWritten(mode, budget, { ...linear, tuned: { ...linear.tuned, values: linear.tuned.values.map(toBf16) } });
+      onWritten(way, budgets[way[0]], linear);
+      onWritten(way, budgets[way[0]], {
+        ...linear,
+        tuned: { ...linear.tuned, values: linear.tuned.values.map(toBf16) },
+      });
     });
   });
 });

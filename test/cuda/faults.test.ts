@@ -1,73 +1,10 @@
 import { expect, setDefaultTimeout, test } from "bun:test";
 import { scratchFolder } from "../support/pico.ts";
-import { builtWith, type Change, type Kind, missing } from "./build.ts";
-import { conformance, type Device } from "./run.ts";
+import { builtWith, missing } from "./build.ts";
+import { conformance } from "./run.ts";
+import { type Fault, trainingFaults } from "./trainingFaults.ts";
 
 setDefaultTimeout(300_000); // the libraries are built first
-
-/** A fault planted in the sources, and a run that must not pass it. */
-interface Fault extends Change {
-  readonly name: string;
-  readonly order?: Device["order"];
-  readonly kind?: Kind;
-  /** The topic of the cases that must find it; all unless given. */
-  readonly topic?: string;
-}
-
-/** Of the operations of training. */
-const trainingFaults: readonly Fault[] = [
-  {
-    name: "the chosen logit is read after the gradient has taken its place",
-    file: "src/training.cuh",
-    from: "static_cast<double>(largest - chosen)",
-    to: "static_cast<double>(largest - (chosen == chosen ? row[target] : 0))",
-    order: "reverse",
-    topic: "training",
-  },
-  {
-    name: "the gradient of attention looks one key ahead",
-    file: "src/training.cuh",
-    from: "const long seen = cols - rows + i + 1;",
-    to: "const long seen = cols - rows + i + (i + 1 < rows ? 2 : 1);",
-    topic: "backward",
-  },
-  {
-    name: "the keys that a query does not see keep the slopes of their scores",
-    file: "src/training.cuh",
-    from: "for (long s = t; s < cols; s += SD_THREADS) {",
-    to: "for (long s = t; s < seen; s += SD_THREADS) {",
-    topic: "backward",
-  },
-  {
-    name: "a weight's gradient reads rows past the end",
-    file: "src/training.cuh",
-    from: "end = first + rows_each < rows ? first + rows_each : rows;",
-    to: "end = first + rows_each;",
-    kind: "sanitised",
-    topic: "backward",
-  },
-  {
-    name: "each query head begins its keys' gradients anew",
-    file: "src/training.cpp",
-    from: "const bool begun = head % sharing != 0 || first + rows < n;",
-    to: "const bool begun = first + rows < n;",
-    topic: "backward",
-  },
-  {
-    name: "each block of queries begins its keys' gradients anew",
-    file: "src/training.cpp",
-    from: "const bool begun = head % sharing != 0 || first + rows < n;",
-    to: "const bool begun = head % sharing != 0;",
-    topic: "backward",
-  },
-  {
-    name: "rows that go to the same place are added last first",
-    file: "src/training.cpp",
-    from: "return rows[a] < rows[b]; });",
-    to: "return rows[a] != rows[b] ? rows[a] < rows[b] : a > b; });",
-    topic: "training",
-  },
-];
 
 const faults: readonly Fault[] = [
   ...trainingFaults,
@@ -182,13 +119,27 @@ const faults: readonly Fault[] = [
     from: "rotations.add(c, s);",
     to: "if (i > l) rotations.add(c, s);",
   },
+  {
+    name: "a call is made on whatever device was set last",
+    file: "src/engine.h",
+    from: 'int enter() { return check(driver.context_set(context), "cuCtxSetCurrent"); }',
+    to: 'int enter() { return handle ? SD_OK : check(driver.context_set(context), "cuCtxSetCurrent"); }',
+    devices: 2,
+  },
+  {
+    name: "memory that one device freed is handed out on another",
+    file: "src/engine.h",
+    from: "std::unordered_map<size_t, std::vector<sd::DeviceAddress>> pool;",
+    to: "static inline std::unordered_map<size_t, std::vector<sd::DeviceAddress>> pool;",
+    devices: 2,
+  },
 ];
 
-for (const { name, order = "forward", kind = "plain", topic, ...change } of faults) {
+for (const { name, order = "forward", kind = "plain", devices, topic, ...change } of faults) {
   test.skipIf(missing !== undefined)(`a planted fault fails: ${name}`, async () => {
     await using scratch = await scratchFolder();
     const folder = await builtWith(change, kind, scratch.path);
-    const { code, output } = await conformance(folder, kind, { order }, true, topic);
+    const { code, output } = await conformance(folder, kind, { order, devices }, true, topic);
     expect({ code, output: code === 0 ? output.slice(-2000) : "" }).not.toEqual({ code: 0, output: expect.anything() });
   });
 }

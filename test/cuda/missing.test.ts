@@ -45,6 +45,18 @@ const machines: Record<string, { env: Record<string, string>; says: RegExp[] }> 
     env: { SAFEDELTA_STANDIN_BYTES: "1000000" },
     says: [/no room for \d+ bytes/, /stand-in for a GPU/],
   },
+  "one of several asked devices": {
+    env: { SAFEDELTA_STANDIN_DEVICES: "2", SAFEDELTA_CUDA_DEVICE: "0,1,2" },
+    says: [/device 2 was asked for, the driver shows 2/],
+  },
+  "one of all devices that is too old": {
+    env: { SAFEDELTA_STANDIN_DEVICES: "3", SAFEDELTA_STANDIN_SM_1: "75" },
+    says: [/device 1, stand-in for a GPU \(sm_75\)/, /older than sm_80/],
+  },
+  "no room for buffers on one of all devices": {
+    env: { SAFEDELTA_STANDIN_DEVICES: "3", SAFEDELTA_STANDIN_BYTES_2: "1000000" },
+    says: [/device 2, .*no room for \d+ bytes/],
+  },
 };
 
 describe.skipIf(missing !== undefined)("what is missing is told, and auto goes on without it", () => {
@@ -78,6 +90,29 @@ describe.skipIf(missing !== undefined)("what is missing is told, and auto goes o
     expect((await opening("cuda", env)).text).toMatch(/no cuBLAS.*libcublas\.so\.13.*nvidia-cublas/);
   });
 
+  const wrong = {
+    "devices that are not alike": [{ SAFEDELTA_STANDIN_SM_1: "86" }, /not alike.*\(sm_80\).*\(sm_86\)/],
+    "a device twice": [{ SAFEDELTA_CUDA_DEVICE: "1,01" }, /"1,01", expected .*0,1/],
+    "no number": [{ SAFEDELTA_CUDA_DEVICE: "both" }, /"both", expected /],
+  } as const;
+  for (const [name, [env, says]] of Object.entries(wrong)) {
+    test(`a setting of no use is an error, with auto too: ${name}`, async () => {
+      const all = { ...surroundings(await built("plain"), { order: "forward", devices: 2 }), ...env };
+      const told = await opening("auto", all);
+      expect(told.name).toBe("EngineSettingError");
+      expect(told.text).toMatch(says);
+    });
+  }
+
+  test("one device of several that are not alike", async () => {
+    const all = {
+      ...surroundings(await built("plain"), { order: "forward", devices: 2 }),
+      SAFEDELTA_STANDIN_SM_1: "86",
+    };
+    const { text } = await opening("cuda", { ...all, SAFEDELTA_CUDA_DEVICE: "1" });
+    expect(text).toMatch(/^stand-in for a GPU \(sm_86\)/);
+  });
+
   test("the library itself", async () => {
     await using scratch = await scratchFolder();
     const env = { SAFEDELTA_CUDA_LIB: join(scratch.path, "nothing.so") };
@@ -88,5 +123,10 @@ describe.skipIf(missing !== undefined)("what is missing is told, and auto goes o
     const { name, text } = await opening("auto", surroundings(await built("plain")));
     expect(name).toBe("cuda");
     expect(text).toMatch(/stand-in for a GPU \(sm_80\), driver for CUDA 13\.0, libcublas\.so\.13/);
+  });
+
+  test("of several devices, that is told first", async () => {
+    const { text } = await opening("cuda", surroundings(await built("plain"), { order: "forward", devices: 3 }));
+    expect(text).toMatch(/^3 devices, each stand-in for a GPU \(sm_80\), driver/);
   });
 });

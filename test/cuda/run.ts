@@ -7,6 +7,8 @@ const root = resolve(import.meta.dir, "../..");
 export interface Device {
   readonly order: "forward" | "reverse" | "random";
   readonly eager?: boolean;
+  /** How many devices the machine has and the engine computes on; 1 unless given. */
+  readonly devices?: number;
 }
 
 /** What a run of the one case list gave. */
@@ -24,6 +26,8 @@ export function surroundings(folder: string, device: Device = { order: "forward"
     SAFEDELTA_CUDA_LIB_DIR: folder,
     SAFEDELTA_STANDIN_ORDER: device.order,
     SAFEDELTA_STANDIN_EAGER: device.eager ? "1" : "0",
+    SAFEDELTA_STANDIN_DEVICES: String(device.devices ?? 1),
+    SAFEDELTA_CUDA_DEVICE: "all",
   };
 }
 

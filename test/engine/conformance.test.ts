@@ -1,13 +1,13 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import type { Engine } from "@safedelta/engine";
 import { cases } from "./cases.ts";
-import { type EngineHere, enginesHere } from "./engines.ts";
+import { devicesOf, type EngineHere, enginesHere } from "./engines.ts";
 import { Trial } from "./trial.ts";
 
 const engines = await enginesHere();
 
-/** Run the one case list on an engine, or say why it is not here. */
-function conform({ name, missing, open }: EngineHere): void {
+/** Run the one case list on every device of an engine, or say why it is not here. */
+function conform({ name, missing, nDevices, open }: EngineHere): void {
   if (missing !== undefined) {
     test.skip(`${name}: ${missing}`, () => {});
     return;
@@ -21,10 +21,13 @@ function conform({ name, missing, open }: EngineHere): void {
     for (const [topic, list] of Object.entries(cases)) {
       describe(topic, () => {
         for (const { name, run } of list) {
+          // Device after device in one case, so that what one leaves behind meets the next.
           test(name, async () => {
-            const trial = new Trial(engine);
-            await run(trial, open);
-            trial.finish();
+            for (let device = 0; device < nDevices; device++) {
+              const trial = new Trial(devicesOf(engine)[device]);
+              await run(trial, open);
+              trial.finish();
+            }
           });
         }
       });

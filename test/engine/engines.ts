@@ -5,6 +5,8 @@ export interface EngineHere {
   readonly name: Exclude<EngineChoice, "auto">;
   /** Undefined where the engine runs. */
   readonly missing: string | undefined;
+  /** How many devices it computes on. */
+  readonly nDevices: number;
   open(): Promise<Engine>;
 }
 
@@ -23,15 +25,16 @@ export async function enginesHere(): Promise<EngineHere[]> {
 
 async function probe(name: EngineHere["name"]): Promise<EngineHere> {
   const open = async () => (await openEngine(name)).engine;
-  return { name, missing: await reasonMissing(open), open };
+  try {
+    using engine = await open();
+    return { name, missing: undefined, nDevices: devicesOf(engine).length, open };
+  } catch (error) {
+    if (!(error instanceof EngineUnavailableError)) throw error;
+    return { name, missing: error.message, nDevices: 0, open };
+  }
 }
 
-async function reasonMissing(open: () => Promise<Engine>): Promise<string | undefined> {
-  try {
-    (await open())[Symbol.dispose]();
-    return undefined;
-  } catch (error) {
-    if (error instanceof EngineUnavailableError) return error.message;
-    throw error;
-  }
+/** The engine and its peers. */
+export function devicesOf(engine: Engine): readonly Engine[] {
+  return [engine, ...(engine.peers ?? [])];
 }

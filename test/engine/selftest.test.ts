@@ -1,7 +1,7 @@
 import { expect, setDefaultTimeout, test } from "bun:test";
 import { type Engine, type Matrix, openReference, selfTest } from "@safedelta/engine";
 
-setDefaultTimeout(60_000); // each runs the whole self-test of the slow reference, up to three times
+setDefaultTimeout(300_000); // each runs the whole self-test of the slow reference, up to three times
 
 /** The reference engine with one operation replaced. */
 function spoilt(change: Partial<Engine>): Engine {

@@ -3,10 +3,19 @@ import { rm } from "node:fs/promises";
 import { join } from "node:path";
 import { encode, type Tensor, writeSafetensors } from "@safedelta/checkpoint";
 import { openEngine } from "@safedelta/engine";
-import { openModelFiles, openModelTokenizer, planApply, repairLayerFile, silent, sweep } from "@safedelta/pipeline";
+import { openModelFiles, openModelTokenizer, repairLayerFile, silent, sweep } from "@safedelta/pipeline";
 import { scratchFolder, writePico } from "../support/pico.ts";
 import { Random } from "../support/random.ts";
-import { applyOptions, Interruption, interruptAt, prepareOptions, runApply, runPrepare, writePair } from "./job.ts";
+import {
+  applyOptions,
+  Interruption,
+  interruptAt,
+  prepareOptions,
+  runApply,
+  runPlan,
+  runPrepare,
+  writePair,
+} from "./job.ts";
 
 describe("pairs that cannot be repaired as asked", () => {
   test("--rest tuned with a tied aligned and an untied tuned model", async () => {
@@ -46,10 +55,10 @@ test("models without tokenizer.json: that their tokens were not compared is told
   const warnings: string[] = [];
   const progress = { ...silent, warn: (text: string) => warnings.push(text) };
   const options = applyOptions(pair, state, join(scratch.path, "out"));
-  await planApply(options, progress);
+  await runPlan(options, progress);
   expect(warnings).toEqual([]);
   await rm(join(pair.tuned, "tokenizer.json"));
-  await planApply(options, progress);
+  await runPlan(options, progress);
   expect(warnings).toEqual([
     expect.stringMatching(/no tokenizer\.json: that both read the same tokens was not checked/),
   ]);

@@ -6,6 +6,7 @@ import {
   type DataOptions,
   type PrepareOptions,
   type Progress,
+  planApply,
   prepare,
   silent,
 } from "@safedelta/pipeline";
@@ -73,6 +74,12 @@ export async function runPrepare(options: PrepareOptions, progress: Progress = s
 export async function runApply(options: ApplyOptions, progress: Progress = silent) {
   using engine = (await openEngine()).engine;
   return await apply(engine, options, describeFacts, progress);
+}
+
+/** Plan an apply with the engine that the command line takes. */
+export async function runPlan(options: ApplyOptions, progress: Progress = silent) {
+  using engine = (await openEngine()).engine;
+  return await planApply(engine, options, progress);
 }
 
 /** A progress that throws at its n-th step: an interruption at a chosen moment. */

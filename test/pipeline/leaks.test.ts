@@ -56,16 +56,23 @@ describe("whichever operation fails, no engine memory stays in use", () => {
   test("layer, from a Hessian", () =>
     withEveryFault((engine) => repairLayer(engine, [...weights, tensor("hessian", cols, identity)], "optimal")));
 
-  test("sweep: both weights and the prepared group", async () => {
-    const at = (name: string) => join(scratch.path, name);
-    const config = { num_hidden_layers: 1 };
-    await writePico(at("aligned"), { seed: 1, config });
-    await writePico(at("tuned"), { seed: 1, config, delta: { seed: 2, size: 0.02 } });
-    await runPrepare(prepareOptions(at("aligned"), at("state"), { modes: ["exact"] }));
-    const models = { aligned: at("aligned"), tuned: at("tuned"), state: at("state") };
-    const budgets = [{ kind: "keep", share: 0.5 }] as const;
-    await withEveryFault((engine) => sweep(engine, { ...models, modes: ["exact"], budgets, offline: true }, silent));
-  }, 60_000);
+  test.each([
+    ["exact", { kind: "keep", share: 0.5 }],
+    ["optimal", { kind: "strength", value: 2 }],
+  ] as const)(
+    "sweep, %s: both weights and the prepared group",
+    async (mode, budget) => {
+      const at = (name: string) => join(scratch.path, name);
+      const config = { num_hidden_layers: 1 };
+      await writePico(at("aligned"), { seed: 1, config });
+      await writePico(at("tuned"), { seed: 1, config, delta: { seed: 2, size: 0.02 } });
+      await runPrepare(prepareOptions(at("aligned"), at(mode), { modes: [mode], optimalPart: () => "hessian" }));
+      const models = { aligned: at("aligned"), tuned: at("tuned"), state: at(mode) };
+      const request = { ...models, modes: [mode], budgets: [budget], offline: true };
+      await withEveryFault((engine) => sweep(engine, request, silent));
+    },
+    300_000,
+  );
 });
 
 describe("what the inputs cause leaves nothing in engine memory", () => {

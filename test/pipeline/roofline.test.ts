@@ -1,31 +1,10 @@
 import { expect, test } from "bun:test";
-import { expectedTensors, parseConfig } from "@safedelta/model";
-import { devicesHere, roofline } from "@safedelta/pipeline";
-
-/** Llama-2-7B's config.json, as far as it decides sizes. */
-const llama7b = parseConfig({
-  architectures: ["LlamaForCausalLM"],
-  model_type: "llama",
-  hidden_size: 4096,
-  intermediate_size: 11008,
-  num_hidden_layers: 32,
-  num_attention_heads: 32,
-  num_key_value_heads: 32,
-  vocab_size: 32000,
-  max_position_embeddings: 4096,
-  rms_norm_eps: 1e-5,
-  hidden_act: "silu",
-  tie_word_embeddings: false,
-});
-const tensors = new Map(
-  [...expectedTensors(llama7b)]
-    .filter(([, { optional }]) => !optional)
-    .map(([name, { shape }]) => [name, { name, shape, dtype: "F16" as const }]),
-);
+import { devicesHere, planParts, roofline } from "@safedelta/pipeline";
+import { llama7b, llama7bTensors as tensors } from "./llama7b.ts";
 
 test("the work of Llama-2-7B is what its shapes give", () => {
   const [a100] = devicesHere(2);
-  const stages = roofline(a100, llama7b, tensors, 128 * 512, ["inverse"]);
+  const stages = roofline(a100, llama7b, tensors, 128 * 512, planParts(llama7b, ["reference"], "cuda"));
   const of = (stage: string) => stages.find((one) => one.stage === stage);
   // 6.476e9 weights in linears; four groups a layer, three of 4096 and one of 11008 inputs
   expect(of("forward pass")?.flop).toBeCloseTo(2 * 6476005376 * 65536, -6);
@@ -37,7 +16,23 @@ test("the work of Llama-2-7B is what its shapes give", () => {
 
 test("a faster device takes no stage longer", () => {
   const [a100, h100] = devicesHere(2).map((device) =>
-    roofline(device, llama7b, tensors, 65536, ["inverse", "spectrum"]),
+    roofline(device, llama7b, tensors, 65536, planParts(llama7b, ["reference", "optimal"], device.engine)),
   );
   for (const [i, { seconds }] of h100.entries()) expect(seconds).toBeLessThanOrEqual(a100[i].seconds);
+});
+
+test("an A100 spends less on optimal by Cholesky than by eigendecomposition, and nothing on the latter", () => {
+  const [a100] = devicesHere(2);
+  const secondsOf = (optimal?: () => "spectrum") => {
+    const stages = roofline(a100, llama7b, tensors, 65536, planParts(llama7b, ["optimal"], "cuda", optimal));
+    return { stages, seconds: stages.reduce((sum, { seconds }) => sum + seconds, 0) };
+  };
+  const [chosen, byEigh] = [secondsOf(), secondsOf(() => "spectrum")];
+  const names = chosen.stages.map(({ stage }) => stage);
+  expect(names).toContain("factors for optimal by Cholesky");
+  expect(names).not.toContain("factors for optimal");
+  // three groups of 4096 inputs with three, one and two linears, one of 11008 with one; each a root, and five λ a linear
+  const cubes = 32 * (4096 ** 3 * (3 + 5 * 6) + 11008 ** 3 * (1 + 5));
+  expect(chosen.stages.find(({ stage }) => stage === "Cholesky for each λ")?.flop).toBeCloseTo(cubes / 3, -8);
+  expect(chosen.seconds).toBeLessThan(byEigh.seconds / 2);
 });

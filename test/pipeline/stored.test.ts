@@ -9,17 +9,10 @@ import {
   writeSafetensors,
 } from "@safedelta/checkpoint";
 import { openEngine } from "@safedelta/engine";
-import {
-  type LayerOptions,
-  type PrepareOptions,
-  planApply,
-  planPrepare,
-  repairLayerFile,
-  silent,
-} from "@safedelta/pipeline";
+import { type LayerOptions, type PrepareOptions, planPrepare, repairLayerFile, silent } from "@safedelta/pipeline";
 import { scratchFolder, writePico } from "../support/pico.ts";
 import { Random } from "../support/random.ts";
-import { applyOptions, prepareOptions, runApply, runPrepare, writePair } from "./job.ts";
+import { applyOptions, prepareOptions, runApply, runPlan, runPrepare, writePair } from "./job.ts";
 
 /** Repair a file of tensors and read what was written. */
 async function repairLayer(tensors: readonly Tensor[], options: Partial<LayerOptions>) {
@@ -55,7 +48,8 @@ describe("types that a repair cannot be written in", () => {
     const aligned = await writePico(join(scratch.path, "aligned"), { seed: 1, change });
     const state = join(scratch.path, "state");
     const refusal = { kind: "incompatible", message: expect.stringContaining(`${name} is stored as ${dtype}`) };
-    for (const run of [runPrepare, (options: PrepareOptions) => planPrepare(options, silent)]) {
+    using engine = (await openEngine("wasm")).engine;
+    for (const run of [runPrepare, (options: PrepareOptions) => planPrepare(engine, options, silent)]) {
       const refused = run(prepareOptions(aligned, state)).catch((error) => error);
       expect(await refused).toMatchObject(refusal);
     }
@@ -69,7 +63,7 @@ describe("types that a repair cannot be written in", () => {
     await runPrepare(prepareOptions(pair.aligned, state, { modes: ["optimal"] }));
     await writePico(pair[which], { seed: 1, change: restype("F64", /layers\.1\..*down_proj/) });
     const options = applyOptions(pair, state, join(scratch.path, "out"));
-    const refused = await planApply(options, silent).catch((error) => error);
+    const refused = await runPlan(options).catch((error) => error);
     expect(refused).toMatchObject({ kind: "incompatible", message: expect.stringMatching(/down_proj.* as F64/) });
   });
 

@@ -72,7 +72,7 @@ export const applyCommand = defineCommand({
     using opened = engine;
     io.note(`engine: ${engine.info.name}, ${engine.info.description} (${reason})`);
     if (options.dryRun) {
-      const plan = await (isAdapter ? planApplyAdapter : planApply)(request, io.progress);
+      const plan = await (isAdapter ? planApplyAdapter : planApply)(opened, request, io.progress);
       return printPlan(io, request, engine.info.name, plan);
     }
     const facts = await (isAdapter ? applyAdapter : apply)(

@@ -4,7 +4,8 @@ import {
   deviceNames,
   devicesHere,
   estimateModel,
-  partOf,
+  hessianGroups,
+  planParts,
   roofline,
   type Stage,
   tellOpening,
@@ -41,14 +42,16 @@ export const estimateCommand = defineCommand({
     if (tokensEach < options.tokens)
       io.progress.warn(`examples are cut at the model's ${config.maxPositions} positions, so --tokens is no more`);
     const nTokens = options.samples * tokensEach;
-    const result = estimateModel(config, checkpoint.tensors, modes, nTokens);
     const device = devicesHere(availableParallelism()).find(({ name }) => name === options.device);
-    const parts = [...new Set(modes.map((mode) => partOf[mode]))];
+    const parts = planParts(config, modes, device?.engine ?? "wasm");
+    const result = estimateModel(config, checkpoint.tensors, parts, nTokens);
     const stages = device && roofline(device, config, checkpoint.tensors, nTokens, parts);
-    io.document({ model, samples: options.samples, tokensEach, ...result, device, stages });
+    io.document({ model, samples: options.samples, tokensEach, parts, ...result, device, stages });
     const { prepare, apply } = result;
     io.print(`prepare: ${planLine(prepare, prepare.stateBytes)}`);
     io.print(`apply:   ${planLine(apply, apply.outputBytes)}`);
+    const hessians = hessianGroups(parts).join(", ");
+    if (hessians) io.print(`optimal: by Cholesky in ${hessians}, too wide for an eigendecomposition`);
     if (stages) io.print(`\non ${device.name}, ${device.basis}:\n${stageTable(stages)}`);
     return undefined;
   },

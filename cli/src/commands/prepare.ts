@@ -32,7 +32,7 @@ export const prepareCommand = defineCommand({
     };
     const { engine, reason } = await openEngine(options.engine);
     using opened = engine;
-    const plan = await planPrepare(request, io.progress);
+    const plan = await planPrepare(opened, request, io.progress);
     const { estimate } = plan;
     io.note(`${dataLine(plan.safeData)}\nstate: ${planLine(estimate, estimate.stateBytes)}`);
     if (options.dryRun) return printPlan(io, plan, engine.info.name, request.out);

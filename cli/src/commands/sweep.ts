@@ -56,7 +56,7 @@ export const sweepCommand = defineCommand({
     using opened = engine;
     const models =
       options.out === undefined ? [] : (await planSweep(request)).map((point) => modelOf(request, point, options));
-    for (const model of models) await planApply(model, io.progress);
+    for (const model of models) await planApply(opened, model, io.progress);
     const points = await sweep(opened, request, io.progress);
     io.print(pointTable(points));
     for (const model of models) {

@@ -47,7 +47,7 @@ int sd_engine::take(size_t bytes, DeviceAddress &address) {
     result = driver.memory_alloc(&address, bytes);
   }
   if (result != kOutOfMemory) return check(result, "cuMemAlloc");
-  return fail(SD_OUT_OF_MEMORY, "no room for " + std::to_string(bytes) + " bytes on the device");
+  return fail(SD_OUT_OF_MEMORY, "no room for " + std::to_string(bytes) + " bytes on device " + std::to_string(device));
 }
 
 void sd_engine::empty_pool() {

@@ -32,11 +32,14 @@ int find_device(sd_engine &engine, int number, const char *folder) {
   int count = 0;
   if (engine.check(driver.device_count(&count), "cuDeviceGetCount")) return SD_UNAVAILABLE;
   if (number < 0 || number >= count) {
-    return unavailable("device " + std::to_string(number) + " was asked for, the driver shows " + std::to_string(count) +
-                       " (CUDA_VISIBLE_DEVICES says which)");
+    return fail(SD_NO_SUCH_DEVICE, "device " + std::to_string(number) + " was asked for, the driver shows " +
+                                       std::to_string(count) + " (CUDA_VISIBLE_DEVICES says which)");
   }
   return engine.check(driver.device_get(&engine.device, number), "cuDeviceGet") ? SD_UNAVAILABLE : SD_OK;
 }
+
+/** Which of several devices a failure is of. */
+std::string numbered(const sd_engine &engine) { return "device " + std::to_string(engine.device) + ", "; }
 
 /** sm_80 is what the kernels are compiled for. */
 int describe_device(sd_engine &engine, const char *folder) {
@@ -49,7 +52,7 @@ int describe_device(sd_engine &engine, const char *folder) {
   SD_TRY(engine.check(driver.device_attribute(&engine.multiprocessors, kMultiprocessors, engine.device), "cuDeviceGetAttribute"));
   SD_TRY(engine.check(driver.driver_version(&version), "cuDriverGetVersion"));
   const std::string device = std::string(name) + " (sm_" + std::to_string(major) + std::to_string(minor) + ")";
-  if (major < 8) return unavailable(device + " is older than sm_80 (Ampere), which our kernels need");
+  if (major < 8) return unavailable(numbered(engine) + device + " is older than sm_80 (Ampere), which our kernels need");
   std::string file;
   const std::string missing = open_blas(folder, version, engine.blas, file);
   if (!missing.empty()) return unavailable(missing);
@@ -141,7 +144,7 @@ int32_t sd_open(int32_t number, const char *folder, sd_engine **engine) {
   if (start(*opened)) {
     const std::string why = last_error;
     stop(*opened);
-    return unavailable(opened->description + ": " + why);
+    return unavailable(numbered(*opened) + opened->description + ": " + why);
   }
   *engine = opened.release();
   return SD_OK;

@@ -21,6 +21,9 @@ struct Handle {
   Stream *stream = nullptr;
 };
 
+/** Queue the work of a function, as its last step. */
+int queue(Handle *handle, std::function<int()> work) { return enqueue(handle->stream, std::move(work)) ? 0 : kExecutionFailed; }
+
 /** A column-major matrix of f32 or bf16, perhaps read as its transpose. */
 struct Matrix {
   const void *at;
@@ -74,11 +77,10 @@ int product(Handle *handle, int op_a, int op_b, int m, int n, int k, float alpha
   if (const int wrong = check_matrix(a, m, k, lda, type, op_a)) return wrong;
   if (const int wrong = check_matrix(b, k, n, ldb, type, op_b)) return wrong;
   if (const int wrong = check_matrix(c, m, n, ldc, kF32, 0)) return wrong;
-  enqueue(handle->stream, [=] {
+  return queue(handle, [=] {
     multiply(m, n, k, alpha, {a, type, lda, op_a == 1}, {b, type, ldb, op_b == 1}, beta, c, ldc, false);
     return 0;
   });
-  return 0;
 }
 
 /** Element (i, j) of op(A) with A lower triangular; what lies above its diagonal is never read. */
@@ -139,11 +141,10 @@ API cublasSsyrk_v2(Handle *handle, int uplo, int op, int n, int k, const float *
   if (uplo != 0) return kNotSupported;
   if (const int wrong = check_matrix(a, n, k, lda, kF32, op)) return wrong;
   if (const int wrong = check_matrix(c, n, n, ldc, kF32, 0)) return wrong;
-  enqueue(handle->stream, [=, alpha = *alpha, beta = *beta] {
+  return queue(handle, [=, alpha = *alpha, beta = *beta] {
     multiply(n, n, k, alpha, {a, kF32, lda, op == 1}, {a, kF32, lda, op == 0}, beta, c, ldc, true);
     return 0;
   });
-  return 0;
 }
 
 /** Left: B := alpha · op(A)⁻¹ B; right: B := alpha · B op(A)⁻¹. */
@@ -151,7 +152,7 @@ API cublasStrsm_v2(Handle *handle, int side, int uplo, int op, int diagonal, int
                    int lda, float *b, int ldb) {
   if (const int wrong = check_triangular(handle, side, uplo, op, diagonal, m, n, a, lda)) return wrong;
   if (const int wrong = check_matrix(b, m, n, ldb, kF32, 0)) return wrong;
-  enqueue(handle->stream, [=, alpha = *alpha] {
+  return queue(handle, [=, alpha = *alpha] {
     const Triangle t{a, lda, op == 1};
     for (long j = 0; j < n; j++) {
       for (long i = 0; i < m; i++) b[j * ldb + i] *= alpha;
@@ -170,7 +171,6 @@ API cublasStrsm_v2(Handle *handle, int side, int uplo, int op, int diagonal, int
     }
     return 0;
   });
-  return 0;
 }
 
 /** Left alone: C := alpha · op(A) B, where C may be B. */
@@ -180,7 +180,7 @@ API cublasStrmm_v2(Handle *handle, int side, int uplo, int op, int diagonal, int
   if (const int wrong = check_triangular(handle, side, uplo, op, diagonal, m, n, a, lda)) return wrong;
   if (const int wrong = check_matrix(b, m, n, ldb, kF32, 0)) return wrong;
   if (const int wrong = check_matrix(c, m, n, ldc, kF32, 0)) return wrong;
-  enqueue(handle->stream, [=, alpha = *alpha] {
+  return queue(handle, [=, alpha = *alpha] {
     const Triangle t{a, lda, op == 1};
     std::vector<float> column(m);
     for (long j = 0; j < n; j++) {
@@ -193,5 +193,4 @@ API cublasStrmm_v2(Handle *handle, int side, int uplo, int op, int diagonal, int
     }
     return 0;
   });
-  return 0;
 }

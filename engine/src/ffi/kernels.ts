@@ -6,6 +6,12 @@ import type { Library } from "./library.ts";
 /** Bytes of an error text or description that are read. */
 const textBytes = 1024;
 
+/** `SD_NO_SUCH_DEVICE` of engine/include/safedelta.h. */
+const noSuchDevice = -6;
+
+/** There is a device 0, but none of the asked number. */
+export class NoSuchDeviceError extends EngineUnavailableError {}
+
 /** An engine of a library behind bun:ffi. */
 export class FfiKernels implements Kernels {
   readonly convert: Kernels["convert"];
@@ -37,6 +43,8 @@ export class FfiKernels implements Kernels {
   private constructor(
     private readonly library: Library,
     private readonly engine: number,
+    /** Whether `close` closes it; a borrowed one is closed by its lender. */
+    private readonly owned: boolean,
   ) {
     const { sd } = library;
     this.write = sd.sd_write.bind(undefined, engine);
@@ -69,13 +77,25 @@ export class FfiKernels implements Kernels {
   /**
    * @param number threads of a CPU library (0: all), or the device of a GPU one
    * @param folder where the library finds its own libraries; null where it needs none
-   * @throws EngineUnavailableError with what the library says is missing
+   * @throws EngineUnavailableError with what the library says is missing; NoSuchDeviceError for a number beyond the last
    */
   static open(library: Library, number: number, folder: string | null): FfiKernels {
     const out = new BigUint64Array(1);
     const path = folder === null ? null : new TextEncoder().encode(`${folder}\0`);
-    if (library.sd.sd_open(number, path, out) !== 0) throw new EngineUnavailableError("open", lastError(library));
-    return new FfiKernels(library, Number(out[0]));
+    const status = library.sd.sd_open(number, path, out);
+    if (status === noSuchDevice) throw new NoSuchDeviceError("open", lastError(library));
+    if (status !== 0) throw new EngineUnavailableError("open", lastError(library));
+    return new FfiKernels(library, Number(out[0]), true);
+  }
+
+  /** An engine that is open already, in another thread. */
+  static borrow(library: Library, address: number): FfiKernels {
+    return new FfiKernels(library, address, false);
+  }
+
+  /** How another thread finds this engine. */
+  get place(): { readonly path: string; readonly address: number } {
+    return { path: this.library.path, address: this.engine };
   }
 
   /** What the library says of itself. */
@@ -107,7 +127,7 @@ export class FfiKernels implements Kernels {
   }
 
   close(): void {
-    this.library.sd.sd_close(this.engine);
+    if (this.owned) this.library.sd.sd_close(this.engine);
   }
 
   gemm: Kernels["gemm"] = (alpha, a, aRows, aCols, aStride, transA, b, bRows, bCols, bStride, transB, beta, ...c) => {

@@ -46,11 +46,17 @@ export async function removeFormer({ out }: WorkPaths): Promise<void> {
   await syncFolder(out);
 }
 
-/** Moves the files to their final place, those that are still in the work folder, and removes that folder. */
-export async function moveFiles({ out, work }: WorkPaths, order: readonly string[], disk: Disk): Promise<void> {
+/** Moves the files to their final place, those that are still in the work folder, does `last`, and removes that folder. */
+export async function moveFiles(
+  { out, work }: WorkPaths,
+  order: readonly string[],
+  disk: Disk,
+  last: () => Promise<void>,
+): Promise<void> {
   const waiting = new Set(await readdir(work));
   for (const name of order) if (waiting.has(name)) await disk.rename(join(work, name), join(out, name));
   await syncFolder(out);
+  await last();
   await rm(work, { recursive: true });
   await syncFolder(out);
 }

@@ -36,9 +36,10 @@ export interface CheckpointWriter {
   write(name: string, bytes: Uint8Array, note?: unknown): Promise<void>;
   /**
    * Adds further files, moves everything to its final place (shards, further files, index last) and removes the work folder.
+   * @param last done before that folder goes: as long as it is there, a killed run is repeated, `last` with it
    * @throws CheckpointError "missing" while tensors are not done
    */
-  finish(extra: ReadonlyMap<string, Uint8Array>): Promise<void>;
+  finish(extra: ReadonlyMap<string, Uint8Array>, last?: () => Promise<void>): Promise<void>;
   /** Closes the files and leaves the work to be resumed. */
   abort(): Promise<void>;
 }
@@ -95,14 +96,14 @@ class ResumableWriter implements CheckpointWriter {
     });
   }
 
-  finish(extra: ReadonlyMap<string, Uint8Array>): Promise<void> {
+  finish(extra: ReadonlyMap<string, Uint8Array>, last = async () => {}): Promise<void> {
     return this.inTurn("finish the model", async () => {
       this.requireAllDone();
       checkExtraNames(extra.keys());
       await writeExtra(this.paths, this.shards, extra, this.disk);
       await this.commit();
       await this.closeFiles();
-      await moveFiles(this.paths, finalOrder(this.shards, extra.keys()), this.disk);
+      await moveFiles(this.paths, finalOrder(this.shards, extra.keys()), this.disk, last);
     });
   }
 

@@ -1,12 +1,12 @@
 import type { Engine, Matrix } from "@safedelta/engine";
-import { basisOf, directionsOf, gainsAt } from "./basis.ts";
+import { basisOf, directionsOf } from "./basis.ts";
 import type { Budget } from "./budget.ts";
 import { curveFrom, type OptimalCurve } from "./curve.ts";
-import { fullLossOf, strengthFor } from "./dial.ts";
-import type { Spectrum } from "./factor.ts";
-import { checkFinite, checkShape, copyOf, difference, make, owning, product, sum } from "./matrix.ts";
+import type { OptimalFactor, Spectrum } from "./factor.ts";
+import { type ColumnSquares, colsOf, type Filter, filterOf, type Losses } from "./filter.ts";
+import { checkFinite, checkShape, difference, make, owning, product, sum } from "./matrix.ts";
 import { commonNumbers, optimalNumbersOf, type RepairNumbers } from "./numbers.ts";
-import type { TaskSpectrum } from "./task.ts";
+import type { TaskFactor, TaskSpectrum } from "./task.ts";
 
 /** A low-rank delta Δ = B A: a is r x cols, b is rows x r (the adapter's scale already folded into one of them). */
 export interface Adapter {
@@ -21,43 +21,37 @@ export interface Adapter {
 export function adapterCurve(engine: Engine, adapter: Adapter, factor: Spectrum | TaskSpectrum): OptimalCurve {
   const { forward } = directionsOf(factor);
   checkAdapter(engine, adapter, forward.rows);
-  using gram = gramOf(engine, adapter.b);
   using turned = product(engine, adapter.a, forward);
-  return curveFrom(basisOf(factor), squaresUnder(engine, gram, turned));
+  return withSquares(engine, adapter, (squares) => curveFrom(basisOf(factor), squares(turned)));
 }
 
 /**
- * A′ = A M (r x cols, new): B A′ is the repaired delta of `optimal` at this strength, of the same rank.
- * @param strength 0 … Infinity; 0 gives a copy of A, Infinity zeros
- * @throws CoreError `shape`
+ * The losses of Δ = B A at one strength, as `optimalLosses`.
+ * @throws CoreError `shape`, `notFinite`
  */
-export function adapterProduct(engine: Engine, a: Matrix, factor: Spectrum | TaskSpectrum, strength: number): Matrix {
-  const { forward, backward } = directionsOf(factor);
-  checkShape("The adapter's A", a, a.rows, forward.rows);
-  if (strength === 0) return copyOf(engine, a);
-  const { ratios, unit } = basisOf(factor);
-  using turned = product(engine, a, forward);
-  engine.scaleCols(turned, Float32Array.from(gainsAt(ratios, unit, strength)));
-  return product(engine, turned, backward, true);
+export function adapterLosses(engine: Engine, adapter: Adapter, factor: OptimalFactor, strength: number): Losses {
+  return withFilter(engine, adapter, factor, (filter) => filter.lossesAt(strength));
 }
 
 /**
- * A′ for any budget of `optimal` but `globalLoss`, with the numbers of the merged repair. The caller disposes `a`.
+ * A′ = A M for any budget of `optimal` but `globalLoss`: B A′ is the repaired delta, of the same rank; with the numbers of the merged
+ * repair. The caller disposes `a`.
  * @throws CoreError `shape`, `notFinite`, `budget`
  */
 export function repairAdapter(
   engine: Engine,
   adapter: Adapter,
-  factor: Spectrum | TaskSpectrum,
+  factor: OptimalFactor | TaskFactor,
   budget: Budget,
 ): { a: Matrix; numbers: RepairNumbers } {
-  const curve = adapterCurve(engine, adapter, factor);
-  const strength = strengthFor(curve, budget);
-  return owning(adapterProduct(engine, adapter.a, factor, strength), (a) => {
-    using gram = gramOf(engine, adapter.b);
-    using change = difference(engine, a, adapter.a);
-    const [utilityGap, delta, tuned] = [change, a, adapter.a].map((m) => sum(squaresUnder(engine, gram, m)));
-    return { a, numbers: optimalNumbersOf(curve, budget, strength, { utilityGap, delta, tuned }) };
+  return withFilter(engine, adapter, factor, (filter, squares) => {
+    const strength = filter.strengthFor(budget);
+    const losses = filter.lossesAt(strength);
+    return owning(filter.deltaAt(strength), (a) => {
+      using change = difference(engine, a, adapter.a);
+      const [utilityGap, delta, tuned] = [change, a, adapter.a].map((m) => sum(squares(m)));
+      return { a, numbers: optimalNumbersOf(losses, budget, strength, { utilityGap, delta, tuned }) };
+    });
   });
 }
 
@@ -70,15 +64,36 @@ export function adapterNumbersAsWritten(
   numbers: RepairNumbers,
   { a, b }: Adapter,
   written: Matrix,
-  factor: Spectrum,
+  factor: OptimalFactor,
 ): RepairNumbers {
-  using gram = gramOf(engine, b);
-  using change = difference(engine, written, a);
-  const safetyLoss = fullLossOf(adapterCurve(engine, { a: written, b }, factor)); // of the delta B A′ itself
-  const [utilityGap, delta] = [change, written].map((m) => sum(squaresUnder(engine, gram, m)));
+  const safetyLoss = withFilter(engine, { a: written, b }, factor, (filter) => filter.fullLoss); // of the delta B A′ itself
+  const [utilityGap, delta] = withSquares(engine, { a, b }, (squares) => {
+    using change = difference(engine, written, a);
+    return [change, written].map((m) => sum(squares(m)));
+  });
   const { keptShare, fullSafetyLoss, tunedDeltaNorm, ...dial } = numbers;
   const distances = { utilityGap, delta, tuned: tunedDeltaNorm ** 2 };
   return { ...dial, ...commonNumbers(keptShare, safetyLoss, fullSafetyLoss, distances) };
+}
+
+/** `use` the filter of A whose losses are those of B A. */
+function withFilter<T>(
+  engine: Engine,
+  adapter: Adapter,
+  factor: OptimalFactor | TaskFactor,
+  use: (filter: Filter, squares: ColumnSquares) => T,
+): T {
+  checkAdapter(engine, adapter, colsOf(factor));
+  return withSquares(engine, adapter, (squares) => {
+    using filter = filterOf(engine, adapter.a, factor, squares);
+    return use(filter, squares);
+  });
+}
+
+/** `use` what gives ‖(B X)_j‖² for each column j of X (r x n). */
+function withSquares<T>(engine: Engine, { b }: Adapter, use: (squares: ColumnSquares) => T): T {
+  using gram = gramOf(engine, b);
+  return use((x) => squaresUnder(engine, gram, x));
 }
 
 function checkAdapter(engine: Engine, { a, b }: Adapter, cols: number): void {

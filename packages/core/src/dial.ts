@@ -2,6 +2,7 @@ import { gainsAt } from "./basis.ts";
 import { type Budget, checkBudget } from "./budget.ts";
 import type { Curve, ExactCurve, OptimalCurve } from "./curve.ts";
 import { CoreError } from "./errors.ts";
+import type { Losses } from "./filter.ts";
 import { sum } from "./matrix.ts";
 
 /** Safety loss at a strength: ½ Σ z_j gain_j². */
@@ -21,12 +22,23 @@ export function fullLossOf(curve: Curve): number {
   return curve.mode === "optimal" ? sum(curve.energies) / 2 : curve.losses[curve.losses.length - 1];
 }
 
-/** The strength that a budget stands for on this curve. @throws CoreError `budget` */
-export function strengthFor(curve: OptimalCurve, budget: Budget): number {
+/** The strength that a budget stands for. @param lambdaOf λ for a share of the full safety loss @throws CoreError `budget` */
+export function strengthBy(budget: Budget, unit: number, lambdaOf: (share: number) => number): number {
   checkBudget("optimal", budget);
   if (budget.kind === "strength") return budget.value;
-  if (budget.kind === "loss") return lambdaFor([curve], budget.share) * curve.unit;
+  if (budget.kind === "loss") return lambdaOf(budget.share) * unit;
   throw poolFirst();
+}
+
+/** The strength that a budget stands for on this curve. @throws CoreError `budget` */
+export function strengthFor(curve: OptimalCurve, budget: Budget): number {
+  return strengthBy(budget, curve.unit, (share) => lambdaFor([curve], share));
+}
+
+/** The losses at a strength. */
+export function lossesAt(curve: OptimalCurve, strength: number): Losses {
+  const losses = { safetyLoss: safetyLossAt(curve, strength), fullSafetyLoss: fullLossOf(curve) };
+  return curve.task ? { ...losses, taskGap: gapAt(curve, strength) } : losses;
 }
 
 /** The number of columns that a budget keeps on this curve. @throws CoreError `budget` */

@@ -1,6 +1,6 @@
 import { type Engine, type Matrix, NotPositiveDefiniteError } from "@safedelta/engine";
 import { CoreError } from "./errors.ts";
-import { checkShape, copyOf, make } from "./matrix.ts";
+import { checkShape, copyOf, make, squaredNorm } from "./matrix.ts";
 
 /** U upper (cols x cols), H⁻¹ = Uᵀ U: for `reference`, `none` and `paper`. Disposing it disposes U. */
 export interface InverseFactor extends Disposable {
@@ -25,12 +25,34 @@ export interface Spectrum extends Disposable {
   readonly vectors: Matrix;
 }
 
+/** For `optimal` where the eigendecomposition would cost too much: H and its root. Disposing it disposes both. */
+export interface DampedHessian extends Disposable {
+  /** H, cols x cols; its upper triangle is read. */
+  readonly h: Matrix;
+  /** R upper, H = R Rᵀ: the safety loss of any D is ½ ‖D R‖². */
+  readonly r: Matrix;
+  /** mean(diag H), the unit of `strength`. */
+  readonly unit: number;
+}
+
+/** What `optimal` works from; both give the same repairs, within rounding. */
+export type OptimalFactor = Spectrum | DampedHessian;
+
 /** All that repairs need of one group (linears that share an input): made once for an aligned model. */
 export interface PreparedGroup {
   readonly cols: number;
   readonly inverse?: InverseFactor;
   readonly ordered?: OrderedFactor;
+  /** For `optimal`, one of these. */
   readonly spectrum?: Spectrum;
+  readonly hessian?: DampedHessian;
+}
+
+/** The factor that `optimal` works from. @throws CoreError `missingFactor` */
+export function optimalFactorOf({ spectrum, hessian }: PreparedGroup): OptimalFactor {
+  const factor = spectrum ?? hessian;
+  if (factor) return factor;
+  throw new CoreError("missingFactor", 'The state holds no factor for mode "optimal": prepare again with this mode.');
 }
 
 /**
@@ -89,6 +111,31 @@ export function spectrum(engine: Engine, damped: Matrix): Spectrum {
   );
 }
 
+/**
+ * H and its root for `optimal`, by one reverse Cholesky (n³/3 flops). `damped` is left as it is.
+ * @param damped H after `finishHessian`, cols x cols
+ * @throws CoreError `shape`, `notPositiveDefinite`
+ */
+export function dampedHessian(engine: Engine, damped: Matrix): DampedHessian {
+  checkShape("The Hessian", damped, damped.cols, damped.cols);
+  return dampedHessianOf(engine, copyOf(engine, damped));
+}
+
+/** As `dampedHessian`, of a stored H (its upper triangle), which the result takes over; it is disposed when this throws. */
+export function dampedHessianOf(engine: Engine, h: Matrix): DampedHessian {
+  using held = new DisposableStack();
+  held.use(h);
+  const r = held.use(rootOf(engine, h));
+  const unit = squaredNorm(engine, r) / h.cols; // ‖R‖² = tr H
+  const both = held.move();
+  return { h, r, unit, [Symbol.dispose]: () => both.dispose() };
+}
+
+/** R upper with m = R Rᵀ, new. @throws CoreError `notPositiveDefinite` */
+export function rootOf(engine: Engine, m: Matrix): Matrix {
+  return copyOf(engine, m, (copy) => factorInPlace(engine, copy));
+}
+
 /** Wrap a stored U (cols x cols); disposing the factor disposes it. */
 export function inverseFactorOf(u: Matrix): InverseFactor {
   return { u, [Symbol.dispose]: () => u[Symbol.dispose]() };
@@ -105,7 +152,7 @@ export function spectrumOf(values: Float64Array, vectors: Matrix): Spectrum {
 }
 
 /** Reverse Cholesky of h. @throws CoreError `notPositiveDefinite` */
-function factorInPlace(engine: Engine, h: Matrix): void {
+export function factorInPlace(engine: Engine, h: Matrix): void {
   try {
     engine.choleskyReverse(h);
   } catch (error) {

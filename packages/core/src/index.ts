@@ -4,10 +4,15 @@ export { type Curve, type ExactCurve, exactCurve, type OptimalCurve, optimalCurv
 export { solvePool } from "./dial.ts";
 export * from "./errors.ts";
 export {
+  type DampedHessian,
+  dampedHessian,
+  dampedHessianOf,
   type InverseFactor,
   inverseFactor,
   inverseFactorOf,
+  type OptimalFactor,
   type OrderedFactor,
+  optimalFactorOf,
   orderedFactor,
   orderedFactorOf,
   type PreparedGroup,
@@ -15,10 +20,12 @@ export {
   spectrum,
   spectrumOf,
 } from "./factor.ts";
+export { type Losses, optimalLosses } from "./filter.ts";
 export * from "./hessian.ts";
 export * from "./kept.ts";
 export { difference, make, owning } from "./matrix.ts";
 export { type BlockSpending, numbersAt, type RepairNumbers, type UnstoredNumbers } from "./numbers.ts";
 export { type Repair, repair, type Weights } from "./repair.ts";
-export { type TaskSpectrum, taskRepair, taskSpectrum } from "./task.ts";
+export { lambdaSearch, lossTolerance } from "./search.ts";
+export { type TaskFactor, taskFactor, taskRepair } from "./task.ts";
 export { keptAsWritten, numbersAsWritten } from "./written.ts";

@@ -49,6 +49,34 @@ export function squaredNorm(engine: Engine, m: Matrix): number {
   return sum(engine.columnSquares(m));
 }
 
+/** tr(X R Rᵀ Xᵀ) for upper triangular R. @param squares ‖m_j‖² for each column j */
+export function quadratic(
+  engine: Engine,
+  x: Matrix,
+  r: Matrix,
+  squares = (m: Matrix): Float64Array => engine.columnSquares(m),
+): number {
+  using whitened = copyOf(engine, x, (copy) => engine.trmm(copy, r, false));
+  return sum(squares(whitened));
+}
+
+/** Side of the pieces in which `addToDiagonal` walks a diagonal. */
+const diagonalBlock = 256;
+
+/** Every diagonal element of the square m += value. */
+export function addToDiagonal(engine: Engine, value: number, m: Matrix): void {
+  const side = Math.min(diagonalBlock, m.cols);
+  using identity = engine.alloc(side, side);
+  engine.write(
+    identity,
+    Float32Array.from({ length: side * side }, (_, at) => (at % (side + 1) === 0 ? 1 : 0)),
+  );
+  for (let at = 0; at < m.cols; at += side) {
+    const size = Math.min(side, m.cols - at);
+    engine.add(value, identity.view(0, 0, size, size), m.view(at, at, size, size));
+  }
+}
+
 /** The non-negative diagonal of m. By `columnSquares`, which keeps f64 where the engine has it (`read` rounds to f32). */
 export function diagonalOf(engine: Engine, m: Matrix): Float64Array {
   return Float64Array.from({ length: m.cols }, (_, j) => Math.sqrt(squaredNorm(engine, m.view(j, j, 1, 1))));

@@ -1,8 +1,9 @@
 import { gainsAt } from "./basis.ts";
 import type { Budget } from "./budget.ts";
 import type { Curve, ExactCurve, OptimalCurve } from "./curve.ts";
-import { fullLossOf, gapAt, nKeptFor, safetyLossAt, strengthFor } from "./dial.ts";
+import { fullLossOf, gapAt, lossesAt, nKeptFor, strengthFor } from "./dial.ts";
 import { CoreError } from "./errors.ts";
+import type { Losses } from "./filter.ts";
 import type { Kept } from "./kept.ts";
 import { sum } from "./matrix.ts";
 
@@ -87,7 +88,7 @@ function optimalNumbers(curve: OptimalCurve, budget: Budget): RepairNumbers {
   const strength = strengthFor(curve, budget);
   const gains = gainsAt(curve.ratios, curve.unit, strength);
   const squares = curve.energies.map((energy, j) => energy * curve.ratios[j]);
-  return optimalNumbersOf(curve, budget, strength, {
+  return optimalNumbersOf(lossesAt(curve, strength), budget, strength, {
     utilityGap: gapAt(curve, strength),
     delta: squares.reduce((total, square, j) => total + square * gains[j] ** 2, 0),
     tuned: sum(squares),
@@ -95,16 +96,14 @@ function optimalNumbers(curve: OptimalCurve, budget: Budget): RepairNumbers {
 }
 
 export function optimalNumbersOf(
-  curve: OptimalCurve,
+  { safetyLoss, fullSafetyLoss, ...task }: Losses,
   budget: Budget,
   strength: number,
   distances: Distances,
 ): RepairNumbers {
-  const safetyLoss = safetyLossAt(curve, strength);
-  const fullSafetyLoss = fullLossOf(curve);
   return {
     ...commonNumbers(strength === 0 ? 1 : 0, safetyLoss, fullSafetyLoss, distances),
-    ...(curve.task ? { taskGap: gapAt(curve, strength) } : {}),
+    ...task,
     budget: limitOf(budget, safetyLoss, fullSafetyLoss),
     strength,
   };

@@ -1,49 +1,32 @@
 import type { Engine, Matrix } from "@safedelta/engine";
-import { basisOf, directionsOf, gainsAt } from "./basis.ts";
 import type { Budget } from "./budget.ts";
-import { curveFrom, type OptimalCurve } from "./curve.ts";
-import { strengthFor } from "./dial.ts";
-import type { Spectrum } from "./factor.ts";
+import type { OptimalFactor } from "./factor.ts";
+import { filterOf } from "./filter.ts";
 import { type Kept, keptColumns } from "./kept.ts";
-import { copyOf, difference, owning, product, squaredNorm } from "./matrix.ts";
+import { difference, owning, squaredNorm } from "./matrix.ts";
 import { optimalNumbersOf } from "./numbers.ts";
 import type { Repair, Weights } from "./repair.ts";
-import type { TaskSpectrum } from "./task.ts";
+import type { TaskFactor } from "./task.ts";
 
-/** Mode `optimal`, plain or with task data: D = Δ M, M = forward · diag(gain) · backwardᵀ. Shapes are checked by the callers. */
+/** Mode `optimal`, plain or with task data: D = Δ M(λ). Shapes are checked by the callers. */
 export function repairOptimal(
   engine: Engine,
   weights: Weights,
-  factor: Spectrum | TaskSpectrum,
+  factor: OptimalFactor | TaskFactor,
   budget: Budget,
 ): Repair {
   using delta = difference(engine, weights.tuned, weights.aligned);
+  using filter = filterOf(engine, delta, factor);
   const tuned = squaredNorm(engine, delta);
-  using turned = product(engine, delta, directionsOf(factor).forward);
-  const curve = curveFrom(basisOf(factor), engine.columnSquares(turned));
-  const strength = strengthFor(curve, budget);
-  return owning(partialDelta(engine, delta, turned, curve, factor, strength), (d) => {
+  const strength = filter.strengthFor(budget);
+  const losses = filter.lossesAt(strength);
+  return owning(filter.deltaAt(strength), (d) => {
     engine.add(-1, d, delta);
     const distances = { utilityGap: squaredNorm(engine, delta), delta: squaredNorm(engine, d), tuned };
     addAligned(engine, weights, strength, d);
     const kept = allOrNothing(delta, strength === 0);
-    return { weight: d, numbers: { ...optimalNumbersOf(curve, budget, strength, distances), kept } };
+    return { weight: d, numbers: { ...optimalNumbersOf(losses, budget, strength, distances), kept } };
   });
-}
-
-/** D, new. `turned` (Δ · forward) is overwritten. At the ends of the dial D is Δ or zero without rounding. */
-function partialDelta(
-  engine: Engine,
-  delta: Matrix,
-  turned: Matrix,
-  { ratios, unit }: OptimalCurve,
-  factor: Spectrum | TaskSpectrum,
-  strength: number,
-): Matrix {
-  if (strength === 0) return copyOf(engine, delta);
-  if (strength === Number.POSITIVE_INFINITY) return engine.alloc(delta.rows, delta.cols);
-  engine.scaleCols(turned, Float32Array.from(gainsAt(ratios, unit, strength)));
-  return product(engine, turned, directionsOf(factor).backward, true);
 }
 
 /** Single entries are never kept here: all of them, or none. */

@@ -2,7 +2,7 @@ import type { Engine, Matrix } from "@safedelta/engine";
 import { type Budget, checkBudget, type Mode } from "./budget.ts";
 import { CoreError } from "./errors.ts";
 import { repairExact } from "./exact.ts";
-import type { PreparedGroup } from "./factor.ts";
+import { optimalFactorOf, type PreparedGroup } from "./factor.ts";
 import { checkFinite, checkShape } from "./matrix.ts";
 import type { UnstoredNumbers } from "./numbers.ts";
 import { repairOptimal } from "./optimal.ts";
@@ -23,7 +23,7 @@ export interface Repair {
 
 /**
  * Repair one linear. The inputs stay as they are.
- * @param prepared holds the factor of the mode: `inverse` for reference, none and paper; `ordered` for exact; `spectrum` for optimal
+ * @param prepared holds the factor of the mode: `inverse` for reference, none and paper; `ordered` for exact; `spectrum` or `hessian` for optimal
  * @param budget any dial of the mode but `globalLoss`, which `solvePool` turns into these first
  * @throws CoreError `shape`, `notFinite` (naming the column), `budget`, `missingFactor`
  */
@@ -32,7 +32,7 @@ export function repair(engine: Engine, mode: Mode, weights: Weights, prepared: P
   checkWeights(engine, weights, prepared.cols);
   switch (mode) {
     case "optimal":
-      return repairOptimal(engine, weights, factorFor(mode, prepared.spectrum), budget);
+      return repairOptimal(engine, weights, optimalFactorOf(prepared), budget);
     case "exact":
       return repairExact(engine, weights, factorFor(mode, prepared.ordered), budget);
     default:

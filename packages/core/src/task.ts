@@ -1,7 +1,8 @@
 import type { Engine, Matrix } from "@safedelta/engine";
 import { type Budget, checkBudget } from "./budget.ts";
 import { CoreError } from "./errors.ts";
-import type { PreparedGroup } from "./factor.ts";
+import { type DampedHessian, optimalFactorOf, type PreparedGroup, type Spectrum } from "./factor.ts";
+import { colsOf } from "./filter.ts";
 import { checkShape, copyOf, diagonalOf, mean, product } from "./matrix.ts";
 import { repairOptimal } from "./optimal.ts";
 import { checkWeights, type Repair, type Weights } from "./repair.ts";
@@ -21,23 +22,38 @@ export interface TaskSpectrum extends Disposable {
   readonly unit: number;
 }
 
+/** Both damped Hessians of a group as they are, for one Cholesky each λ. It owns neither: all three matrices must outlive it. */
+export interface TaskHessians extends DampedHessian {
+  /** H_u, cols x cols, both triangles. */
+  readonly task: Matrix;
+  /** mean(diag H) / mean(diag H_u): the unit of `strength`. */
+  readonly unit: number;
+}
+
+/** What `optimal` with task data works from; both give the same repairs, within rounding. */
+export type TaskFactor = TaskSpectrum | TaskHessians;
+
 /** Ratios below this share of the largest are f32 rounding: they are raised to it, as "the task hardly cares". */
 const leastRatioShare = 2 ** -24;
 
 /**
- * Solve the pair (H_u, H) from the prepared spectrum H = Q diag(σ) Qᵀ: the eigenvectors P of σ^-½ Qᵀ H_u Q σ^-½ give
- * T = Q σ^½ P. One eigendecomposition serves all strengths and makes the losses sums; a Cholesky of H_u + λH would be cheaper for
- * one λ, but a wanted loss takes 6 to 8 of them with two solves each.
- * @param prepared the group's state, with `spectrum`
+ * What a group's linears need of the task data, from what the state keeps of H: with its spectrum one eigendecomposition of the pair for all
+ * strengths, else both Hessians as they are.
+ * @param prepared the group's state, with `spectrum` or `hessian`; that and the task's Hessian must outlive the result
  * @param taskHessian H_u after `finishHessian`, cols x cols; left as it is
  * @throws CoreError `missingFactor`, `shape`, or `notPositiveDefinite` when H_u has no positive direction
  */
-export function taskSpectrum(engine: Engine, prepared: PreparedGroup, taskHessian: Matrix): TaskSpectrum {
-  const { spectrum, cols } = prepared;
-  if (!spectrum)
-    throw new CoreError("missingFactor", "Task data need a state prepared for mode optimal: prepare again.");
+export function taskFactor(engine: Engine, prepared: PreparedGroup, taskHessian: Matrix): TaskFactor {
+  const { cols } = prepared;
+  const factor = optimalFactorOf(prepared);
   checkShape("The task Hessian", taskHessian, cols, cols);
-  const { values, vectors } = spectrum;
+  if ("vectors" in factor) return taskSpectrum(engine, factor, taskHessian);
+  const unit = factor.unit / mean(diagonalOf(engine, taskHessian));
+  return { h: factor.h, r: factor.r, task: taskHessian, unit, [Symbol.dispose]: () => {} };
+}
+
+/** From H = Q diag(σ) Qᵀ: the eigenvectors P of σ^-½ Qᵀ H_u Q σ^-½ give T = Q σ^½ P, and losses are sums. */
+function taskSpectrum(engine: Engine, { values, vectors }: Spectrum, taskHessian: Matrix): TaskSpectrum {
   using whitener = scaledCols(engine, vectors, (j) => values[j] ** -0.5); // Q σ^-½
   using colourer = scaledCols(engine, vectors, (j) => values[j] ** 0.5); // Q σ^½
   const { values: found, vectors: pair } = whitenedPair(engine, whitener, taskHessian);
@@ -57,9 +73,9 @@ export function taskSpectrum(engine: Engine, prepared: PreparedGroup, taskHessia
  * @param budget as in mode `optimal`
  * @throws CoreError `shape`, `notFinite`, `budget`
  */
-export function taskRepair(engine: Engine, weights: Weights, task: TaskSpectrum, budget: Budget): Repair {
+export function taskRepair(engine: Engine, weights: Weights, task: TaskFactor, budget: Budget): Repair {
   checkBudget("optimal", budget);
-  checkWeights(engine, weights, task.forward.rows);
+  checkWeights(engine, weights, colsOf(task));
   return repairOptimal(engine, weights, task, budget);
 }
 

@@ -1,13 +1,13 @@
 import type { Engine, Matrix } from "@safedelta/engine";
 import { basisOf, directionsOf } from "./basis.ts";
 import { CoreError } from "./errors.ts";
-import type { PreparedGroup } from "./factor.ts";
+import { type PreparedGroup, rootOf } from "./factor.ts";
 import { type Kept, keptMask } from "./kept.ts";
-import { columnsOf, copyOf, difference, product, squaredNorm, sum } from "./matrix.ts";
+import { columnsOf, copyOf, difference, product, quadratic, squaredNorm, sum } from "./matrix.ts";
 import type { RepairNumbers, UnstoredNumbers } from "./numbers.ts";
 import { inverseLoss } from "./prefix.ts";
 import type { Weights } from "./repair.ts";
-import type { TaskSpectrum } from "./task.ts";
+import type { TaskFactor } from "./task.ts";
 
 /**
  * The numbers of a repair after its weight was rounded to its storage type: rounding adds to the safety loss, and where the
@@ -22,7 +22,7 @@ export function numbersAsWritten(
   { aligned, tuned }: Weights,
   written: Matrix,
   prepared: PreparedGroup,
-  task?: TaskSpectrum,
+  task?: TaskFactor,
 ): RepairNumbers {
   using change = difference(engine, written, aligned);
   using gap = difference(engine, written, tuned);
@@ -60,19 +60,27 @@ export function keptAsWritten(engine: Engine, kept: Kept, written: Matrix, tuned
 }
 
 /** ½ tr(D H Dᵀ) for any D, with whichever factor of H is at hand. */
-export function safetyLossOf(engine: Engine, d: Matrix, { spectrum, inverse, ordered }: PreparedGroup): number {
+export function safetyLossOf(
+  engine: Engine,
+  d: Matrix,
+  { spectrum, hessian, inverse, ordered }: PreparedGroup,
+): number {
   if (spectrum) return alongDirections(engine, d, spectrum.vectors, basisOf(spectrum).curvatures);
+  if (hessian) return quadratic(engine, d, hessian.r) / 2;
   if (inverse) {
     using whitened = copyOf(engine, d);
     return inverseLoss(engine, whitened, inverse);
   }
   if (!ordered) throw new CoreError("missingFactor", "The state holds no factor of this group: prepare again.");
-  using whitened = columnsOf(engine, d, ordered.order);
-  engine.trmm(whitened, ordered.r, false);
-  return squaredNorm(engine, whitened) / 2;
+  using permuted = columnsOf(engine, d, ordered.order);
+  return quadratic(engine, permuted, ordered.r) / 2;
 }
 
-function taskGapOf(engine: Engine, gap: Matrix, task: TaskSpectrum): number {
+function taskGapOf(engine: Engine, gap: Matrix, task: TaskFactor): number {
+  if ("r" in task) {
+    using root = rootOf(engine, task.task);
+    return quadratic(engine, gap, root);
+  }
   return 2 * alongDirections(engine, gap, directionsOf(task).forward, task.ratios);
 }
 

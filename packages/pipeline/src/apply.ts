@@ -8,16 +8,18 @@ import { changedSince, copyRest, repairLayers, repairWithTask } from "./applyRun
 import { at, PipelineError } from "./errors.ts";
 import { type ApplyEstimate, estimateApply } from "./estimate.ts";
 import { removeQuietly, requireDisk, requirePlace, sha256, stableJson } from "./files.ts";
+import { resolveBudgets } from "./linears.ts";
 import { lockFolder } from "./lock.ts";
 import { requireMemory } from "./memory.ts";
 import type { OpenedModel } from "./models.ts";
 import { leftOut, overspent, unchanged, warnOf } from "./oddities.ts";
 import { checkState, linearsOf, openPair, type Pair, requireSameHead, requireWritable, restNames } from "./pair.ts";
+import { type Parts, planParts } from "./parts.ts";
 import { type PreparePlan, planPrepare, prepare } from "./prepare.ts";
 import type { Progress } from "./progress.ts";
-import { type BudgetOf, resolveBudgets } from "./repairLinear.ts";
+import type { BudgetOf } from "./repairLinear.ts";
 import { readSequences, type Sequences } from "./sequences.ts";
-import { openState, partOf, requirePart, type State } from "./state.ts";
+import { openState, requireMode, type State } from "./state.ts";
 import { stampOf, toolVersion } from "./version.ts";
 import { removeLeftover, requireFreeOutput, requireOutside } from "./workFolder.ts";
 
@@ -32,11 +34,12 @@ export interface ApplyPlan {
 }
 
 /** Plan only: every check that needs no computing and no weights but those of the first layer. @throws as `apply` before its work */
-export async function planApply(options: ApplyOptions, progress: Progress): Promise<ApplyPlan> {
+export async function planApply(engine: Engine, options: ApplyOptions, progress: Progress): Promise<ApplyPlan> {
   checkOptions(options);
   await requireFreeOutput(options);
   await using pair = await openPair(options.aligned, options.tuned, options.offline, progress);
-  return await planWork(options, pair, repairEstimate(pair, await readTask(options, pair, progress)), progress);
+  const task = await readTask(options, pair, progress);
+  return await planWork(engine, options, pair, repairEstimate(pair, task), progress);
 }
 
 /**
@@ -51,12 +54,12 @@ export async function apply(
   progress: Progress,
 ): Promise<ApplyFacts> {
   checkOptions(options);
-  if (!options.overwrite) await removeLeftover(options.out, workFolder(options));
+  if (!options.overwrite) await removeLeftover(options.out);
   await requireFreeOutput(options);
   await using _lock = await lockFolder(options.out);
   await using pair = await openPair(options.aligned, options.tuned, options.offline, progress);
   const task = await readTask(options, pair, progress);
-  await planWork(options, pair, repairEstimate(pair, task), progress);
+  await planWork(engine, options, pair, repairEstimate(pair, task), progress);
   const state = await stateOf(engine, options, progress);
   await using opened = new AsyncDisposableStack();
   const budgets = await resolveBudgets(engine, pair, state, options, progress);
@@ -71,8 +74,7 @@ export async function apply(
   const facts = collectFacts(run, companions, task?.facts);
   const rest = restNames(pair.aligned.config, pair.aligned.checkpoint);
   warnOf(progress, overspent(options, facts), unchanged(facts), leftOut(options, rest, writer.done));
-  await writer.finish(new Map([...companions, ...describe(facts)]));
-  await removeQuietly(workFolder(options));
+  await writer.finish(new Map([...companions, ...describe(facts)]), () => removeQuietly(workFolder(options)));
   return facts;
 }
 
@@ -100,30 +102,37 @@ async function readTask(
   return taskData && (await readSequences(taskData, aligned, progress));
 }
 
-function repairEstimate({ aligned }: Pair, task?: Sequences): ApplyEstimate {
-  return estimateApply(aligned.config, aligned.checkpoint.tensors, task?.facts);
+/** What an apply needs from a state with such parts. */
+export type EstimateOf = (parts: Parts) => ApplyEstimate;
+
+function repairEstimate({ aligned: { config, checkpoint } }: Pair, task?: Sequences): EstimateOf {
+  return (parts) => estimateApply(config, checkpoint.tensors, parts, task?.facts);
 }
 
 /** Check memory, disk and state (or the safe data) before the work. */
 export async function planWork(
+  engine: Engine,
   options: ApplyOptions,
   pair: Pair,
-  estimate: ApplyEstimate,
+  estimateOf: EstimateOf,
   progress: Progress,
 ): Promise<ApplyPlan> {
   const { aligned } = pair;
-  const { source, out, maxMemoryBytes, rest } = options;
+  const { source, out, maxMemoryBytes, rest, mode } = options;
   requireWritable(aligned);
   if (rest === "tuned") requireSameHead(pair);
+  const state = "state" in source ? await openState(source.state) : undefined;
+  const parts = state?.manifest.parts ?? planParts(aligned.config, [mode], engine.info.name);
+  if (state) requireMode(state, mode);
+  const estimate = estimateOf(parts);
   requireMemory(maxMemoryBytes, estimate.memoryBytes, "apply");
-  for (const place of [dirname(resolve(out)), out]) await requirePlace(place);
-  if ("state" in source) {
-    await requireOutside(out, source.state);
-    const state = await openState(source.state);
-    requirePart(state, partOf[options.mode]);
+  await requirePlace(out);
+  if (!("state" in source) || options.taskData) await requirePlace(dirname(resolve(out)));
+  if (state) {
+    await requireOutside(out, state.folder);
     await checkState(state, aligned);
   }
-  const prepare = "state" in source ? undefined : await planPrepare(prepareOptions(options, source), progress);
+  const prepare = "state" in source ? undefined : await planPrepare(engine, prepareOptions(options, source), progress);
   const stateBytes = prepare ? prepare.estimate.stateBytes + prepare.estimate.workBytes : 0;
   const totalBytes = estimate.outputBytes + estimate.workBytes + stateBytes;
   await requireDisk(out, totalBytes, "apply", [join(out, workName), workFolder(options)]);
@@ -156,7 +165,9 @@ async function fingerprintOf(
   const { mode, budget, rest } = options;
   const inputs = { aligned: options.aligned, tuned: options.tuned, state: state.sha256 };
   const each = [...linearsOf(aligned.config)].map(({ linear }) => Object.values(budgets(linear.name)).map(String));
-  const job = { toolVersion, engine: stampOf(engine.info), ...inputs, mode, budget, rest, each };
+  // Sums over the examples depend on the number of devices, a repair does not.
+  const { info } = task ? engine : (engine.peers?.[0] ?? engine);
+  const job = { toolVersion, engine: stampOf(info), ...inputs, mode, budget, rest, each };
   if (!task) return sha256(stableJson({ ...job, task: {} }));
   const { file: _, ...facts } = task.facts;
   return sha256(stableJson({ ...job, task: facts, tunedRest: await hashRest(tuned) }));

@@ -11,14 +11,22 @@ import {
 } from "@safedelta/checkpoint";
 import {
   adapterCurve,
+  adapterLosses,
   adapterNumbersAsWritten,
   type Adapter as LowRank,
-  type OptimalCurve,
+  optimalFactorOf,
   repairAdapter,
-  solvePool,
 } from "@safedelta/core";
 import type { Engine, Matrix } from "@safedelta/engine";
-import { type ApplyPlan, checkOptions, type Describe, planWork, stateOf, workFolder } from "./apply.ts";
+import {
+  type ApplyPlan,
+  checkOptions,
+  type Describe,
+  type EstimateOf,
+  planWork,
+  stateOf,
+  workFolder,
+} from "./apply.ts";
 import { hashFiles } from "./applyFacts.ts";
 import type { ApplyFacts, ApplyOptions, LinearFacts } from "./applyOptions.ts";
 import { at, PipelineError } from "./errors.ts";
@@ -28,26 +36,22 @@ import { lockFolder } from "./lock.ts";
 import { hashModel } from "./models.ts";
 import { overspent, unchanged, warnOf } from "./oddities.ts";
 import { linearsOf, type Models, openPair, type Pair } from "./pair.ts";
+import { type PoolLinear, poolStart, solveOptimalPool } from "./pool.ts";
 import type { Progress } from "./progress.ts";
 import { type BudgetOf, jsonSafe } from "./repairLinear.ts";
-import { planOf, type State } from "./state.ts";
+import { type LoadedGroup, planOf, type State } from "./state.ts";
 import { downloadAs, requireWritableType } from "./upload.ts";
 import { stampOf, toolVersion } from "./version.ts";
 import { removeLeftover, requireFreeOutput, writeDurably } from "./workFolder.ts";
 
 /** Plan only: every check that needs no computing. @throws as `applyAdapter` before its work */
-export async function planApplyAdapter(options: ApplyOptions, progress: Progress): Promise<ApplyPlan> {
+export async function planApplyAdapter(engine: Engine, options: ApplyOptions, progress: Progress): Promise<ApplyPlan> {
   checkOptions(options);
   await requireFreeAdapter(options);
   await using pair = await openPair(options.aligned, options.tuned, options.offline, progress);
   const { tensors } = repairable(pair, options);
   await requireOnAligned(pair, options.tuned);
-  return await planWork(
-    options,
-    pair,
-    estimateAdapter(pair.aligned.config, pair.aligned.checkpoint.tensors, tensors),
-    progress,
-  );
+  return await planWork(engine, options, pair, adapterEstimate(pair, tensors), progress);
 }
 
 /**
@@ -62,18 +66,13 @@ export async function applyAdapter(
   progress: Progress,
 ): Promise<ApplyFacts> {
   checkOptions(options);
-  if (!options.overwrite) await removeLeftover(options.out, workFolder(options));
+  if (!options.overwrite) await removeLeftover(options.out);
   await requireFreeAdapter(options);
   await using _lock = await lockFolder(options.out);
   await using pair = await openPair(options.aligned, options.tuned, options.offline, progress);
   const adapter = repairable(pair, options);
   await requireOnAligned(pair, options.tuned);
-  await planWork(
-    options,
-    pair,
-    estimateAdapter(pair.aligned.config, pair.aligned.checkpoint.tensors, adapter.tensors),
-    progress,
-  );
+  await planWork(engine, options, pair, adapterEstimate(pair, adapter.tensors), progress);
   const state = await stateOf(engine, options, progress);
   await checkAligned(pair, state);
   const budgets = await poolBudgets(engine, pair, adapter, state, options, progress);
@@ -87,10 +86,13 @@ export async function applyAdapter(
   warnOf(progress, overspent(options, facts), unchanged(facts));
   const extra = describe(facts);
   for (const [name, bytes] of extra) await writeDurably(join(part, name), new TextDecoder().decode(bytes));
-  await publish(part, options.out, [adapterWeights, ...extra.keys(), adapterConfig]);
+  await publish(part, options, [adapterWeights, ...extra.keys()]);
   await removeQuietly(join(options.out, workName));
-  await removeQuietly(workFolder(options));
   return facts;
+}
+
+function adapterEstimate({ aligned: { config, checkpoint } }: Pair, tensors: Adapter["tensors"]): EstimateOf {
+  return (parts) => estimateAdapter(config, checkpoint.tensors, tensors, parts);
 }
 
 const adapterWeights = "adapter_model.safetensors";
@@ -113,11 +115,18 @@ async function requireFreeAdapter(options: ApplyOptions): Promise<void> {
   throw new PipelineError("usage", `${options.out}: holds unfinished work on a whole model. ${next}`);
 }
 
-/** Move the files to their final place, the configuration last: without it nothing loads the adapter. */
-async function publish(part: string, out: string, names: readonly string[]): Promise<void> {
+/**
+ * Move the files to their final place, the configuration last: without it nothing loads the adapter, and a killed run is repeated, so
+ * what lies beside goes just before.
+ */
+async function publish(part: string, options: ApplyOptions, names: readonly string[]): Promise<void> {
+  const { out } = options;
+  const move = (name: string) => rename(join(part, name), join(out, name));
   await guardFile(out, async () => {
     await removeQuietly(join(out, adapterConfig));
-    for (const name of names) await rename(join(part, name), join(out, name));
+    for (const name of names) await move(name);
+    await removeQuietly(workFolder(options));
+    await move(adapterConfig);
   });
 }
 
@@ -215,18 +224,48 @@ export async function poolBudgets(
   progress: Progress,
 ): Promise<BudgetOf> {
   if (budget.kind !== "globalLoss") return () => budget;
-  const curves = new Map<string, OptimalCurve>();
-  progress.stage("measuring the pool", adapter.pairs.size);
-  for (const { layer, group, linear } of linearsOf(pair.aligned.config)) {
-    if (!adapter.pairs.has(linear.name)) continue;
-    using prepared = await state.load(engine, layer, group.name, "spectrum");
-    using factors = await uploadPair(engine, adapter, linear.name);
-    if (prepared.spectrum) curves.set(linear.name, adapterCurve(engine, factors, prepared.spectrum));
-    progress.step(linear.name);
-  }
-  const budgets = solvePool([...curves.values()], budget.share);
-  const byName = new Map([...curves.keys()].map((name, i) => [name, budgets[i]]));
-  return (name) => byName.get(name) ?? budget;
+  const each = async <T>(
+    stage: string,
+    names: (name: string) => boolean,
+    look: (linear: PoolLinear, name: string) => T,
+  ) => {
+    const linears = adaptedLinears(pair, adapter).filter(({ linear }) => names(linear.name));
+    progress.stage(stage, linears.length);
+    const found = new Map<string, T>();
+    for (const { layer, group, linear } of linears) {
+      using prepared = await state.load(engine, layer, group.name, "optimal");
+      using factors = await uploadPair(engine, adapter, linear.name);
+      found.set(
+        linear.name,
+        at(linear.name, () => look(adapterInPool(engine, factors, prepared), linear.name)),
+      );
+      progress.step(linear.name);
+    }
+    return found;
+  };
+  const budgets = await solveOptimalPool(budget.share, {
+    start: () => each("measuring the pool", () => true, poolStart),
+    lossesAt: (stage, strengths) =>
+      each(
+        stage,
+        (name) => name in strengths,
+        ({ lossesAt }, name) => lossesAt(strengths[name]),
+      ),
+  });
+  return (name) => budgets.get(name) ?? budget;
+}
+
+function adapterInPool(engine: Engine, factors: LowRank, prepared: LoadedGroup): PoolLinear {
+  const factor = optimalFactorOf(prepared);
+  return {
+    factor,
+    curve: (spectrum) => adapterCurve(engine, factors, spectrum),
+    lossesAt: (strength) => adapterLosses(engine, factors, factor, strength),
+  };
+}
+
+function adaptedLinears({ aligned }: Models, { pairs }: Adapter) {
+  return [...linearsOf(aligned.config)].filter(({ linear }) => pairs.has(linear.name));
 }
 
 async function repairPairs(
@@ -240,18 +279,16 @@ async function repairPairs(
   const newA = new Map<string, Float32Array>();
   const linears: (LinearFacts & { layer: number })[] = [];
   progress.stage("repairing the adapter", adapter.pairs.size);
-  for (const { layer, group, linear } of linearsOf(pair.aligned.config)) {
-    if (!adapter.pairs.has(linear.name)) continue;
-    using prepared = await state.load(engine, layer, group.name, "spectrum");
+  for (const { layer, group, linear } of adaptedLinears(pair, adapter)) {
+    using prepared = await state.load(engine, layer, group.name, "optimal");
     using factors = await uploadPair(engine, adapter, linear.name);
-    if (!prepared.spectrum) throw new PipelineError("incompatible", `${state.folder}: holds nothing for mode optimal.`);
-    const { spectrum } = prepared;
-    const { a, numbers } = at(linear.name, () => repairAdapter(engine, factors, spectrum, budgets(linear.name)));
+    const factor = at(linear.name, () => optimalFactorOf(prepared));
+    const { a, numbers } = at(linear.name, () => repairAdapter(engine, factors, factor, budgets(linear.name)));
     using repaired = a;
     const stored = storedA(engine, adapter, linear.name, repaired);
     engine.write(repaired, stored);
     newA.set(linear.name, stored);
-    const told = adapterNumbersAsWritten(engine, numbers, factors, repaired, spectrum);
+    const told = adapterNumbersAsWritten(engine, numbers, factors, repaired, factor);
     linears.push({ ...linear, ...jsonSafe(told), layer });
     progress.step(linear.name);
   }

@@ -1,17 +1,19 @@
-import { type CheckpointWriter, decodeF32, requireFinite, type Tensor, type TensorInfo } from "@safedelta/checkpoint";
-import type { RepairNumbers, TaskSpectrum } from "@safedelta/core";
+import { type CheckpointWriter, decodeF32, requireFinite, type Tensor } from "@safedelta/checkpoint";
+import type { RepairNumbers } from "@safedelta/core";
 import type { Engine, Matrix } from "@safedelta/engine";
 import { groupsOfLayer, type LayerGroup } from "@safedelta/model";
 import type { ApplyOptions } from "./applyOptions.ts";
 import { calibrate, nBatches } from "./calibrate.ts";
-import { at, PipelineError } from "./errors.ts";
+import { at } from "./errors.ts";
 import { removeQuietly, sha256 } from "./files.ts";
+import { jobsOf, runGroups } from "./linears.ts";
+import { repairToStore } from "./linearTasks.ts";
 import { linearsOf, type Pair, readPair, restNames } from "./pair.ts";
 import type { Progress } from "./progress.ts";
-import { type BudgetOf, jsonSafe, repairLinear, taskSpectrumOf, writtenNumbers } from "./repairLinear.ts";
+import { type BudgetOf, taskFactorOf } from "./repairLinear.ts";
 import type { Sequences } from "./sequences.ts";
-import { type LoadedGroup, partOf, type State } from "./state.ts";
-import { downloadAs, encodeFinite } from "./upload.ts";
+import type { State } from "./state.ts";
+import { encodeFinite } from "./upload.ts";
 
 /** Everything that the steps of one apply share. */
 export interface Run {
@@ -52,14 +54,21 @@ export async function changedSince(
 
 /** Repair every linear from the prepared state. */
 export async function repairLayers(run: Run): Promise<void> {
-  const { config } = run.pair.aligned;
-  run.progress.stage("repairing", config.nLayers * groupsOfLayer(config, 0).length);
-  for (let layer = 0; layer < config.nLayers; layer++) {
-    for (const group of groupsOfLayer(config, layer)) {
-      await repairGroup(run, layer, group);
-      run.progress.step(`layer ${layer} ${group.name}`);
-    }
-  }
+  const { engine, options, pair, state, writer, budgets, progress } = run;
+  const { config } = pair.aligned;
+  const open = jobsOf(config, (name) => !writer.done.has(name));
+  const nGroups = config.nLayers * groupsOfLayer(config, 0).length;
+  progress.stage("repairing", nGroups);
+  for (let done = open.length; done < nGroups; done++) progress.step();
+  const named = open.flatMap(({ names }) => names).map((name) => [name, budgets(name)] as const);
+  const settings = { mode: options.mode, budgets: Object.fromEntries(named) };
+  await runGroups(
+    { engine, models: pair, state },
+    open,
+    { task: "repair", settings },
+    (name, { bytes, note }) => writer.write(name, bytes, note),
+    ({ layer, group }) => progress.step(`layer ${layer} ${group}`),
+  );
 }
 
 /** The task Hessians come layer by layer from the tuned model, and each layer is repaired while they are there. */
@@ -72,50 +81,24 @@ export async function repairWithTask(run: Run, task: Sequences, workFolder: stri
   progress.stage("repairing with task data", config.nLayers * nBatches(task.ids));
   const input = { engine, checkpoint, config, sequences: task.ids, workFolder, neededLayer, progress };
   for await (const { layer, hessians } of calibrate(input)) {
-    for (const group of groupsOfLayer(config, layer)) await repairGroup(run, layer, group, hessians.get(group.name));
+    for (const group of groupsOfLayer(config, layer))
+      await repairGroup(run, layer, group, hessians.get(group.name) as Matrix);
   }
 }
 
-async function repairGroup(run: Run, layer: number, group: LayerGroup, taskHessian?: Matrix): Promise<void> {
-  const { engine, options, state, writer } = run;
+async function repairGroup(run: Run, layer: number, group: LayerGroup, taskHessian: Matrix): Promise<void> {
+  const { engine, options, pair, state, writer, budgets } = run;
+  const { mode } = options;
   const open = group.linears.map(({ name }) => name).filter((name) => !writer.done.has(name));
   if (open.length === 0) return;
-  using prepared = await state.load(engine, layer, group.name, partOf[options.mode]);
-  using task = taskHessian
-    ? at(`task data, layer ${layer} ${group.name}`, () => taskSpectrumOf(engine, prepared, taskHessian))
-    : undefined;
-  for (const name of open) await repairOne(run, layer, name, prepared, task);
-}
-
-async function repairOne(
-  run: Run,
-  layer: number,
-  name: string,
-  prepared: LoadedGroup,
-  task?: TaskSpectrum,
-): Promise<void> {
-  const { engine, options, pair, state, writer, budgets } = run;
-  using weights = await readPair(engine, pair, state, layer, name);
-  const { weight, numbers } = at(name, () =>
-    repairLinear(engine, options.mode, weights, prepared, budgets(name), task),
-  );
-  using repaired = weight;
-  const info = infoOf(pair, name);
-  const bytes = downloadAs(engine, repaired, info.dtype, name);
-  const told = writtenNumbers(engine, numbers, weights, { ...info, bytes }, prepared, task);
-  const { alignedSha256, tunedSha256 } = weights;
-  await writer.write(name, bytes, {
-    alignedSha256,
-    tunedSha256,
-    sha256: sha256(bytes),
-    numbers: jsonSafe(told),
-  } satisfies Note);
-}
-
-function infoOf({ aligned }: Pair, name: string): TensorInfo {
-  const info = aligned.checkpoint.tensors.get(name);
-  if (!info) throw new PipelineError("failed", `${aligned.checkpoint.spec}: ${name} was there and is gone.`);
-  return info;
+  using prepared = await state.load(engine, layer, group.name, mode);
+  using task = at(`task data, layer ${layer} ${group.name}`, () => taskFactorOf(engine, prepared, taskHessian));
+  for (const name of open) {
+    using weights = await readPair(engine, pair, state, layer, name);
+    const linear = { engine, models: pair, name, weights, prepared };
+    const { bytes, note } = at(name, () => repairToStore(linear, mode, budgets(name), task));
+    await writer.write(name, bytes, note);
+  }
 }
 
 /** What transformers ignores (stored rotary frequencies, a tied head) may be absent in the tuned model. */

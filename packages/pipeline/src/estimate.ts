@@ -1,10 +1,10 @@
 import { type TensorInfo, tensorBytes } from "@safedelta/checkpoint";
-import type { Mode } from "@safedelta/core";
-import { groupsOfLayer, layerBytes, type ModelConfig } from "@safedelta/model";
+import { groupsOfLayer, type LayerGroup, layerBytes, type ModelConfig } from "@safedelta/model";
 import { batchTokens, hiddenStateBytes } from "./calibrate.ts";
 import { runtimeBytes } from "./memory.ts";
+import { hessianGroups, type Parts, partOf, type StatePart } from "./parts.ts";
 import type { DataFacts } from "./sequences.ts";
-import { groupBytes, partOf, type StatePart } from "./state.ts";
+import { groupBytes } from "./state.ts";
 
 /** What of the data an estimate needs. */
 type DataSize = Pick<DataFacts, "nTokens" | "maxTokens">;
@@ -37,21 +37,47 @@ export const factorFlop: Readonly<Record<StatePart, (n: number) => number>> = {
   inverse: (n) => (2 / 3) * n ** 3,
   ordered: (n) => n ** 3,
   spectrum: (n) => 9 * n ** 3,
+  hessian: (n) => n ** 3 / 3,
 };
+
+/** Matrices of a group's size, in f32, while one is factored (eigh works in f64), what is written included. */
+const factorMatrices: Readonly<Record<StatePart, number>> = { inverse: 4, ordered: 4, spectrum: 8, hessian: 4 };
+
+/** How many λ a wanted loss takes by the Hessian, about. */
+const searchSteps = 5;
+
+/** Operations of the repair of a group's linears: products, and factorisations. */
+export interface RepairFlop {
+  readonly products: number;
+  readonly factors: number;
+}
+
+/** Two products for each linear; by the Hessian for each λ a Cholesky, and two solves and a triangular product. */
+export function repairFlop({ linears, cols }: LayerGroup, isHessian: boolean): RepairFlop {
+  const product = 2 * rowsOf({ linears }) * cols ** 2;
+  if (!isHessian) return { products: 2 * product, factors: 0 };
+  return {
+    products: 1.5 * searchSteps * product,
+    factors: (1 + searchSteps * linears.length) * factorFlop.hessian(cols),
+  };
+}
 
 /** Estimate a prepare from the config and the list of the model's tensors. */
 export function estimatePrepare(
   config: ModelConfig,
   tensors: ReadonlyMap<string, TensorInfo>,
   facts: DataSize,
-  parts: readonly StatePart[],
+  parts: Parts,
 ): PrepareEstimate {
   const groups = groupsOfLayer(config, 0);
-  const perGroup = groups.reduce((sum, g) => sum + parts.reduce((s, part) => s + factorFlop[part](g.cols), 0), 0);
+  const perGroup = groups.reduce(
+    (sum, g) => sum + parts[g.name].reduce((s, part) => s + factorFlop[part](g.cols), 0),
+    0,
+  );
   const flop = calibrateFlop(config, facts) + config.nLayers * perGroup;
-  const stateBytes = config.nLayers * groups.reduce((sum, g) => sum + groupBytes(g.cols, parts), 0);
+  const stateBytes = config.nLayers * groups.reduce((sum, g) => sum + groupBytes(g.cols, parts[g.name]), 0);
   const workBytes = hiddenStateBytes(config, facts.nTokens);
-  const memoryBytes = calibrateMemory(config, facts) + largestBytes(tensors);
+  const memoryBytes = calibrateMemory(config, facts, parts) + largestBytes(tensors);
   return { flop, stateBytes, workBytes, memoryBytes, seconds: flop / assumedFlopRate };
 }
 
@@ -61,15 +87,15 @@ function calibrateFlop(config: ModelConfig, { nTokens }: DataSize): number {
   return config.nLayers * nTokens * groups.reduce((sum, g) => sum + g.cols ** 2 + 2 * g.cols * rowsOf(g), 0);
 }
 
-/** One layer of weights and its Hessians, the factors of the largest group in the making, the work matrices of one batch. */
-function calibrateMemory(config: ModelConfig, facts: DataSize): number {
+/** One layer of weights and its Hessians, the factors of one group in the making, the work matrices of one batch. */
+function calibrateMemory(config: ModelConfig, facts: DataSize, parts: Parts): number {
   const groups = groupsOfLayer(config, 0);
   const hessians = groups.reduce((sum, g) => sum + 4 * g.cols ** 2, 0);
-  const largest = 4 * Math.max(...groups.map((g) => g.cols)) ** 2;
+  const factors = groups.map((g) => 4 * g.cols ** 2 * Math.max(...parts[g.name].map((part) => factorMatrices[part])));
   const tokens = Math.max(batchTokens, Math.min(facts.maxTokens, facts.nTokens));
   const activations =
     4 * tokens * (6 * config.hiddenSize + 3 * config.intermediateSize + 3 * config.nHeads * config.headDim);
-  return runtimeBytes + layerBytes(config) + hessians + 8 * largest + 2 * activations;
+  return runtimeBytes + layerBytes(config) + hessians + Math.max(...factors) + 2 * activations;
 }
 
 /** Of the tensor that is read whole to be hashed: often the embeddings, larger than all of a layer. */
@@ -77,32 +103,46 @@ function largestBytes(tensors: ReadonlyMap<string, TensorInfo>): number {
   return Math.max(...[...tensors.values()].map(tensorBytes));
 }
 
-/** Estimate an apply from the config and the list of the output's tensors; `task` when there are task data. */
+/** Estimate an apply from the config, the list of the output's tensors and what the state keeps; `task` when there are task data. */
 export function estimateApply(
   config: ModelConfig,
   tensors: ReadonlyMap<string, TensorInfo>,
+  parts: Parts,
   task?: DataSize,
 ): ApplyEstimate {
   const sizes = [...tensors.values()].map(tensorBytes);
   const groups = groupsOfLayer(config, 0);
-  const repairs = config.nLayers * groups.reduce((sum, g) => sum + 4 * rowsOf(g) * g.cols ** 2, 0);
-  const flop = repairs + (task ? taskFlop(config, task) : 0);
+  const hessians = hessianGroups(parts);
+  const perLayer = groups.map((g) => repairFlop(g, hessians.includes(g.name)));
+  const repairs = config.nLayers * perLayer.reduce((sum, { products, factors }) => sum + products + factors, 0);
+  const flop = repairs + (task ? taskFlop(config, task, parts) : 0);
   const linear = Math.max(...groups.flatMap((g) => g.linears.map(({ rows, cols }) => 4 * rows * cols)));
-  const factor = 4 * Math.max(...groups.map((g) => g.cols)) ** 2;
-  const repairMemory = 3 * factor + 12 * linear + 2 * largestBytes(tensors);
+  const repairMemory = loadedMemory(config, parts) + 12 * linear + 2 * largestBytes(tensors);
   return {
     flop,
-    memoryBytes: repairMemory + (task ? calibrateMemory(config, task) : runtimeBytes),
+    memoryBytes: repairMemory + (task ? calibrateMemory(config, task, parts) : runtimeBytes),
     outputBytes: sizes.reduce((sum, size) => sum + size, 0),
     workBytes: task ? hiddenStateBytes(config, task.nTokens) : 0,
     seconds: flop / assumedFlopRate,
   };
 }
 
-/** The task's own Hessians, and for each group three products and the spectrum of the whitened one. */
-function taskFlop(config: ModelConfig, task: DataSize): number {
-  const perGroup = groupsOfLayer(config, 0).reduce((sum, g) => sum + 6 * g.cols ** 3 + factorFlop.spectrum(g.cols), 0);
-  return calibrateFlop(config, task) + config.nLayers * perGroup;
+/** A group's factor as it is read; by the Hessian also its root and that of I + λH. */
+function loadedMemory(config: ModelConfig, parts: Parts): number {
+  const hessians = hessianGroups(parts);
+  return Math.max(...groupsOfLayer(config, 0).map((g) => 4 * g.cols ** 2 * (hessians.includes(g.name) ? 4 : 3)));
+}
+
+/**
+ * The task's own Hessians; and for each group three products and the spectrum of the whitened one, or for each linear one product, and the
+ * root of the task's Hessian for what is told of it.
+ */
+function taskFlop(config: ModelConfig, task: DataSize, parts: Parts): number {
+  const perGroup = groupsOfLayer(config, 0).map(({ name, linears, cols }) => {
+    if (partOf(parts, name, "optimal") === "spectrum") return 6 * cols ** 3 + factorFlop.spectrum(cols);
+    return 2 * rowsOf({ linears }) * cols ** 2 + 2 * linears.length * factorFlop.hessian(cols);
+  });
+  return calibrateFlop(config, task) + config.nLayers * perGroup.reduce((sum, flop) => sum + flop, 0);
 }
 
 /**
@@ -113,26 +153,28 @@ export function estimateAdapter(
   config: ModelConfig,
   tensors: ReadonlyMap<string, TensorInfo>,
   adapterTensors: ReadonlyMap<string, TensorInfo>,
+  parts: Parts,
 ): ApplyEstimate {
   const infos = [...adapterTensors.values()];
-  const factor = 4 * Math.max(...groupsOfLayer(config, 0).map((g) => g.cols)) ** 2;
-  const flop = infos.reduce((sum, { shape }) => sum + 2 * (shape[0] ?? 0) * (shape[1] ?? 0) ** 2, 0);
+  const hessians = hessianGroups(parts);
+  const perLayer = groupsOfLayer(config, 0).map((g) => repairFlop(g, hessians.includes(g.name)).factors);
+  const factors = config.nLayers * perLayer.reduce((sum, flop) => sum + flop, 0);
+  const flop = infos.reduce((sum, { shape }) => sum + 2 * (shape[0] ?? 0) * (shape[1] ?? 0) ** 2, factors);
   const outputBytes = infos.reduce((sum, info) => sum + tensorBytes(info), 0);
-  const memoryBytes = runtimeBytes + 3 * factor + 4 * outputBytes + 2 * largestBytes(tensors);
+  const memoryBytes = runtimeBytes + loadedMemory(config, parts) + 4 * outputBytes + 2 * largestBytes(tensors);
   return { flop, memoryBytes, outputBytes, workBytes: 0, seconds: flop / assumedFlopRate };
 }
 
-/** Both estimates of a model from its config and tensor list, for `nTokens` safe tokens in all. */
+/** Both estimates of a model from its config and tensor list, for `nTokens` safe tokens in all and such parts. */
 export function estimateModel(
   config: ModelConfig,
   tensors: ReadonlyMap<string, TensorInfo>,
-  modes: readonly Mode[],
+  parts: Parts,
   nTokens: number,
 ): { readonly prepare: PrepareEstimate; readonly apply: ApplyEstimate } {
-  const parts = [...new Set(modes.map((mode) => partOf[mode]))];
   return {
     prepare: estimatePrepare(config, tensors, { nTokens, maxTokens: batchTokens }, parts),
-    apply: estimateApply(config, tensors),
+    apply: estimateApply(config, tensors, parts),
   };
 }
 

@@ -10,13 +10,14 @@ export { type LayerFacts, type LayerOptions, repairLayerFile } from "./layer.ts"
 export { lockFolder } from "./lock.ts";
 export { peakResidentBytes } from "./memory.ts";
 export { type OpenedModel, openModelFiles, openModelTokenizer } from "./models.ts";
+export { hessianGroups, modesOf, optimalPart, type Parts, partWords, planParts, type StatePart } from "./parts.ts";
 export { type PrepareOptions, type PreparePlan, planPrepare, prepare } from "./prepare.ts";
 export { type Progress, silent, tellOpening } from "./progress.ts";
 export { type Device, deviceNames, devicesHere, roofline, type Stage } from "./roofline.ts";
 export { type RepairCheck, runSelfTest, type SelfTestReport } from "./selftest.ts";
 export { type DataFacts, type DataOptions, readSequences, type Sequences } from "./sequences.ts";
 export { shellLine } from "./shell.ts";
-export { modesOf, openState, partOf, type State, type StateManifest, type StatePart } from "./state.ts";
+export { openState, type State, type StateManifest } from "./state.ts";
 export { planSweep, type SweepLinear, type SweepOptions, type SweepPoint, sweep } from "./sweep.ts";
 export { whatIsUnfinished } from "./unfinished.ts";
 export { type Verification, type VerifyOptions, verifyOutput } from "./verify.ts";

@@ -1,6 +1,7 @@
 import { sha256, stableJson } from "./files.ts";
+import { type Parts, partWords } from "./parts.ts";
 import type { DataFacts } from "./sequences.ts";
-import { modesOf, type StateManifest, type StatePart } from "./state.ts";
+import type { StateManifest } from "./state.ts";
 import type { EngineStamp } from "./version.ts";
 
 /** Everything that decides the bytes of a state. */
@@ -10,7 +11,7 @@ export interface PrepareJob {
   /** sha256 of the model's content. */
   readonly model: string;
   readonly data: Omit<DataFacts, "file">;
-  readonly parts: readonly StatePart[];
+  readonly parts: Parts;
 }
 
 /** Names a job. */
@@ -26,7 +27,8 @@ export function jobOfState({ toolVersion, engine, model, safeData, parts }: Stat
 
 /** True when a state made by `made` is, or holds, what `wanted` would make. */
 export function holds(made: PrepareJob, wanted: PrepareJob): boolean {
-  const has = wanted.parts.every((part) => made.parts.includes(part));
+  const groups = Object.keys(wanted.parts) as (keyof Parts)[];
+  const has = groups.every((group) => wanted.parts[group].every((part) => made.parts[group].includes(part)));
   return has && fingerprintOf({ ...made, parts: wanted.parts }) === fingerprintOf(wanted);
 }
 
@@ -42,7 +44,7 @@ export function differences(made: PrepareJob, wanted: PrepareJob): string {
     ...settings.map((key) => `${dataWords[key]} ${data[key]} instead of ${wanted.data[key]}`),
     changed.length > 0 && settings.length === 0 && "other safe data",
     !same(made.engine, wanted.engine) && `engine ${named(made.engine)} instead of ${named(wanted.engine)}`,
-    !same(parts, wanted.parts) && `modes ${modesOf(parts).join()} instead of ${modesOf(wanted.parts).join()}`,
+    !same(parts, wanted.parts) && `modes ${partWords(parts)} instead of ${partWords(wanted.parts)}`,
   ];
   return words.filter((word) => word !== false).join("; ");
 }

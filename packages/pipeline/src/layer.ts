@@ -11,6 +11,7 @@ import {
   accumulate,
   type Budget,
   checkBudget,
+  dampedHessian,
   finishHessian,
   inverseFactor,
   keptAsWritten,
@@ -27,8 +28,8 @@ import {
 import type { Engine, Matrix } from "@safedelta/engine";
 import { at, PipelineError } from "./errors.ts";
 import { requireMemory, runtimeBytes } from "./memory.ts";
+import { optimalPart, partFor, type StatePart } from "./parts.ts";
 import { jsonSafe } from "./repairLinear.ts";
-import { partOf } from "./state.ts";
 import { downloadAs, requireExactType, requireWritableType, uploadF32 } from "./upload.ts";
 
 /** The method on one linear, from file to file. */
@@ -100,7 +101,7 @@ async function prepareFrom(
     finishHessian(engine, hessian);
     return factorOf(engine, mode, hessian);
   });
-  return { cols, [partOf[mode]]: factor, [Symbol.dispose]: () => factor[Symbol.dispose]() };
+  return { cols, [partOfFile(engine, mode, cols)]: factor, [Symbol.dispose]: () => factor[Symbol.dispose]() };
 }
 
 async function writeRepair(
@@ -142,8 +143,12 @@ function memoryOf(file: TensorFile): number {
 }
 
 function factorOf(engine: Engine, mode: Mode, damped: Matrix) {
-  const make = { inverse: inverseFactor, ordered: orderedFactor, spectrum };
-  return make[partOf[mode]](engine, damped);
+  const make = { inverse: inverseFactor, ordered: orderedFactor, spectrum, hessian: dampedHessian };
+  return make[partOfFile(engine, mode, damped.cols)](engine, damped);
+}
+
+function partOfFile(engine: Engine, mode: Mode, cols: number): StatePart {
+  return partFor(mode, cols, (n) => optimalPart(engine.info.name, n));
 }
 
 async function need(file: TensorFile, name: string): Promise<Tensor> {

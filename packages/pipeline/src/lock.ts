@@ -52,7 +52,7 @@ async function requireAlone(folder: string, own: string): Promise<void> {
  * Remove the locks of this host's processes that are no more.
  * @returns the names of the locks that stay
  */
-export async function removeDeadLocks(folder: string): Promise<string[]> {
+async function removeDeadLocks(folder: string): Promise<string[]> {
   const names = (await readdir(folder)).filter(isLock);
   const living = await Promise.all(
     names.map(async (name) => {

@@ -1,18 +1,20 @@
 import { readdir } from "node:fs/promises";
 import { join } from "node:path";
 import { CheckpointError, type Tensor } from "@safedelta/checkpoint";
-import { finishHessian, inverseFactor, type Mode, orderedFactor, spectrum } from "@safedelta/core";
+import { dampedHessian, finishHessian, inverseFactor, type Mode, orderedFactor, spectrum } from "@safedelta/core";
 import type { Engine, Matrix } from "@safedelta/engine";
 import { groupsOfLayer, type LayerGroup, linearNames, type ModelConfig } from "@safedelta/model";
-import { calibrate, nBatches, resumableLayer } from "./calibrate.ts";
+import { calibrate, nBatches } from "./calibrate.ts";
 import { at, PipelineError } from "./errors.ts";
 import { estimatePrepare, type PrepareEstimate } from "./estimate.ts";
 import { readJson, removeQuietly, requireDisk, requirePlace, stableJson } from "./files.ts";
+import { resumableLayer } from "./hiddenStates.ts";
 import { fingerprintOf, holds, type PrepareJob } from "./job.ts";
 import { lockFolder } from "./lock.ts";
 import { requireMemory } from "./memory.ts";
 import { hashModel, type ModelHash, openModelFiles } from "./models.ts";
 import { requireWritable, restNames } from "./pair.ts";
+import { type OptimalPart, type Parts, planParts, type StatePart } from "./parts.ts";
 import type { Progress } from "./progress.ts";
 import { type DataFacts, type DataOptions, readSequences } from "./sequences.ts";
 import {
@@ -22,9 +24,7 @@ import {
   type LayerManifest,
   layerFolder,
   openState,
-  partOf,
   type State,
-  type StatePart,
   sealed,
   stateFormat,
   type Unsealed,
@@ -42,6 +42,8 @@ export interface PrepareOptions {
   /** Folder of the state. */
   readonly out: string;
   readonly modes: readonly Mode[];
+  /** What `optimal` keeps of a group with so many inputs, instead of what `optimalPart` says. */
+  readonly optimalPart?: (cols: number) => OptimalPart;
   readonly offline: boolean;
   readonly overwrite: boolean;
   readonly maxMemoryBytes?: number;
@@ -50,7 +52,7 @@ export interface PrepareOptions {
 /** What would be read, written and computed. */
 export interface PreparePlan {
   readonly safeData: DataFacts;
-  readonly parts: readonly StatePart[];
+  readonly parts: Parts;
   readonly estimate: PrepareEstimate;
 }
 
@@ -60,13 +62,13 @@ export interface PreparedState extends State {
 }
 
 /** Everything known before the work; nothing is written. */
-async function gather(options: PrepareOptions, progress: Progress) {
+async function gather(engine: Engine, options: PrepareOptions, progress: Progress) {
   await using opened = new AsyncDisposableStack();
   const model = opened.use(await openModelFiles(options.model, options.offline, progress));
   requireWritable(model);
   const sequences = await readSequences(options.data, model, progress);
   warnOfFewTokens(model.config, sequences.facts, progress);
-  const parts = [...new Set(options.modes.map((mode) => partOf[mode]))].sort();
+  const parts = planParts(model.config, options.modes, engine.info.name, options.optimalPart);
   const estimate = estimatePrepare(model.config, model.checkpoint.tensors, sequences.facts, parts);
   requireMemory(options.maxMemoryBytes, estimate.memoryBytes, "prepare");
   const held = opened.move();
@@ -83,10 +85,10 @@ function warnOfFewTokens(config: ModelConfig, { nTokens }: DataFacts, progress: 
 }
 
 /** Plan only: check everything that can be checked without computing. @throws as `prepare` before its work */
-export async function planPrepare(options: PrepareOptions, progress: Progress): Promise<PreparePlan> {
+export async function planPrepare(engine: Engine, options: PrepareOptions, progress: Progress): Promise<PreparePlan> {
   const { state } = await findStanding(options.out);
   await requirePlace(options.out);
-  await using gathered = await gather(options, progress);
+  await using gathered = await gather(engine, options, progress);
   const { sequences, parts, estimate } = gathered;
   if (state === undefined) await requireDisk(options.out, diskBytes(estimate), "prepare", [workOf(options.out)]);
   return { safeData: sequences.facts, parts, estimate };
@@ -98,7 +100,7 @@ export async function planPrepare(options: PrepareOptions, progress: Progress): 
  * @throws PipelineError `resources` before the work when memory or disk are short, `usage` when --out holds something else
  */
 export async function prepare(engine: Engine, options: PrepareOptions, progress: Progress): Promise<PreparedState> {
-  await using gathered = await gather(options, progress);
+  await using gathered = await gather(engine, options, progress);
   progress.stage("hashing the model", 1);
   const hash = await hashModel(gathered.model);
   const job = jobOf(engine, gathered, hash);
@@ -139,7 +141,9 @@ async function prepareLayers(
     const groups: GroupManifest[] = [];
     for (const group of groupsOfLayer(config, layer)) {
       const where = `${options.model}, layer ${layer} ${group.name}`;
-      groups.push(await factorGroup(engine, folder, group, hessians.get(group.name) as Matrix, parts, where));
+      groups.push(
+        await factorGroup(engine, folder, group, hessians.get(group.name) as Matrix, parts[group.name], where),
+      );
     }
     const linears = Object.fromEntries(linearNames(config, layer).map((name) => [name, hash.tensors[name]]));
     await writeDurably(join(folder, "layer.json"), stableJson({ groups, linears } satisfies LayerManifest));
@@ -245,6 +249,10 @@ const partTensors: Readonly<Record<StatePart, (engine: Engine, damped: Matrix) =
       { name: "eigenvalues", dtype: "F64", shape: [n], bytes: bytesOf(factor.values) },
       { name: "eigenvectors", dtype: "F32", shape: [n, n], bytes: bytesOf(engine.read(factor.vectors)) },
     ];
+  },
+  hessian: (engine, damped) => {
+    using factor = dampedHessian(engine, damped); // refused here rather than in every apply when it is not definite
+    return [packed("hessian", engine, factor.h)];
   },
 };
 

@@ -12,18 +12,16 @@ import {
   type Repair,
   type RepairNumbers,
   repair,
-  solvePool,
-  type TaskSpectrum,
+  type TaskFactor,
+  taskFactor,
   taskRepair,
-  taskSpectrum,
   type UnstoredNumbers,
   type Weights,
 } from "@safedelta/core";
 import type { Engine, Matrix } from "@safedelta/engine";
-import { at, PipelineError } from "./errors.ts";
-import { linearsOf, type Models, type PairWeights, readPair } from "./pair.ts";
-import type { Progress } from "./progress.ts";
-import { type LoadedGroup, partOf, type State } from "./state.ts";
+import { PipelineError } from "./errors.ts";
+import type { PairWeights } from "./pair.ts";
+import type { LoadedGroup } from "./state.ts";
 import { uploadF32 } from "./upload.ts";
 
 /** How linears are repaired. */
@@ -52,63 +50,14 @@ export function measureCurve(
   );
 }
 
-/** Turn the user's budget into one for each linear; a pooled one costs a pass over all linears. */
-export async function resolveBudgets(
-  engine: Engine,
-  pair: Models,
-  state: State,
-  { mode, budget }: Method,
-  progress: Progress,
-): Promise<BudgetOf> {
-  if (budget.kind !== "globalLoss" || (mode !== "exact" && mode !== "optimal")) return () => budget;
-  const curves = new Map<string, Curve>();
-  await eachLinear(engine, pair, state, mode, "measuring the pool", progress, (name, weights, prepared) => {
-    curves.set(name, measureCurve(engine, mode, weights, prepared));
-  });
-  const budgets = solvePool([...curves.values()], budget.share);
-  const byName = new Map([...curves.keys()].map((name, i) => [name, budgets[i]]));
-  return (name) => byName.get(name) ?? budget;
-}
-
-/** Visit every linear with its weights and prepared group in memory, one group at a time. */
-export async function eachLinear(
-  engine: Engine,
-  pair: Models,
-  state: State,
-  mode: Mode,
-  stage: string,
-  progress: Progress,
-  visit: (name: string, weights: PairWeights, prepared: LoadedGroup, layer: number) => void,
-): Promise<void> {
-  const all = [...linearsOf(pair.aligned.config)];
-  progress.stage(stage, all.length);
-  let held: { key: string; prepared: LoadedGroup } | undefined;
-  try {
-    for (const { layer, group, linear } of all) {
-      const key = `${layer}/${group.name}`;
-      if (held?.key !== key) {
-        held?.prepared[Symbol.dispose]();
-        held = undefined;
-        held = { key, prepared: await state.load(engine, layer, group.name, partOf[mode]) };
-      }
-      using weights = await readPair(engine, pair, state, layer, linear.name);
-      const { prepared } = held;
-      at(linear.name, () => visit(linear.name, weights, prepared, layer));
-      progress.step(linear.name);
-    }
-  } finally {
-    held?.prepared[Symbol.dispose]();
-  }
-}
-
-/** Repair one linear, with task data when its spectrum is given. */
+/** Repair one linear, with task data when their factor is given. */
 export function repairLinear(
   engine: Engine,
   mode: Mode,
   weights: PairWeights,
   prepared: LoadedGroup,
   budget: Budget,
-  task?: TaskSpectrum,
+  task?: TaskFactor,
 ): Repair {
   return task ? taskRepair(engine, weights, task, budget) : repair(engine, mode, weights, prepared, budget);
 }
@@ -120,7 +69,7 @@ export function writtenNumbers(
   weights: Weights,
   written: Tensor,
   prepared: PreparedGroup,
-  task?: TaskSpectrum,
+  task?: TaskFactor,
 ): RepairNumbers {
   using rounded = uploadF32(engine, written, "the repaired weight");
   return numbersAsWritten(engine, numbers, weights, rounded, prepared, task);
@@ -131,8 +80,8 @@ export function jsonSafe({ strength, ...numbers }: RepairNumbers): RepairNumbers
   return Number.isFinite(strength) ? { ...numbers, strength } : numbers;
 }
 
-/** The task spectrum of a group from the Hessian of its task inputs (which is damped in place). */
-export function taskSpectrumOf(engine: Engine, prepared: LoadedGroup, hessian: Matrix): TaskSpectrum {
+/** The task factor of a group from the Hessian of its task inputs (which is damped in place, and lives as long). */
+export function taskFactorOf(engine: Engine, prepared: LoadedGroup, hessian: Matrix): TaskFactor {
   finishHessian(engine, hessian);
-  return taskSpectrum(engine, prepared, hessian);
+  return taskFactor(engine, prepared, hessian);
 }

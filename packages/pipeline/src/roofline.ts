@@ -1,11 +1,15 @@
 import { type TensorInfo, tensorBytes } from "@safedelta/checkpoint";
+import type { EngineInfo } from "@safedelta/engine";
 import { groupsOfLayer, type LayerGroup, type ModelConfig } from "@safedelta/model";
-import { factorFlop, rowsOf } from "./estimate.ts";
-import { groupBytes, type StatePart } from "./state.ts";
+import { factorFlop, repairFlop, rowsOf } from "./estimate.ts";
+import { hessianGroups, type Parts, type StatePart } from "./parts.ts";
+import { groupBytes } from "./state.ts";
 
 /** What a device is assumed to reach, in operations or bytes a second: data-sheet peaks times usual efficiencies (docs/engine.md). */
 export interface Device {
   readonly name: (typeof deviceNames)[number];
+  /** The engine that would run there. */
+  readonly engine: EngineInfo["name"];
   /** Where its figures come from, in words. */
   readonly basis: string;
   /** f32 products of large matrices: the forward pass and the repairs. */
@@ -28,6 +32,7 @@ const disk = { readBytesPerSecond: 7e9, writeBytesPerSecond: 5.5e9 };
 function gpu(name: Device["name"], f32: number, bf16: number, memory: number, link: number): Device {
   return {
     name,
+    engine: "cuda",
     basis: "from its data sheet",
     productFlops: 0.9 * f32,
     hessianFlops: (0.8 * bf16) / 6, // six products of bf16 terms for one of f32
@@ -43,6 +48,7 @@ function cpu(name: Device["name"], cores: number, perCore: number): Device {
   const rate = cores * perCore;
   return {
     name,
+    engine: name === "wasm" ? "wasm" : "native",
     basis: "by what was measured on other machines of its kind",
     productFlops: rate,
     hessianFlops: 0.9 * rate,
@@ -88,14 +94,17 @@ export function roofline(
   config: ModelConfig,
   tensors: ReadonlyMap<string, TensorInfo>,
   nTokens: number,
-  parts: readonly StatePart[],
+  parts: Parts,
 ): Stage[] {
   const groups = groupsOfLayer(config, 0);
   const total = (of: (group: LayerGroup) => number) =>
     config.nLayers * groups.reduce((sum, group) => sum + of(group), 0);
   const modelBytes = [...tensors.values()].reduce((sum, info) => sum + tensorBytes(info), 0);
-  const stateBytes = total((g) => groupBytes(g.cols, parts));
-  const usedBytes = total((g) => groupBytes(g.cols, [parts.includes("spectrum") ? "spectrum" : parts[0]]));
+  const stateBytes = total((g) => groupBytes(g.cols, parts[g.name]));
+  const usedBytes = total((g) => groupBytes(g.cols, [parts[g.name].find(isOptimal) ?? parts[g.name][0]]));
+  const hessians = hessianGroups(parts);
+  const repairOf = (g: LayerGroup) => repairFlop(g, hessians.includes(g.name));
+  const [products, solved] = [total((g) => repairOf(g).products), total((g) => repairOf(g).factors)];
   const computed = (job: Stage["job"], stage: string, flop: number, rate: number): Stage => {
     return { job, stage, flop, bytes: 0, seconds: flop / rate };
   };
@@ -108,25 +117,31 @@ export function roofline(
     moved("prepare", "read the model", modelBytes, readRate),
     computed("prepare", "forward pass", nTokens * total((g) => 2 * g.cols * rowsOf(g)), device.productFlops),
     computed("prepare", "Hessians", nTokens * total((g) => g.cols ** 2), device.hessianFlops),
-    ...parts.map((part) => factorStage(device, part, total)),
+    ...stateParts.flatMap((part) => factorStage(device, part, parts, total)),
     moved("prepare", "write the state", stateBytes, writeRate),
     moved("apply", "read both models and the state", 2 * modelBytes + usedBytes, readRate),
-    computed(
-      "apply",
-      "repair",
-      total((g) => 4 * rowsOf(g) * g.cols ** 2),
-      device.productFlops,
-    ),
+    computed("apply", "repair", products, device.productFlops),
+    ...(solved > 0 ? [computed("apply", "Cholesky for each λ", solved, device.factorFlops)] : []),
     moved("apply", "write the repaired model", modelBytes, writeRate),
   ];
 }
 
-function factorStage(device: Device, part: StatePart, total: (of: (group: LayerGroup) => number) => number): Stage {
-  const stage = `factors for ${{ inverse: "reference", ordered: "exact", spectrum: "optimal" }[part]}`;
-  const flop = total((g) => factorFlop[part](g.cols));
-  if (part !== "spectrum") return { job: "prepare", stage, flop, bytes: 0, seconds: flop / device.factorFlops };
-  const bytes = total((g) => eigenBytes(g.cols));
-  const { eigen } = device;
-  const seconds = "flops" in eigen ? flop / eigen.flops : bytes / eigen.bytesPerSecond;
-  return { job: "prepare", stage, flop, bytes, seconds };
+const stateParts: readonly StatePart[] = ["inverse", "ordered", "spectrum", "hessian"];
+const isOptimal = (part: StatePart) => part === "spectrum" || part === "hessian";
+
+function factorStage(
+  device: Device,
+  part: StatePart,
+  parts: Parts,
+  total: (of: (group: LayerGroup) => number) => number,
+): Stage[] {
+  const served = { inverse: "reference", ordered: "exact", spectrum: "optimal", hessian: "optimal by Cholesky" }[part];
+  const sum = (of: (cols: number) => number) => total((g) => (parts[g.name].includes(part) ? of(g.cols) : 0));
+  const flop = sum(factorFlop[part]);
+  if (flop === 0) return [];
+  const bytes = part === "spectrum" ? sum(eigenBytes) : 0;
+  const { eigen, factorFlops } = device;
+  const eigenSeconds = "flops" in eigen ? flop / eigen.flops : bytes / eigen.bytesPerSecond;
+  const seconds = part === "spectrum" ? eigenSeconds : flop / factorFlops;
+  return [{ job: "prepare", stage: `factors for ${served}`, flop, bytes, seconds }];
 }

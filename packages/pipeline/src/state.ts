@@ -1,40 +1,31 @@
 import { mkdir, readdir } from "node:fs/promises";
 import { join } from "node:path";
 import { openSafetensors, type Tensor, type TensorFile, writeSafetensors } from "@safedelta/checkpoint";
-import { inverseFactorOf, type Mode, orderedFactorOf, type PreparedGroup, spectrumOf } from "@safedelta/core";
+import {
+  dampedHessianOf,
+  inverseFactorOf,
+  type Mode,
+  orderedFactorOf,
+  type PreparedGroup,
+  spectrumOf,
+} from "@safedelta/core";
 import type { Engine } from "@safedelta/engine";
-import type { GroupName } from "@safedelta/model";
-import { PipelineError } from "./errors.ts";
+import { type GroupName, groupNames } from "@safedelta/model";
+import { at, PipelineError } from "./errors.ts";
 import { guardFile, readJson, sha256, stableJson } from "./files.ts";
+import { familiesOf, modesOf, type Parts, partOf, type StatePart } from "./parts.ts";
 import type { Progress } from "./progress.ts";
 import type { DataFacts } from "./sequences.ts";
 import { shellLine } from "./shell.ts";
 import { readSquare, readTriangle, squareBytes, triangleBytes } from "./triangle.ts";
 import type { EngineStamp } from "./version.ts";
 
-/** What of a group is kept: the factor of a family of modes. */
-export type StatePart = "inverse" | "ordered" | "spectrum";
-
-/** The part that each mode reads. */
-export const partOf: Readonly<Record<Mode, StatePart>> = {
-  reference: "inverse",
-  none: "inverse",
-  paper: "inverse",
-  exact: "ordered",
-  optimal: "spectrum",
-};
-
-/** The modes that such parts serve. */
-export function modesOf(parts: readonly StatePart[]): Mode[] {
-  return (Object.keys(partOf) as Mode[]).filter((mode) => parts.includes(partOf[mode]));
-}
-
 /** How a state was made: the engine, and the modes that `prepare --modes` takes for the same parts. */
 export function planOf({ manifest: { engine, parts } }: Pick<State, "manifest">): {
   readonly engine: string;
   readonly modes: readonly Mode[];
 } {
-  return { engine: engine.name, modes: parts.map((part) => modesOf([part])[0] as Mode) };
+  return { engine: engine.name, modes: familiesOf(parts) };
 }
 
 /** One group's entry in its layer's manifest. */
@@ -56,8 +47,8 @@ export interface LayerManifest {
   readonly linears: Readonly<Record<string, string>>;
 }
 
-/** Raised whenever what a state holds changes; 2 brought the hashes of embeddings and norms, 3 the seal. */
-export const stateFormat = 3;
+/** Raised whenever what a state holds changes; 2 brought the hashes of embeddings and norms, 3 the seal, 4 parts by group. */
+export const stateFormat = 4;
 
 /** `state.json`: written last, so a folder with this file is a whole state. */
 export interface StateManifest {
@@ -72,7 +63,7 @@ export interface StateManifest {
     readonly rest: Readonly<Record<string, string>>;
   };
   readonly safeData: DataFacts;
-  readonly parts: readonly StatePart[];
+  readonly parts: Parts;
   readonly layers: readonly LayerManifest[];
   /** sha256 of all the rest in canonical JSON, so that a changed number is noticed. */
   readonly seal: string;
@@ -96,7 +87,7 @@ export interface State {
   /** sha256 of state.json: names the state. */
   readonly sha256: string;
   /** @throws PipelineError `incompatible` when a file was changed since it was written */
-  load(engine: Engine, layer: number, group: GroupName, part: StatePart): Promise<LoadedGroup>;
+  load(engine: Engine, layer: number, group: GroupName, mode: Mode): Promise<LoadedGroup>;
 }
 
 /** Bytes on disk of one group with the given parts. */
@@ -105,6 +96,7 @@ export function groupBytes(cols: number, parts: readonly StatePart[]): number {
     inverse: triangleBytes(cols),
     ordered: triangleBytes(cols) + 12 * cols,
     spectrum: squareBytes(cols) + 8 * cols,
+    hessian: triangleBytes(cols),
   };
   return parts.reduce((sum, part) => sum + sizes[part], 0);
 }
@@ -133,7 +125,7 @@ export async function openState(folder: string): Promise<State> {
     folder,
     manifest,
     sha256: sha256(stableJson(manifest)),
-    load: (engine, layer, group, part) => loadGroup(engine, { folder, manifest }, layer, group, part),
+    load: (engine, layer, group, mode) => loadGroup(engine, { folder, manifest }, layer, group, mode),
   };
 }
 
@@ -146,7 +138,7 @@ export function checkManifest(path: string, manifest: StateManifest | null): Sta
     throw new PipelineError("incompatible", `${path}: format ${manifest?.format} is not known. ${next}`);
   const { seal, ...rest } = manifest;
   const { model, safeData, parts, layers } = rest;
-  const whole = model && safeData && Array.isArray(parts) && Array.isArray(layers);
+  const whole = model && safeData && groupNames.every((name) => Array.isArray(parts?.[name])) && Array.isArray(layers);
   if (!whole || !layers.every((layer) => Array.isArray(layer?.groups) && layer.linears))
     throw new PipelineError("incompatible", `${path}: is damaged, parts of it are missing. ${next}`);
   if (sealed(rest).seal === seal) return manifest;
@@ -170,11 +162,12 @@ async function loadGroup(
   state: { folder: string; manifest: StateManifest },
   layer: number,
   name: GroupName,
-  part: StatePart,
+  mode: Mode,
 ): Promise<LoadedGroup> {
   const group = state.manifest.layers[layer]?.groups.find((candidate) => candidate.name === name);
   if (!group) throw new PipelineError("incompatible", `${state.folder}: has no group ${name} in layer ${layer}.`);
-  requirePart(state, part);
+  requireMode(state, mode);
+  const part = partOf(state.manifest.parts, name, mode) as StatePart;
   return withGroup(state.folder, layer, name, async (file) => {
     const factor = await readPart(engine, file, group, part);
     const { cols } = group;
@@ -222,14 +215,14 @@ async function readPiece(file: TensorFile, group: GroupManifest, tensor: string)
   throw new PipelineError("incompatible", changed);
 }
 
-/** @throws PipelineError `incompatible` when a state was not prepared for the modes that read a part */
-export function requirePart({ folder, manifest }: Pick<State, "folder" | "manifest">, part: StatePart): void {
-  if (manifest.parts.includes(part)) return;
-  const names = modesOf([part]).join(", ");
+/** @throws PipelineError `incompatible` when a state was not prepared for a mode */
+export function requireMode({ folder, manifest }: Pick<State, "folder" | "manifest">, mode: Mode): void {
+  const served = modesOf(manifest.parts);
+  if (served.includes(mode)) return;
   throw new PipelineError(
     "incompatible",
-    `${folder}: holds nothing for ${names} (it was prepared for ${modesOf(manifest.parts).join(", ")}). ` +
-      `Prepare again with --modes ${names.split(",")[0]} into another --out, or with --overwrite.`,
+    `${folder}: holds nothing for ${mode} (it was prepared for ${served.join(", ")}). ` +
+      `Prepare again with --modes ${mode} into another --out, or with --overwrite.`,
   );
 }
 
@@ -240,6 +233,10 @@ async function readPart(engine: Engine, file: TensorFile, group: GroupManifest, 
   if (part === "spectrum") {
     const values = new Float64Array((await read("eigenvalues")).slice().buffer);
     return spectrumOf(values, readSquare(engine, await read("eigenvectors"), n));
+  }
+  if (part === "hessian") {
+    const h = readTriangle(engine, await read("hessian"), n);
+    return at(file.path, () => dampedHessianOf(engine, h));
   }
   const order = new Int32Array((await read("order")).slice().buffer);
   const sensitivity = new Float64Array((await read("sensitivity")).slice().buffer);

@@ -6,18 +6,21 @@ import {
   type Mode,
   numbersAt,
   type RepairNumbers,
-  repair,
   solvePool,
 } from "@safedelta/core";
 import type { Engine } from "@safedelta/engine";
+import type { Linear } from "@safedelta/model";
 import { at, PipelineError } from "./errors.ts";
 import { estimateApply } from "./estimate.ts";
+import { measureLinears, type Place, resolveBudgets } from "./linears.ts";
+import type { Budgets } from "./linearTasks.ts";
 import { requireMemory } from "./memory.ts";
 import { noChange, warnOf } from "./oddities.ts";
-import { checkState, openPair, type Pair, type PairWeights } from "./pair.ts";
+import { checkState, linearsOf, openPair, type Pair } from "./pair.ts";
+import { hessianGroups, modesOf } from "./parts.ts";
 import type { Progress } from "./progress.ts";
-import { eachLinear, jsonSafe, measureCurve } from "./repairLinear.ts";
-import { type LoadedGroup, openState, partOf, type State } from "./state.ts";
+import { jsonSafe } from "./repairLinear.ts";
+import { openState, type State } from "./state.ts";
 
 /** What `sweep` is asked to do: every budget in every mode that has its dial. */
 export interface SweepOptions {
@@ -56,15 +59,16 @@ export interface SweepLinear extends RepairNumbers {
 const allModes: readonly Mode[] = ["reference", "none", "paper", "exact", "optimal"];
 
 /**
- * The numbers of every budget and mode from a prepared state; no model is written. Modes with a curve (exact, optimal) cost one
- * product a linear for all their budgets; the others one repair for each.
+ * The numbers of every budget and mode from a prepared state; no model is written. Modes with a curve (exact, and optimal from
+ * spectra) cost one product a linear for all their budgets; else each costs a repair.
  * @throws PipelineError `usage` for a budget out of its range or one that no mode asked for has; `resources` before the work
  */
 export async function sweep(engine: Engine, options: SweepOptions, progress: Progress): Promise<SweepPoint[]> {
   await using pair = await openPair(options.aligned, options.tuned, options.offline, progress);
   const state = await openState(options.state);
   await checkState(state, pair.aligned);
-  const { memoryBytes } = estimateApply(pair.aligned.config, pair.aligned.checkpoint.tensors);
+  const { config, checkpoint } = pair.aligned;
+  const { memoryBytes } = estimateApply(config, checkpoint.tensors, state.manifest.parts);
   requireMemory(options.maxMemoryBytes, memoryBytes, "sweep");
   const points: SweepPoint[] = [];
   for (const { mode, budgets } of budgetsByMode(options, state)) {
@@ -92,7 +96,7 @@ function budgetsByMode(options: SweepOptions, state: State): { mode: Mode; budge
 
 /** The modes to sweep: those asked for, else all that the state serves. Each needs a budget, and each budget a mode. */
 function modesToSweep({ modes, budgets }: SweepOptions, state: State): readonly Mode[] {
-  const chosen = modes.length > 0 ? modes : allModes.filter((mode) => state.manifest.parts.includes(partOf[mode]));
+  const chosen = modes.length > 0 ? modes : modesOf(state.manifest.parts);
   for (const budget of budgets) {
     at("sweep", () => checkBudget(allModes.find((mode) => hasDial(mode, budget.kind)) ?? "optimal", budget));
     if (!chosen.some((mode) => hasDial(mode, budget.kind)))
@@ -108,11 +112,8 @@ function flagOf({ kind }: Budget): string {
   return `--${kind.replace(/[A-Z]/, (letter) => `-${letter.toLowerCase()}`)}`;
 }
 
-/** Name and size of a linear. */
-type Shape = Pick<SweepLinear, "name" | "rows" | "cols">;
-
 /** Rows of linears by budget. */
-function sweepMode(
+async function sweepMode(
   engine: Engine,
   pair: Pair,
   state: State,
@@ -120,54 +121,51 @@ function sweepMode(
   budgets: readonly Budget[],
   progress: Progress,
 ): Promise<SweepLinear[][]> {
-  const each: EachLinear = (visit) => {
-    return eachLinear(engine, pair, state, mode, `sweeping ${mode}`, progress, (name, weights, prepared) => {
-      const { rows, cols } = weights.aligned;
-      visit({ name, rows, cols }, weights, prepared);
-    });
-  };
-  return mode === "exact" || mode === "optimal"
-    ? sweepCurves(engine, mode, budgets, each)
-    : sweepRepairs(engine, mode, budgets, each);
+  const place = { engine, models: pair, state };
+  const hasCurve = mode === "exact" || (mode === "optimal" && hessianGroups(state.manifest.parts).length === 0);
+  const numbers = hasCurve
+    ? await sweepCurves(place, mode, budgets, progress)
+    : await sweepRepairs(place, mode, budgets, progress);
+  const linears = [...linearsOf(pair.aligned.config)].map(({ linear }) => linear);
+  return numbers.map((row) => row.map((told, i) => ({ ...sizeOf(linears[i]), ...told })));
 }
 
-type EachLinear = (visit: (shape: Shape, weights: PairWeights, prepared: LoadedGroup) => void) => Promise<void>;
+function sizeOf({ name, rows, cols }: Linear) {
+  return { name, rows, cols };
+}
 
 /** One curve a linear gives the numbers of all budgets. */
 async function sweepCurves(
-  engine: Engine,
+  place: Place,
   mode: "exact" | "optimal",
   budgets: readonly Budget[],
-  each: EachLinear,
-): Promise<SweepLinear[][]> {
-  const found: { shape: Shape; curve: Curve }[] = [];
-  await each((shape, weights, prepared) => {
-    found.push({ shape, curve: measureCurve(engine, mode, weights, prepared, true) });
-  });
-  const curves = found.map(({ curve }) => curve);
+  progress: Progress,
+): Promise<RepairNumbers[][]> {
+  const work = { task: "curve", settings: { mode, withNorms: true } } as const;
+  const curves: Curve[] = [...(await measureLinears(place, `sweeping ${mode}`, progress, work)).values()];
   return budgets.map((budget) => {
     const own = budget.kind === "globalLoss" ? solvePool(curves, budget.share) : curves.map(() => budget);
-    return found.map(({ shape, curve }, i) => ({ ...shape, ...jsonSafe(numbersAt(curve, own[i])) }));
+    return curves.map((curve, i) => jsonSafe(numbersAt(curve, own[i])));
   });
 }
 
 /** One repair for each linear and budget. */
 async function sweepRepairs(
-  engine: Engine,
+  place: Place,
   mode: Mode,
   budgets: readonly Budget[],
-  each: EachLinear,
-): Promise<SweepLinear[][]> {
-  const rows: SweepLinear[][] = budgets.map(() => []);
-  await each((shape, weights, prepared) => {
-    budgets.forEach((budget, i) => {
-      const { weight, numbers: found } = repair(engine, mode, weights, prepared, budget);
-      weight[Symbol.dispose]();
-      const { kept: _kept, ...numbers } = found;
-      rows[i].push({ ...shape, ...numbers });
-    });
-  });
-  return rows;
+  progress: Progress,
+): Promise<RepairNumbers[][]> {
+  const { engine, models, state } = place;
+  const names = [...linearsOf(models.aligned.config)].map(({ linear }) => linear.name);
+  const each: Budgets[] = [];
+  for (const budget of budgets) {
+    const budgetOf = await resolveBudgets(engine, models, state, { mode, budget }, progress);
+    each.push(Object.fromEntries(names.map((name) => [name, budgetOf(name)])));
+  }
+  const work = { task: "repairs", settings: { mode, each } } as const;
+  const found = [...(await measureLinears(place, `sweeping ${mode}`, progress, work)).values()];
+  return budgets.map((_, i) => found.map((numbers) => jsonSafe(numbers[i])));
 }
 
 function total(mode: Mode, budget: Budget, linears: readonly SweepLinear[]): SweepPoint {

@@ -2,19 +2,19 @@ import { type Adapter, decodeF32, type LoraFactors } from "@safedelta/checkpoint
 import {
   adapterNumbersAsWritten,
   type Budget,
-  numbersAsWritten,
+  optimalFactorOf,
   type RepairNumbers,
   repairAdapter,
 } from "@safedelta/core";
 import type { Engine } from "@safedelta/engine";
 import { poolBudgets, uploadPair } from "./applyAdapter.ts";
 import { at, PipelineError } from "./errors.ts";
+import { measureLinears, resolveBudgets } from "./linears.ts";
 import type { OpenedModel } from "./models.ts";
-import { linearsOf, readPair } from "./pair.ts";
+import { linearsOf } from "./pair.ts";
 import type { Progress } from "./progress.ts";
-import { type BudgetOf, jsonSafe, repairLinear, resolveBudgets } from "./repairLinear.ts";
-import { type LoadedGroup, partOf, type State } from "./state.ts";
-import { uploadF32 } from "./upload.ts";
+import { type BudgetOf, jsonSafe } from "./repairLinear.ts";
+import type { LoadedGroup, State } from "./state.ts";
 import type { Recorded } from "./verify.ts";
 
 /** Numbers of safedelta.json by name, and the words between them. */
@@ -138,44 +138,57 @@ export async function checkEstimates(
 ): Promise<NumberCheck> {
   const { sha256: hash, nExamples, nTokens, seed } = state.manifest.safeData;
   const problems = differences("safeData", { hash, nExamples, nTokens, seed }, recorded.safeData, 0);
-  const measure = await measureWith(engine, recorded, inputs, state, progress);
   const saved = new Map(savedOf(recorded).map(({ linear }) => [linear.name, linear]));
-  progress.stage("checking the numbers", saved.size);
   let n = 0;
-  for (const { layer, group, linear } of repairedLinears(inputs)) {
-    using prepared = await state.load(engine, layer, group.name, partOf[recorded.mode]);
-    const found = onlyKnown(recorded, jsonSafe(await measure(layer, linear.name, prepared)));
+  for (const [name, numbers] of await measureAll(engine, recorded, inputs, state, progress)) {
+    const found = onlyKnown(recorded, jsonSafe(numbers));
     n += Object.keys(found).length;
-    problems.push(...differences(linear.name, found, saved.get(linear.name) ?? {}, estimateTolerance));
-    progress.step(linear.name);
+    problems.push(...differences(name, found, saved.get(name) ?? {}, estimateTolerance));
   }
   const unchecked = recorded.taskData ? "the task data, so dials and task gaps were not computed again" : undefined;
   return { n, problems, unchecked };
 }
 
-type Measure = (layer: number, name: string, prepared: LoadedGroup) => Promise<RepairNumbers>;
+const stage = "checking the numbers";
 
-async function measureWith(
+async function measureAll(
   engine: Engine,
   recorded: Recorded,
   inputs: Inputs,
   state: State,
   progress: Progress,
-): Promise<Measure> {
-  const method = { mode: recorded.mode, budget: budgetOf(recorded) };
+): Promise<Map<string, RepairNumbers>> {
+  const { mode } = recorded;
+  const method = { mode, budget: budgetOf(recorded) };
   const [before, after] = [inputs.tuned.checkpoint.adapter, inputs.repaired.checkpoint.adapter];
   if (before && after) {
     const budgets = await poolBudgets(engine, inputs, before, state, method, progress);
-    return (_layer, name, prepared) => measureAdapter(engine, before, after, name, prepared, budgets);
+    return measureAdapters(engine, before, after, inputs, state, budgets, progress);
   }
   const budgets = await resolveBudgets(engine, inputs, state, method, progress);
-  return async (layer, name, prepared) => {
-    using weights = await readPair(engine, inputs, state, layer, name);
-    using written = uploadF32(engine, await inputs.repaired.checkpoint.read(name), inputs.repaired.checkpoint.spec);
-    const { weight, numbers } = at(name, () => repairLinear(engine, method.mode, weights, prepared, budgets(name)));
-    using _again = weight;
-    return numbersAsWritten(engine, numbers, weights, written, prepared);
-  };
+  const named = repairedLinears(inputs).map(({ linear: { name } }) => [name, budgets(name)] as const);
+  const settings = { mode, budgets: Object.fromEntries(named) };
+  return measureLinears({ engine, models: inputs, state }, stage, progress, { task: "again", settings });
+}
+
+async function measureAdapters(
+  engine: Engine,
+  before: Adapter,
+  after: Adapter,
+  inputs: Inputs,
+  state: State,
+  budgets: BudgetOf,
+  progress: Progress,
+): Promise<Map<string, RepairNumbers>> {
+  const linears = repairedLinears(inputs);
+  progress.stage(stage, linears.length);
+  const found = new Map<string, RepairNumbers>();
+  for (const { layer, group, linear } of linears) {
+    using prepared = await state.load(engine, layer, group.name, "optimal");
+    found.set(linear.name, await measureAdapter(engine, before, after, linear.name, prepared, budgets));
+    progress.step(linear.name);
+  }
+  return found;
 }
 
 async function measureAdapter(
@@ -183,15 +196,15 @@ async function measureAdapter(
   before: Adapter,
   after: Adapter,
   name: string,
-  { spectrum }: LoadedGroup,
+  prepared: LoadedGroup,
   budgets: BudgetOf,
 ): Promise<RepairNumbers> {
-  if (!spectrum) throw new PipelineError("incompatible", `${name}: the state holds nothing for mode optimal.`);
+  const factor = at(name, () => optimalFactorOf(prepared));
   using factors = await uploadPair(engine, before, name);
   using written = await uploadPair(engine, after, name);
-  const { a, numbers } = at(name, () => repairAdapter(engine, factors, spectrum, budgets(name)));
+  const { a, numbers } = at(name, () => repairAdapter(engine, factors, factor, budgets(name)));
   using _again = a;
-  return adapterNumbersAsWritten(engine, numbers, factors, written.a, spectrum);
+  return adapterNumbersAsWritten(engine, numbers, factors, written.a, factor);
 }
 
 /** @throws PipelineError `incompatible` for a dial that is none */

@@ -1,10 +1,11 @@
 import { mkdir, open, readdir, realpath, rename } from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";
 import { workName } from "@safedelta/checkpoint";
+import { groupNames } from "@safedelta/model";
 import { PipelineError } from "./errors.ts";
 import { guardFile, readJson, removeQuietly, stableJson } from "./files.ts";
 import { differences, fingerprintOf, jobOfState, type PrepareJob } from "./job.ts";
-import { isLock, removeDeadLocks } from "./lock.ts";
+import { isLock, lockFolder } from "./lock.ts";
 import { shellLine } from "./shell.ts";
 import { checkManifest } from "./state.ts";
 
@@ -24,7 +25,7 @@ const unfinished = "work";
 const stateNames = [finishedFile, "layers", unfinished, jobFile];
 
 /** What a work folder that is being made or taken away may hold. */
-const workFile = /^(job\.json|state\.json|hidden-\d+\.(f32|sha256))(\.part)?$|^layers$/;
+const workFile = /^(job\.json|state\.json|hidden-\d+\.(f32|sums))(\.part)?$|^layers$/;
 
 /** Folder of a state that is being made. */
 export function workOf(state: string): string {
@@ -56,7 +57,8 @@ export async function findStanding(folder: string): Promise<Standing> {
 /** Undefined when the file is not there, cannot be read, or holds no job. */
 async function readJob(path: string): Promise<PrepareJob | undefined> {
   const found = await readJson<Partial<PrepareJob> | null>(path).catch(() => undefined);
-  return found?.data && found.engine && Array.isArray(found.parts) ? (found as PrepareJob) : undefined;
+  const hasParts = groupNames.every((name) => Array.isArray(found?.parts?.[name]));
+  return found?.data && found.engine && hasParts ? (found as PrepareJob) : undefined;
 }
 
 async function readState(path: string): Promise<PrepareJob | "damaged"> {
@@ -129,7 +131,7 @@ export async function requireFreeOutput({ out, aligned, tuned, overwrite }: Outp
   if (!names.includes("safedelta.json"))
     throw occupied(out, "is not empty and holds no repaired model, so it is never replaced", false);
   if (overwrite) return;
-  const next = `Look at it with: ${shellLine(["safedelta", "verify", out])}. To make it again add --overwrite, or choose another --out.`;
+  const next = `Look at it with: ${shellLine(["bun", "run", "safedelta", "verify", out])}. To make it again add --overwrite, or choose another --out.`;
   throw new PipelineError("usage", `${out}: a finished repaired model is there already. ${next}`);
 }
 
@@ -143,19 +145,21 @@ export async function requireOutside(out: string, state: string): Promise<void> 
   );
 }
 
-/** Remove what an apply that was killed after its very last rename left in and beside its finished output. */
-export async function removeLeftover(out: string, beside: string): Promise<void> {
+/**
+ * Remove what an apply that was killed after its very last rename left in its finished output: its lock, a work folder without files.
+ * @throws PipelineError `usage` when another run works there
+ */
+export async function removeLeftover(out: string): Promise<void> {
   const names = await readdir(out).catch((): string[] => []);
-  if (!names.includes("safedelta.json") || (await holdsWork(out))) return;
-  await removeQuietly(join(out, workName));
-  await removeQuietly(beside);
-  await guardFile(out, () => removeDeadLocks(out));
+  if (!names.includes("safedelta.json") || !names.some((name) => name === workName || isLock(name))) return;
+  await using _lock = await lockFolder(out); // takes dead locks away
+  if (!(await holdsWork(out))) await removeQuietly(join(out, workName));
 }
 
-/** Unfinished work lies in an output folder; a work folder that is empty is the last trace of a finished one. */
+/** Unfinished work lies in an output folder; a work folder without files is the last trace of a finished one. */
 async function holdsWork(out: string): Promise<boolean> {
-  const names = await readdir(join(out, workName)).catch((): string[] => []);
-  return names.length > 0;
+  const entries = await readdir(join(out, workName), { recursive: true, withFileTypes: true }).catch(() => []);
+  return entries.some((entry) => entry.isFile());
 }
 
 /** The path with its links followed, so that one folder has one name. */

@@ -1,5 +1,5 @@
 import type { AttentionShape } from "../engine.ts";
-import { type Block, copyRow } from "./block.ts";
+import type { Block } from "./block.ts";
 import { scores, softmax } from "./model.ts";
 
 /** The gradients that attentionBackward writes. */
@@ -43,33 +43,33 @@ function addHead(
   { headDim, scale }: AttentionShape,
   { dK, dV }: Gradients,
 ): void {
-  const [query, slope] = [copyRow(own.q, 0), copyRow(own.dOut, 0)];
-  const mean = dot(slope, copyRow(own.out, 0));
+  const mean = dotRow(own.dOut, own.out);
   weights.forEach((weight, s) => {
     const [key, value] = [headRow(k, s, kvHead, headDim), headRow(v, s, kvHead, headDim)];
-    const dScore = scale * weight * (dot(slope, copyRow(value, 0)) - mean);
-    addRow(dScore, copyRow(key, 0), own.dQ);
-    addRow(dScore, query, headRow(dK, s, kvHead, headDim));
-    addRow(weight, slope, headRow(dV, s, kvHead, headDim));
+    const dScore = scale * weight * (dotRow(own.dOut, value) - mean);
+    addRow(dScore, key, own.dQ);
+    addRow(dScore, own.q, headRow(dK, s, kvHead, headDim));
+    addRow(weight, own.dOut, headRow(dV, s, kvHead, headDim));
   });
 }
 
 /** The numbers of one head in row t, as a block of one row. */
-function headRow(m: Block, t: number, head: number, headDim: number): Block {
-  return { ...m, offset: m.offset + t * m.stride + head * headDim, rows: 1, cols: headDim };
+function headRow({ data, offset, stride }: Block, t: number, head: number, headDim: number): Block {
+  return { data, offset: offset + t * stride + head * headDim, rows: 1, cols: headDim, stride };
 }
 
 function clear(m: Block): void {
   for (let i = 0; i < m.rows; i++) m.data.fill(0, m.offset + i * m.stride, m.offset + i * m.stride + m.cols);
 }
 
-function dot(a: Float64Array, b: Float64Array): number {
-  return a.reduce((sum, value, i) => sum + value * b[i], 0);
+/** The product of two blocks of one row. */
+function dotRow(a: Block, b: Block): number {
+  let sum = 0;
+  for (let j = 0; j < a.cols; j++) sum += a.data[a.offset + j] * b.data[b.offset + j];
+  return sum;
 }
 
-/** into += factor · row. */
-function addRow(factor: number, row: Float64Array, into: Block): void {
-  row.forEach((value, j) => {
-    into.data[into.offset + j] += factor * value;
-  });
+/** into += factor · row, both of one row. */
+function addRow(factor: number, row: Block, into: Block): void {
+  for (let j = 0; j < row.cols; j++) into.data[into.offset + j] += factor * row.data[row.offset + j];
 }

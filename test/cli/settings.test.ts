@@ -1,6 +1,7 @@
 /** What the surroundings of a run say: variables, folders, and what a dry run makes of them. */
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { cp, rm } from "node:fs/promises";
+import { folderHashes } from "../support/pico.ts";
 import { jsonOf, safedelta, succeed } from "./run.ts";
 import { dataFlags, drawFlags, makeWorld, type World } from "./world.ts";
 
@@ -57,6 +58,33 @@ describe("a dry run refuses what the run would refuse", () => {
     ]);
     expect(code).toBe(4);
     expect(stderr).toContain("only: holds nothing for optimal (it was prepared for exact)");
+  });
+
+  test.concurrent("a state of other settings, finished or not; what is whole already is said to be", async () => {
+    const dry = [...prepare, "--modes", "reference", "--out", "standing", "--dry-run"];
+    await succeed(world.path, dry.slice(0, -1));
+    const before = await folderHashes(world.at("standing"));
+    const [same, other, over] = await Promise.all(
+      [[], ["--seed", "7"], ["--seed", "7", "--overwrite"]].map((more) => safedelta(world.path, [...dry, ...more])),
+    );
+    expect(same.stdout).toBe("a whole state of this is there already and was checked: standing\nnothing was written\n");
+    expect(await jsonOf(world.path, dry)).toMatchObject({ dryRun: true, wasThere: true });
+    const { stderr } = await safedelta(world.path, [...dry.slice(0, -1), "--seed", "7"]);
+    const refusal = "error: standing: holds a state of seed 42 instead of 7. Choose another --out, or add --overwrite.";
+    for (const told of [other.stderr, stderr]) expect(told).toContain(refusal);
+    expect(other).toMatchObject({ code: 2, stdout: "" });
+    expect(over.stdout).toContain("would write standing: ");
+    expect(await folderHashes(world.at("standing"))).toEqual(before);
+    await Bun.$`mkdir ${world.at("begun")} && mv ${world.at("standing")} ${world.at("begun/work")}`.quiet();
+    await Bun.write(
+      world.at("begun/work/job.json"),
+      JSON.stringify({ data: {}, engine: {}, parts: { qkv: [], o: [], gateUp: [], down: [] } }),
+    );
+    const begun = await safedelta(world.path, dry.with(-2, "begun"));
+    expect(begun).toMatchObject({
+      code: 2,
+      stderr: expect.stringContaining("the unfinished state of another prepare"),
+    });
   });
 
   test.concurrent("a place below a file", async () => {

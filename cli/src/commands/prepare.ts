@@ -32,7 +32,7 @@ export const prepareCommand = defineCommand({
     };
     const { engine, reason } = await openEngine(options.engine);
     using opened = engine;
-    const plan = await planPrepare(opened, request, io.progress);
+    const plan = await planPrepare(opened, request, io.progress, options.dryRun);
     const { estimate } = plan;
     io.note(`${dataLine(plan.safeData)}\nstate: ${planLine(estimate, estimate.stateBytes)}`);
     if (options.dryRun) return printPlan(io, plan, engine.info.name, request.out);
@@ -67,6 +67,7 @@ export const prepareCommand = defineCommand({
 
 function printPlan(io: Io, plan: PreparePlan, engine: string, out: string): undefined {
   io.document({ dryRun: true, out, engine, ...plan });
-  io.print(`would write ${out}: ${planLine(plan.estimate, plan.estimate.stateBytes)}`);
+  if (plan.wasThere) io.print(`a whole state of this is there already and was checked: ${out}`);
+  else io.print(`would write ${out}: ${planLine(plan.estimate, plan.estimate.stateBytes)}`);
   io.print("nothing was written");
 }

@@ -1,4 +1,3 @@
-import { openEngine } from "@safedelta/engine";
 import {
   type ApplyFacts,
   type ApplyOptions,
@@ -14,6 +13,7 @@ import { budgetFlag, chooseBudget } from "../budget.ts";
 import { defineCommand, refuseIdle, required } from "../command.ts";
 import { UsageError } from "../exitCode.ts";
 import type { Io } from "../io.ts";
+import { openTold } from "../openTold.ts";
 import { budgetOptions, computeOptions, modeOption, option, outputOptions, safeDataOptions } from "../options.ts";
 import { describeRepair } from "../repairFiles.ts";
 import { dataLine, describeData, planLine } from "../words.ts";
@@ -68,15 +68,13 @@ export const applyCommand = defineCommand({
     const isAdapter = options.outFormat === "lora";
     if (isAdapter) refuseIdle(given, "outFormat", ["maxShardSize"]);
     const started = performance.now();
-    const { engine, reason } = await openEngine(options.engine);
-    using opened = engine;
-    io.note(`engine: ${engine.info.name}, ${engine.info.description} (${reason})`);
+    using engine = await openTold(options.engine, io);
     if (options.dryRun) {
-      const plan = await (isAdapter ? planApplyAdapter : planApply)(opened, request, io.progress);
+      const plan = await (isAdapter ? planApplyAdapter : planApply)(engine, request, io.progress);
       return printPlan(io, request, engine.info.name, plan);
     }
     const facts = await (isAdapter ? applyAdapter : apply)(
-      opened,
+      engine,
       request,
       describeRepair(request, options.outFormat),
       io.progress,

@@ -17,7 +17,7 @@ export const chatCommand = defineCommand({
   },
   async run(options, [model], io, given) {
     checkAnswerOptions(options, given);
-    using talker = await openTalker(required(model, "MODEL"), options.engine, options.offline, io.progress);
+    using talker = await openTalker(required(model, "MODEL"), options, io);
     const opening: Message[] = options.system === undefined ? [] : [{ role: "system", content: options.system }];
     let messages = [...opening];
     const earlier: Message[][] = [];

@@ -2,7 +2,6 @@ import { type HubSettings, readHubSettings } from "@safedelta/checkpoint";
 import {
   cublasFolders,
   type EngineChoice,
-  type EngineInfo,
   EngineSettingError,
   EngineUnavailableError,
   openEngine,
@@ -12,6 +11,7 @@ import { formatBytes } from "@safedelta/report";
 import { defineCommand } from "../command.ts";
 import { exitCode, UsageError } from "../exitCode.ts";
 import type { Io } from "../io.ts";
+import { openTold } from "../openTold.ts";
 import { computeOptions, option } from "../options.ts";
 
 interface EngineReport {
@@ -76,10 +76,9 @@ async function describeMachine() {
 }
 
 async function selfTestOn(choice: EngineChoice, machine: object, io: Io): Promise<number> {
-  const { engine, reason } = await openEngine(choice);
-  const { name, description }: EngineInfo = engine.info;
+  const engine = await openTold(choice, io);
+  const { name } = engine.info;
   engine[Symbol.dispose]();
-  io.note(`engine: ${name}, ${description} (${reason})`);
   const open = async () => (await openEngine(name)).engine;
   const report = await runSelfTest(open, timedSide[name], (line) => io.print(line));
   io.document({ ...machine, ...report });

@@ -19,7 +19,7 @@ export const generateCommand = defineCommand({
     const prompt = required(options.prompt, "--prompt");
     checkAnswerOptions(options, given);
     if (options.raw) refuseIdle(given, "raw", ["system"]);
-    using talker = await openTalker(required(model, "MODEL"), options.engine, options.offline, io.progress);
+    using talker = await openTalker(required(model, "MODEL"), options, io);
     const system = options.system === undefined ? [] : [{ role: "system", content: options.system }];
     const started = performance.now();
     const onText = io.json ? undefined : (text: string) => process.stdout.write(text);

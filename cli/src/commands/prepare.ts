@@ -1,8 +1,8 @@
-import { openEngine } from "@safedelta/engine";
 import { openState, type PreparePlan, peakResidentBytes, planPrepare, prepare } from "@safedelta/pipeline";
 import { formatBytes, formatMs } from "@safedelta/report";
 import { defineCommand, required } from "../command.ts";
 import type { Io } from "../io.ts";
+import { openTold } from "../openTold.ts";
 import { computeOptions, option, outputOptions, safeDataOptions } from "../options.ts";
 import { dataLine, describeData, ownLine, parseModes, planLine } from "../words.ts";
 
@@ -30,15 +30,13 @@ export const prepareCommand = defineCommand({
       overwrite: options.overwrite,
       maxMemoryBytes: options.maxMemory,
     };
-    const { engine, reason } = await openEngine(options.engine);
-    using opened = engine;
-    const plan = await planPrepare(opened, request, io.progress, options.dryRun);
+    using engine = await openTold(options.engine, io);
+    const plan = await planPrepare(engine, request, io.progress, options.dryRun);
     const { estimate } = plan;
     io.note(`${dataLine(plan.safeData)}\nstate: ${planLine(estimate, estimate.stateBytes)}`);
     if (options.dryRun) return printPlan(io, plan, engine.info.name, request.out);
     const started = performance.now();
-    io.note(`engine: ${engine.info.name}, ${engine.info.description} (${reason})`);
-    const state = await prepare(opened, request, io.progress);
+    const state = await prepare(engine, request, io.progress);
     const { sha256 } = await openState(state.folder);
     const facts = { state: state.folder, sha256, safeData: state.manifest.safeData, parts: state.manifest.parts };
     const timing = { ms: performance.now() - started, peakMemoryBytes: peakResidentBytes() };

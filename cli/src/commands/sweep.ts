@@ -1,4 +1,3 @@
-import { openEngine } from "@safedelta/engine";
 import {
   type ApplyOptions,
   apply,
@@ -12,6 +11,7 @@ import { formatNumber, formatPercent, ratio, table } from "@safedelta/report";
 import { budgetFlag, budgetsOf } from "../budget.ts";
 import { defineCommand, required } from "../command.ts";
 import { UsageError } from "../exitCode.ts";
+import { openTold, toldPeak } from "../openTold.ts";
 import { computeOptions, option } from "../options.ts";
 import { describeRepair } from "../repairFiles.ts";
 import { parseModes } from "../words.ts";
@@ -52,19 +52,19 @@ export const sweepCommand = defineCommand({
       offline: options.offline,
       maxMemoryBytes: options.maxMemory,
     };
-    const { engine } = await openEngine(options.engine);
-    using opened = engine;
+    using engine = await openTold(options.engine, io);
     const models =
       options.out === undefined ? [] : (await planSweep(request)).map((point) => modelOf(request, point, options));
-    for (const model of models) await planApply(opened, model, io.progress);
-    const points = await sweep(opened, request, io.progress);
+    for (const model of models) await planApply(engine, model, io.progress);
+    const points = await sweep(engine, request, io.progress);
     io.print(pointTable(points));
     for (const model of models) {
-      await apply(opened, model, describeRepair(model, "model"), io.progress);
+      await apply(engine, model, describeRepair(model, "model"), io.progress);
       io.note(`written: ${model.out}`);
     }
     const shown = points.map(({ linears, ...point }) => (options.linears ? { ...point, linears } : point));
-    io.document({ points: shown.map((point, i) => ({ ...point, out: models[i]?.out })) });
+    const document = { points: shown.map((point, i) => ({ ...point, out: models[i]?.out })) };
+    io.document({ ...document, peakMemoryBytes: toldPeak(io) });
     return undefined;
   },
 });

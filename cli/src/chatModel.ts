@@ -1,10 +1,9 @@
-import type { EngineChoice } from "@safedelta/engine";
 import { generate, type Model, openModel } from "@safedelta/model";
 import { openModelFiles, openModelTokenizer } from "@safedelta/pipeline";
 import type { Message, Tokenizer } from "@safedelta/tokenizer";
 import { UsageError } from "./exitCode.ts";
 import type { Io } from "./io.ts";
-import { openTold } from "./openTold.ts";
+import { type EngineOptions, openTold } from "./openTold.ts";
 
 /** How answers are drawn; greedy without a temperature. */
 export interface AnswerOptions {
@@ -51,12 +50,12 @@ export interface Talker extends Disposable {
 /** Load a whole model into an engine. @throws as `openModelFiles` */
 export async function openTalker(
   spec: string,
-  { engine: choice, offline }: { readonly engine: EngineChoice; readonly offline: boolean },
+  options: EngineOptions & { readonly offline: boolean },
   io: Pick<Io, "note" | "progress">,
 ): Promise<Talker> {
-  await using files = await openModelFiles(spec, offline, io.progress);
+  await using files = await openModelFiles(spec, options.offline, io.progress);
   const tokenizer = await openModelTokenizer(files);
-  const engine = await openTold(choice, io);
+  const engine = await openTold(options, io);
   const model = await openModel(engine, files.checkpoint);
   const speak = (ids: readonly number[], options: AnswerOptions, onText?: (text: string) => void) =>
     stream(model, tokenizer, ids, options, onText);

@@ -3,10 +3,20 @@ import { peakResidentBytes } from "@safedelta/pipeline";
 import { formatBytes } from "@safedelta/report";
 import type { Io } from "./io.ts";
 
+/** The options that decide what computes. */
+export interface EngineOptions {
+  readonly engine: EngineChoice;
+  readonly threads?: number;
+}
+
 /** Open the engine asked for, and tell which it is and why. @throws as `openEngine` */
-export async function openTold(choice: EngineChoice, io: Pick<Io, "note">): Promise<Engine> {
-  const { engine, reason } = await openEngine(choice);
-  io.note(`engine: ${engine.info.name}, ${engine.info.description} (${reason})`);
+export async function openTold({ engine: choice, threads }: EngineOptions, io: Pick<Io, "note">): Promise<Engine> {
+  const { engine, reason } = await openEngine(choice, { threads });
+  const { name, description, threads: taken } = engine.info;
+  const nThreads = name === "native" ? `, ${taken} ${taken === 1 ? "thread" : "threads"}` : "";
+  io.note(`engine: ${name}, ${description}${nThreads} (${reason})`);
+  if (threads !== undefined && name !== "native")
+    io.note(`--threads ${threads}: without effect on the engine ${name}; only native takes a number of threads`);
   return engine;
 }
 

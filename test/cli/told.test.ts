@@ -1,7 +1,8 @@
 /** What every command that computes tells of its engine and of memory. */
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { writeSafetensors } from "@safedelta/checkpoint";
-import { jsonOf, succeed } from "./run.ts";
+import { builtLibrary } from "@safedelta/engine";
+import { jsonOf, safedelta, succeed } from "./run.ts";
 import { dataFlags, makeWorld, type World } from "./world.ts";
 
 setDefaultTimeout(60_000); // children wait for their turn
@@ -37,6 +38,31 @@ describe("which engine, and why", () => {
       expect((await succeed(world.path, [...args, "-q"])).stderr).not.toContain("engine");
     });
   }
+});
+
+describe("--threads", () => {
+  const told = async (flags: readonly string[], env: Record<string, string> = {}) =>
+    (await succeed(world.path, [...commands.apply, ...flags], { env })).stderr;
+
+  test.concurrent("flag over environment over recipe, for the native engine", async () => {
+    if ((await builtLibrary("native")) === undefined) return;
+    await Bun.write(world.at("threads.yaml"), "threads: 3\nengine: native\n");
+    const recipe = ["--recipe", "threads.yaml"];
+    const env = { SAFEDELTA_THREADS: "2" };
+    expect(await told(recipe)).toMatch(/^engine: native, .*, 3 threads \(/m);
+    expect(await told(recipe, env)).toMatch(/, 2 threads \(/);
+    expect(await told([...recipe, "--threads", "1"], env)).toMatch(/, 1 thread \(/);
+  });
+
+  test.concurrent("a remark where it has no effect, an error for what is no number of threads", async () => {
+    expect(await told(["--engine", "wasm", "--threads", "2"])).toContain(
+      "--threads 2: without effect on the engine wasm",
+    );
+    for (const wrong of ["1000", "-1", "1.5"]) {
+      const { code, stderr } = await safedelta(world.path, [...commands.layer, `--threads=${wrong}`]);
+      expect({ code, stderr }).toEqual({ code: 2, stderr: expect.stringContaining("--threads: ") });
+    }
+  });
 });
 
 describe("peak memory", () => {

@@ -68,7 +68,7 @@ export const applyCommand = defineCommand({
     const isAdapter = options.outFormat === "lora";
     if (isAdapter) refuseIdle(given, "outFormat", ["maxShardSize"]);
     const started = performance.now();
-    using engine = await openTold(options.engine, io);
+    using engine = await openTold(options, io);
     if (options.dryRun) {
       const plan = await (isAdapter ? planApplyAdapter : planApply)(engine, request, io.progress);
       return printPlan(io, request, engine.info.name, plan);

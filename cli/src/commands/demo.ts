@@ -5,7 +5,7 @@ import { demoPicture, nextSteps } from "../demo/picture.ts";
 import { runDemo } from "../demo/run.ts";
 import { demoFolder } from "../demo/story.ts";
 import { openTold, toldPeak } from "../openTold.ts";
-import { computeOptions, option } from "../options.ts";
+import { engineOptions, option } from "../options.ts";
 
 /** `safedelta demo` */
 export const demoCommand = defineCommand({
@@ -15,12 +15,12 @@ export const demoCommand = defineCommand({
   args: [],
   options: {
     out: option.outFolder("folder to write [demo-out]"),
-    engine: computeOptions.engine,
+    ...engineOptions,
   },
   async run(options, _args, io) {
     const out = options.out ?? "demo-out";
     const started = performance.now();
-    using engine = await openTold(options.engine, io);
+    using engine = await openTold(options, io);
     const result = await runDemo(engine, out, io.progress);
     const ms = performance.now() - started;
     const models = result.rows.map(({ name, guardedRefusal, newTask, oldTasks }) => ({

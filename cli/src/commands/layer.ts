@@ -3,7 +3,7 @@ import { formatNumber, formatPercent } from "@safedelta/report";
 import { budgetFlag, chooseBudget } from "../budget.ts";
 import { defineCommand, required } from "../command.ts";
 import { openTold, toldPeak } from "../openTold.ts";
-import { budgetOptions, computeOptions, modeOption, option } from "../options.ts";
+import { budgetOptions, computeOptions, engineOptions, modeOption, option } from "../options.ts";
 
 /** A pool of one linear would be `loss` again. */
 const { globalLoss: _, ...dials } = budgetOptions;
@@ -20,7 +20,7 @@ export const layerCommand = defineCommand({
   options: {
     mode: modeOption,
     ...dials,
-    engine: computeOptions.engine,
+    ...engineOptions,
     maxMemory: computeOptions.maxMemory,
     out: option.path({ brief: "safetensors file to write", placeholder: "file" }),
     overwrite: option.flag("replace the file that stands at --out"),
@@ -28,7 +28,7 @@ export const layerCommand = defineCommand({
   },
   async run(options, [input], io) {
     const budget = chooseBudget(options, options.mode, ["loss", "strength", "keep", "scale"]);
-    using engine = await openTold(options.engine, io);
+    using engine = await openTold(options, io);
     const facts = await repairLayerFile(engine, {
       input: required(input, "IN.safetensors"),
       out: required(options.out, "--out"),

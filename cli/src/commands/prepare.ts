@@ -30,7 +30,7 @@ export const prepareCommand = defineCommand({
       overwrite: options.overwrite,
       maxMemoryBytes: options.maxMemory,
     };
-    using engine = await openTold(options.engine, io);
+    using engine = await openTold(options, io);
     const plan = await planPrepare(engine, request, io.progress, options.dryRun);
     const { estimate } = plan;
     io.note(`${dataLine(plan.safeData)}\nstate: ${planLine(estimate, estimate.stateBytes)}`);

@@ -52,7 +52,7 @@ export const sweepCommand = defineCommand({
       offline: options.offline,
       maxMemoryBytes: options.maxMemory,
     };
-    using engine = await openTold(options.engine, io);
+    using engine = await openTold(options, io);
     const models =
       options.out === undefined ? [] : (await planSweep(request)).map((point) => modelOf(request, point, options));
     for (const model of models) await planApply(engine, model, io.progress);

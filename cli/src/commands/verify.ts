@@ -5,7 +5,7 @@ import { defineCommand, required } from "../command.ts";
 import { exitCode } from "../exitCode.ts";
 import type { Io } from "../io.ts";
 import { openTold } from "../openTold.ts";
-import { computeOptions, option } from "../options.ts";
+import { computeOptions, engineOptions, option } from "../options.ts";
 
 /** `safedelta verify OUT` */
 export const verifyCommand = defineCommand({
@@ -17,13 +17,13 @@ export const verifyCommand = defineCommand({
   args: ["FOLDER"],
   options: {
     state: option.path({ brief: "the state of the repair [the one named in safedelta.json]", placeholder: "folder" }),
-    engine: computeOptions.engine,
+    ...engineOptions,
     offline: computeOptions.offline,
   },
   async run(options, [path], io) {
     const folder = required(path, "FOLDER");
     if (wasAltered(await readSaved(folder).catch(() => undefined))) return altered(folder, io);
-    using engine = await openTold(options.engine, io);
+    using engine = await openTold(options, io);
     const { problems: found, ...result } = await verifyOutput(engine, { ...options, folder }, io.progress);
     const problems = [...reportProblems(await readSaved(folder)), ...found];
     io.document({ ok: problems.length === 0, ...result, problems });

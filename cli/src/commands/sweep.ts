@@ -1,12 +1,4 @@
-import {
-  type ApplyOptions,
-  apply,
-  planApply,
-  planSweep,
-  type SweepOptions,
-  type SweepPoint,
-  sweep,
-} from "@safedelta/pipeline";
+import { type ApplyOptions, apply, planSweep, type SweepOptions, type SweepPoint, sweep } from "@safedelta/pipeline";
 import { formatNumber, formatPercent, ratio, table } from "@safedelta/report";
 import { budgetFlag, budgetsOf } from "../budget.ts";
 import { defineCommand, required } from "../command.ts";
@@ -14,13 +6,14 @@ import { UsageError } from "../exitCode.ts";
 import { openTold, toldPeak } from "../openTold.ts";
 import { computeOptions, option } from "../options.ts";
 import { describeRepair } from "../repairFiles.ts";
+import { modelsToMake } from "../sweptModels.ts";
 import { parseModes } from "../words.ts";
 
 /** `safedelta sweep --aligned A --tuned T --state STATE --loss 0.01,0.03` */
 export const sweepCommand = defineCommand({
   worker: "sweep",
   brief: "Show what every budget and mode would give, from a prepared state",
-  help: "Writes no model unless --out is given; then each point becomes a folder OUT/MODE-BUDGET.",
+  help: "Writes no model unless --out is given; then each point becomes a folder OUT/MODE-BUDGET, and the same command goes on after an interruption.",
   args: [],
   options: {
     aligned: option.path({ brief: "the model before fine-tuning", placeholder: "model" }),
@@ -55,10 +48,11 @@ export const sweepCommand = defineCommand({
     using engine = await openTold(options, io);
     const models =
       options.out === undefined ? [] : (await planSweep(request)).map((point) => modelOf(request, point, options));
-    for (const model of models) await planApply(engine, model, io.progress);
+    const open = options.out === undefined ? [] : await modelsToMake(engine, request, models, options.out, io.progress);
     const points = await sweep(engine, request, io.progress);
     io.print(pointTable(points));
-    for (const model of models) {
+    for (const model of models) if (!open.includes(model)) io.note(`whole already: ${model.out}`);
+    for (const model of open) {
       await apply(engine, model, describeRepair(model, "model"), io.progress);
       io.note(`written: ${model.out}`);
     }

@@ -5,7 +5,7 @@ export type { ApplyFacts, ApplyOptions, LinearFacts, ModelFacts, SafeSource } fr
 export { diffModels, type TensorDiff } from "./diff.ts";
 export { PipelineError, type PipelineErrorKind } from "./errors.ts";
 export { type ApplyEstimate, assumedFlopRate, estimateModel, type PrepareEstimate } from "./estimate.ts";
-export { guardFile } from "./files.ts";
+export { guardFile, requireDisk } from "./files.ts";
 export { type LayerFacts, type LayerOptions, repairLayerFile } from "./layer.ts";
 export { lockFolder } from "./lock.ts";
 export { peakResidentBytes } from "./memory.ts";
@@ -18,7 +18,15 @@ export { type RepairCheck, runSelfTest, type SelfTestReport } from "./selftest.t
 export { type DataFacts, type DataOptions, readSequences, type Sequences } from "./sequences.ts";
 export { shellLine } from "./shell.ts";
 export { openState, type State, type StateManifest } from "./state.ts";
-export { planSweep, type SweepLinear, type SweepOptions, type SweepPoint, sweep } from "./sweep.ts";
+export {
+  hashInputs,
+  type InputHashes,
+  planSweep,
+  type SweepLinear,
+  type SweepOptions,
+  type SweepPoint,
+  sweep,
+} from "./sweep.ts";
 export { whatIsUnfinished } from "./unfinished.ts";
-export { type Verification, type VerifyOptions, verifyOutput } from "./verify.ts";
-export { type EngineStamp, toolVersion } from "./version.ts";
+export { outputProblems, type Verification, type VerifyOptions, verifyOutput } from "./verify.ts";
+export { type EngineStamp, stampOf, toolVersion } from "./version.ts";

@@ -89,6 +89,19 @@ export async function verifyOutput(engine: Engine, options: VerifyOptions, progr
   return { ...counts, inputsChecked: true, stateChecked: stateProblem === undefined, stateProblem, nNumbers: found.n };
 }
 
+/**
+ * What of a finished output is not as its safedelta.json says: tensors and files, not its numbers. A model card may have been edited.
+ * @throws PipelineError as `verifyOutput`
+ */
+export async function outputProblems(
+  { out, offline }: { readonly out: string; readonly offline: boolean },
+  progress: Progress,
+): Promise<string[]> {
+  const recorded = await readRecorded(out);
+  const tensors = await checkTensors({ folder: out, offline }, recorded, progress);
+  return [...tensors, ...(await checkFiles(out, recorded, []))];
+}
+
 /** @throws PipelineError as `verifyOutput` */
 async function readRecorded(folder: string): Promise<Recorded> {
   const path = join(folder, "safedelta.json");

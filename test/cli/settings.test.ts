@@ -173,9 +173,16 @@ describe("a run tells what it found", () => {
 
   test.concurrent("inspect says of a repaired model how it was made", async () => {
     await succeed(world.path, ["apply", ...pair, "--state", "state", "--loss", "0.2", "--out", "repaired"]);
-    expect((await succeed(world.path, ["inspect", "repaired"])).stdout).toMatch(
-      /repaired: by safedelta \S+ with mode optimal, --loss 0\.2; check it with: safedelta verify repaired/,
-    );
+    const lora = ["--aligned", "aligned", "--tuned", "adapter", "--out-format", "lora", "--out", "repaired-adapter"];
+    await succeed(world.path, ["apply", ...lora, "--state", "state", "--loss", "0.2"]);
+    for (const made of ["repaired", "repaired-adapter"]) {
+      const how = "by safedelta \\S+ with mode optimal, --loss 0\\.2; check it with: .*bun.* run safedelta verify";
+      const { stdout } = await succeed(world.path, ["inspect", made]);
+      expect(stdout).toMatch(new RegExp(`^repaired: ${how} ${made}$`, "m"));
+      const budget = { kind: "loss", value: 0.2 };
+      expect((await jsonOf(world.path, ["inspect", made])).repaired).toMatchObject({ mode: "optimal", budget });
+    }
+    expect(await jsonOf(world.path, ["inspect", "adapter"])).not.toHaveProperty("repaired");
     expect(await jsonOf(world.path, ["inspect", "tuned"])).not.toHaveProperty("repaired");
   });
 

@@ -1,9 +1,11 @@
+import type { EngineInfo } from "@safedelta/engine";
 import {
   type ApplyFacts,
   type ApplyOptions,
   type ApplyPlan,
   apply,
   applyAdapter,
+  assumedDevice,
   peakResidentBytes,
   planApply,
   planApplyAdapter,
@@ -16,7 +18,7 @@ import type { Io } from "../io.ts";
 import { openTold } from "../openTold.ts";
 import { budgetOptions, computeOptions, modeOption, option, outputOptions, safeDataOptions } from "../options.ts";
 import { describeRepair } from "../repairFiles.ts";
-import { dataLine, describeData, planLine } from "../words.ts";
+import { assumption, dataLine, describeData, planLine, timed } from "../words.ts";
 
 /** How examples are drawn and cut: of no use where none are read. */
 const drawing = ["samples", "seed", "maxTokens"];
@@ -71,7 +73,7 @@ export const applyCommand = defineCommand({
     using engine = await openTold(options, io);
     if (options.dryRun) {
       const plan = await (isAdapter ? planApplyAdapter : planApply)(engine, request, io.progress);
-      return printPlan(io, request, engine.info.name, plan);
+      return printPlan(io, request, engine.info, plan);
     }
     const facts = await (isAdapter ? applyAdapter : apply)(
       engine,
@@ -87,12 +89,25 @@ export const applyCommand = defineCommand({
   },
 });
 
-function printPlan(io: Io, request: ApplyOptions, engine: string, { estimate, prepare }: ApplyPlan): undefined {
+function printPlan(io: Io, request: ApplyOptions, engine: EngineInfo, plan: ApplyPlan): undefined {
+  const assumed = assumedDevice(engine);
+  const estimate = timed(plan.estimate, assumed);
+  const prepare = plan.prepare && { ...plan.prepare, estimate: timed(plan.prepare.estimate, assumed) };
   const { tuned, out, mode, budget } = request;
-  io.document({ dryRun: true, out, mode, budget, engine, estimate, prepare });
-  io.print(`would repair ${tuned} with mode ${mode}, ${budgetFlag(budget)}, on the engine ${engine}`);
-  if (prepare) io.print(`would prepare a state first: ${planLine(prepare.estimate, prepare.estimate.stateBytes)}`);
-  io.print(`would write ${out}: ${planLine(estimate, estimate.outputBytes)}`);
+  io.document({
+    dryRun: true,
+    out,
+    mode,
+    budget,
+    engine: engine.name,
+    estimate,
+    prepare,
+    assumed: assumption(assumed),
+  });
+  io.print(`would repair ${tuned} with mode ${mode}, ${budgetFlag(budget)}, on the engine ${engine.name}`);
+  if (prepare)
+    io.print(`would prepare a state first: ${planLine(prepare.estimate, prepare.estimate.stateBytes, assumed)}`);
+  io.print(`would write ${out}: ${planLine(estimate, estimate.outputBytes, assumed)}`);
   io.print("nothing was written");
 }
 

@@ -4,7 +4,7 @@ export { applyAdapter, planApplyAdapter } from "./applyAdapter.ts";
 export type { ApplyFacts, ApplyOptions, LinearFacts, ModelFacts, SafeSource } from "./applyOptions.ts";
 export { diffModels, type TensorDiff } from "./diff.ts";
 export { PipelineError, type PipelineErrorKind } from "./errors.ts";
-export { type ApplyEstimate, assumedFlopRate, estimateModel, type PrepareEstimate } from "./estimate.ts";
+export { type ApplyEstimate, estimateModel, type PrepareEstimate } from "./estimate.ts";
 export { guardFile, requireDisk } from "./files.ts";
 export { type LayerFacts, type LayerOptions, repairLayerFile } from "./layer.ts";
 export { lockFolder } from "./lock.ts";
@@ -13,7 +13,7 @@ export { type OpenedModel, openModelFiles, openModelTokenizer } from "./models.t
 export { hessianGroups, modesOf, optimalPart, type Parts, partWords, planParts, type StatePart } from "./parts.ts";
 export { type PrepareOptions, type PreparePlan, planPrepare, prepare } from "./prepare.ts";
 export { type Progress, silent, tellOpening } from "./progress.ts";
-export { type Device, deviceNames, devicesHere, roofline, type Stage } from "./roofline.ts";
+export { assumedDevice, type Device, deviceNames, devicesHere, roofline, type Stage } from "./roofline.ts";
 export { type RepairCheck, runSelfTest, type SelfTestReport } from "./selftest.ts";
 export { type DataFacts, type DataOptions, readSequences, type Sequences } from "./sequences.ts";
 export { shellLine } from "./shell.ts";

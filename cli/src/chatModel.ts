@@ -1,8 +1,9 @@
-import { type EngineChoice, openEngine } from "@safedelta/engine";
 import { generate, type Model, openModel } from "@safedelta/model";
-import { openModelFiles, openModelTokenizer, type Progress } from "@safedelta/pipeline";
+import { openModelFiles, openModelTokenizer } from "@safedelta/pipeline";
 import type { Message, Tokenizer } from "@safedelta/tokenizer";
 import { UsageError } from "./exitCode.ts";
+import type { Io } from "./io.ts";
+import { type EngineOptions, openTold } from "./openTold.ts";
 
 /** How answers are drawn; greedy without a temperature. */
 export interface AnswerOptions {
@@ -49,13 +50,12 @@ export interface Talker extends Disposable {
 /** Load a whole model into an engine. @throws as `openModelFiles` */
 export async function openTalker(
   spec: string,
-  choice: EngineChoice,
-  offline: boolean,
-  progress: Progress,
+  options: EngineOptions & { readonly offline: boolean },
+  io: Pick<Io, "note" | "progress">,
 ): Promise<Talker> {
-  await using files = await openModelFiles(spec, offline, progress);
+  await using files = await openModelFiles(spec, options.offline, io.progress);
   const tokenizer = await openModelTokenizer(files);
-  const { engine } = await openEngine(choice);
+  const engine = await openTold(options, io);
   const model = await openModel(engine, files.checkpoint);
   const speak = (ids: readonly number[], options: AnswerOptions, onText?: (text: string) => void) =>
     stream(model, tokenizer, ids, options, onText);

@@ -6,6 +6,7 @@ import { exitCode } from "./exitCode.ts";
 import { paint } from "./io.ts";
 import { resetTerminal } from "./progress.ts";
 import { unknownVariables } from "./recipe.ts";
+import { goesOn } from "./runInWorker.ts";
 
 const all = { ...commands, schema: schemaCommand(commands) };
 const routes = Object.fromEntries(Object.entries(all).map(([name, { route }]) => [name, route]));
@@ -20,11 +21,9 @@ const application = buildApplication(
   },
 );
 
-/** Commands that keep what they finished. */
-const resumable: readonly (string | undefined)[] = ["prepare", "apply", "finetune"];
-
 process.on("SIGINT", () => {
-  const next = resumable.includes(process.argv[2]) ? "; finished pieces are kept, and the same command goes on" : "";
+  const out = process.argv.find((word) => /^(--out|-o)(=|$)/.test(word));
+  const next = goesOn(process.argv[2], out) ? "; finished pieces are kept, and the same command goes on" : "";
   process.stderr.write(`${resetTerminal()}\ninterrupted${next}\n`);
   process.exit(exitCode.interrupted);
 });

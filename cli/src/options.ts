@@ -99,6 +99,11 @@ export const option = {
       .meta(metaOf({ brief, placeholder: "folder" })),
   flag: (brief: string, value = false) => z.boolean().default(value).meta(metaOf({ brief })),
   number: (meta: OptionMeta) => numberText.optional().meta(metaOf(meta)),
+  maybeCount: (most: number, meta: OptionMeta) =>
+    numberText
+      .pipe(z.int().min(0).max(most))
+      .optional()
+      .meta(metaOf({ placeholder: "n", ...meta })),
   count: (value: number, meta: OptionMeta) =>
     numberText
       .pipe(z.int().min(0))
@@ -139,9 +144,15 @@ export const speechOptions = {
   recipe: option.text({ brief: "YAML file with the same keys as the flags; a flag wins over it", placeholder: "file" }),
 };
 
+/** What computes, and with how many threads. */
+export const engineOptions = {
+  engine: option.choice(["auto", "cuda", "native", "wasm", "reference"], "auto", "what computes"),
+  threads: option.maybeCount(999, { brief: "threads of the native engine [0: one on each core]" }),
+};
+
 /** Options of the commands that compute. */
 export const computeOptions = {
-  engine: option.choice(["auto", "cuda", "native", "wasm", "reference"], "auto", "what computes"),
+  ...engineOptions,
   maxMemory: option.size({ brief: "refuse before the work if more memory would be needed" }),
   offline: option.flag("never go to the network; use only what is on this machine"),
 };

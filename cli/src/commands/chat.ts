@@ -2,7 +2,7 @@ import type { Message } from "@safedelta/tokenizer";
 import { ContextFullError, checkAnswerOptions, openTalker } from "../chatModel.ts";
 import { defineCommand, required } from "../command.ts";
 import type { Io } from "../io.ts";
-import { computeOptions, generationOptions, option } from "../options.ts";
+import { computeOptions, engineOptions, generationOptions, option } from "../options.ts";
 
 /** `safedelta chat MODEL` */
 export const chatCommand = defineCommand({
@@ -12,12 +12,12 @@ export const chatCommand = defineCommand({
   options: {
     system: option.text({ brief: "system prompt", placeholder: "text" }),
     ...generationOptions,
-    engine: computeOptions.engine,
+    ...engineOptions,
     offline: computeOptions.offline,
   },
   async run(options, [model], io, given) {
     checkAnswerOptions(options, given);
-    using talker = await openTalker(required(model, "MODEL"), options.engine, options.offline, io.progress);
+    using talker = await openTalker(required(model, "MODEL"), options, io);
     const opening: Message[] = options.system === undefined ? [] : [{ role: "system", content: options.system }];
     let messages = [...opening];
     const earlier: Message[][] = [];

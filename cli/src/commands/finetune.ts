@@ -1,5 +1,6 @@
-import { openEngine } from "@safedelta/engine";
+import type { EngineInfo } from "@safedelta/engine";
 import {
+  assumedDevice,
   type FinetuneFacts,
   type FinetuneOptions,
   finetune,
@@ -12,8 +13,9 @@ import { defineCommand, refuseIdle, required } from "../command.ts";
 import { UsageError } from "../exitCode.ts";
 import { describeTraining } from "../finetuneFiles.ts";
 import type { Io } from "../io.ts";
+import { openTold } from "../openTold.ts";
 import { computeOptions, option, outputOptions, trainingOptions } from "../options.ts";
-import { planLine } from "../words.ts";
+import { assumption, planLine, timed } from "../words.ts";
 
 const flags = {
   ...trainingOptions,
@@ -39,13 +41,11 @@ export const finetuneCommand = defineCommand({
     refuseIdle(given, "loraRank", ["train", "dtype", "maxShardSize"]);
     const request = requestOf(options, required(model, "MODEL"));
     const started = performance.now();
-    const { engine, reason } = await openEngine(options.engine);
-    using opened = engine;
-    io.note(`engine: ${engine.info.name}, ${engine.info.description} (${reason})`);
+    using engine = await openTold(options, io);
     const plan = await planFinetune(request, io.progress);
-    io.note(planText(plan));
-    if (options.dryRun) return printPlan(io, request, engine.info.name, plan);
-    const facts = await finetune(opened, request, describeTraining(request), io.progress);
+    io.note(planText(plan, engine.info));
+    if (options.dryRun) return printPlan(io, request, engine.info, plan);
+    const facts = await finetune(engine, request, describeTraining(request), io.progress);
     const timing = { ms: performance.now() - started, peakMemoryBytes: peakResidentBytes() };
     const tokens = facts.log.reduce((sum, { nTokens }) => sum + nTokens, 0);
     io.document({ out: request.out, ...facts, ...timing, tokens });
@@ -90,19 +90,22 @@ const storageTypes = { f32: "F32", f16: "F16", bf16: "BF16" } as const;
 
 type Plan = Awaited<ReturnType<typeof planFinetune>>;
 
-function planText({ data, plan }: Plan): string {
+function planText({ data, plan }: Plan, engine: EngineInfo): string {
   const { nExamples, nAvailable, file, nTokens, nTargets } = data;
   const again = plan.recompute ? "; layers are run twice to save memory" : "";
   return [
     `data: ${nExamples} of ${nAvailable} conversations of ${file}, ${nTokens} tokens an epoch, ${nTargets} of them count`,
-    `training: ${formatNumber(plan.nTrained)} numbers in ${plan.updates.length} updates${again}; ${planLine(plan.estimate, plan.estimate.outputBytes)}`,
+    `training: ${formatNumber(plan.nTrained)} numbers in ${plan.updates.length} updates${again}; ${planLine(plan.estimate, plan.estimate.outputBytes, assumedDevice(engine))}`,
   ].join("\n");
 }
 
-function printPlan(io: Io, { out, model }: FinetuneOptions, engine: string, { data, plan }: Plan): undefined {
+function printPlan(io: Io, { out, model }: FinetuneOptions, engine: EngineInfo, { data, plan }: Plan): undefined {
   const { updates, ...known } = plan;
-  io.document({ dryRun: true, model, out, engine, data, nUpdates: updates.length, ...known });
-  io.print(`would write ${out}: ${planLine(plan.estimate, plan.estimate.outputBytes)}`);
+  const assumed = assumedDevice(engine);
+  const estimate = timed(plan.estimate, assumed);
+  const told = { ...known, estimate, assumed: assumption(assumed) };
+  io.document({ dryRun: true, model, out, engine: engine.name, data, nUpdates: updates.length, ...told });
+  io.print(`would write ${out}: ${planLine(estimate, estimate.outputBytes, assumed)}`);
   io.print("nothing was written");
 }
 

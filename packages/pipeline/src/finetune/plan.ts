@@ -14,7 +14,6 @@ import {
   trainingBytes,
 } from "@safedelta/training";
 import { PipelineError } from "../errors.ts";
-import { assumedFlopRate } from "../estimate.ts";
 import { runtimeBytes } from "../memory.ts";
 import type { OpenedModel } from "../models.ts";
 import { neededText } from "../sizes.ts";
@@ -35,8 +34,6 @@ export interface FinetuneEstimate {
   readonly outputBytes: number;
   /** On disk while it works. */
   readonly workBytes: number;
-  /** At `assumedFlopRate`. */
-  readonly seconds: number;
 }
 
 export interface FinetunePlan {
@@ -85,7 +82,6 @@ export function planFinetuning(options: FinetuneOptions, model: OpenedModel, dat
     engineBytes,
     outputBytes,
     workBytes: 24 * nTrained,
-    seconds: flop / assumedFlopRate,
   };
   const schedule = scheduleOf(options, data);
   return { updates, schedule, lora, recompute, capacity: size.nTokens, nTrained, estimate };

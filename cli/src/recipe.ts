@@ -74,7 +74,7 @@ function isFlag(type: unknown): boolean {
 
 /** Variables that are no option of a command: of the engines, and of the tests. */
 const ownVariables =
-  /^SAFEDELTA_(THREADS|NATIVE_LIB|CUDA_(LIB|LIB_DIR|DEVICE)|SHARED|PYTHON|SMOLLM2_GGUF|STANDIN_\w+)$/;
+  /^SAFEDELTA_(THREADS|NATIVE_LIB|CUDA_(LIB|LIB_DIR|DEVICE)|SHARED|PYTHON|LM_EVAL|SMOLLM2_GGUF|STANDIN_\w+)$/;
 
 /** A warning for each variable of the environment that looks like ours and is none: a misspelt one would have no effect. */
 export function unknownVariables(schemas: readonly z.ZodObject[], env: NodeJS.ProcessEnv = process.env): string[] {

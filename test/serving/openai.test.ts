@@ -136,6 +136,15 @@ describe("completions", () => {
     expect(choices[0].text).toBe(tokenizer.decode(ids, { skipSpecialTokens: false }));
   });
 
+  test("the token that stops an answer is scored, too, but is no part of the text", async () => {
+    const prompt = "<bos> say hello hugo . >";
+    const { choices } = await world.openai.completions.create({ model: "tuned", prompt, temperature: 0, logprobs: 1 });
+    const [{ text, logprobs, finish_reason }] = choices;
+    expect(finish_reason).toBe("stop");
+    expect(logprobs?.tokens?.at(-1)?.trim()).toBe("<eos>");
+    expect(logprobs?.tokens?.slice(0, -1).join("").trim()).toBe(text);
+  });
+
   test("several prompts, of texts and of ids, times n, are answered in order", async () => {
     const { tokenizer } = world.models.get("tuned") ?? expect.unreachable();
     const texts = ["say hello", "say", "say hello hugo"];

@@ -20,8 +20,10 @@ export interface Sequence {
   readonly tokens: readonly NewToken[];
   /** With `scorePrompt`: of each token of the prompt but the first, which nothing precedes. */
   readonly promptScores: readonly ScoredToken[];
-  /** Why it has ended; undefined while it goes on. The token that stopped it is not among `tokens`. */
+  /** Why it has ended; undefined while it goes on. */
   readonly finish?: "stop" | "length";
+  /** The token that stopped it, which is not among `tokens`. */
+  readonly stopToken?: NewToken;
 }
 
 /** The most that is worked on at the same time; all memory is taken when a decoder is opened. */
@@ -56,6 +58,7 @@ interface Open extends Sequence {
   readonly tokens: NewToken[];
   readonly promptScores: ScoredToken[];
   finish?: "stop" | "length";
+  stopToken?: NewToken;
   readonly cacheRow: number;
   readonly random: () => number;
   readonly stopIds: readonly number[];
@@ -161,10 +164,11 @@ class ModelDecoder implements Decoder {
   private extend(open: Open, logits: Float32Array): void {
     const { prompt, tokens } = open;
     const id = nextToken(logits, prompt, open.random);
-    const isStop = open.stopIds.includes(id);
-    if (!isStop)
-      tokens.push({ id, score: prompt.nTop === undefined ? undefined : scoreToken(logits, id, prompt.nTop) });
-    if (isStop || tokens.length >= prompt.maxNewTokens) this.end(open, isStop ? "stop" : "length");
+    const token = { id, score: prompt.nTop === undefined ? undefined : scoreToken(logits, id, prompt.nTop) };
+    if (open.stopIds.includes(id)) {
+      open.stopToken = token;
+      this.end(open, "stop");
+    } else if (tokens.push(token) >= prompt.maxNewTokens) this.end(open, "length");
   }
 
   [Symbol.dispose](): void {

@@ -73,7 +73,7 @@ export class Answer {
 
   /** Events since the last call. */
   *news(): Generator<JobEvent, void> {
-    const { tokens, finish } = this.sequence;
+    const { tokens, finish, stopToken } = this.sequence;
     if (!this.begun && (tokens.length > 0 || finish)) {
       this.begun = true;
       if (this.job.echo) yield this.echo();
@@ -86,6 +86,7 @@ export class Answer {
       if (score) scored.push(scoredText(this.tokenizer, score));
     }
     if (finish) text += this.pieces.end();
+    if (stopToken?.score && this.job.scoreStop) scored.push(scoredText(this.tokenizer, stopToken.score));
     if (text !== "" || scored.length > 0) yield { kind: "text", text, tokens: scored };
     if (!this.ended) return;
     // A stop string may come with the last token that there was room for.

@@ -20,6 +20,8 @@ export interface Job extends Sampling {
   readonly stream: number;
   /** Log-probabilities are wanted, and those of so many likeliest tokens beside each. */
   readonly nTop?: number;
+  /** The token that stops an answer is among those whose log-probabilities are told. */
+  readonly scoreStop: boolean;
   /** The prompt is given back, with log-probabilities where they are wanted. */
   readonly echo: boolean;
 }

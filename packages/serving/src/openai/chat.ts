@@ -36,6 +36,7 @@ export function chatRequest(body: unknown): ApiRequest & { readonly nEach: numbe
     maxNewTokens: limitOf(fields),
     nTop: logprobs ? (top_logprobs ?? 0) : undefined,
     echo: false,
+    scoreStop: false,
   };
   const jobs = Array.from({ length: n }, (_, i): Job => ({ ...one, stream: i }));
   const streamUsage = stream_options?.include_usage ?? false;

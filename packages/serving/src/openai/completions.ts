@@ -31,6 +31,7 @@ export function completionRequest(body: unknown): ApiRequest & { readonly nEach:
     maxNewTokens: fields.max_tokens ?? defaultTokens,
     nTop: logprobs ?? undefined,
     echo: echo ?? false,
+    scoreStop: true,
   };
   const jobs = inputs.flatMap((input) => Array.from({ length: n }, (_, i): Job => ({ ...one, input, stream: i })));
   const streamUsage = stream_options?.include_usage ?? false;

@@ -16,7 +16,18 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
   evaluation: ["tokenizer", "data", "model"],
   report: [],
   serving: ["model", "tokenizer"],
-  cli: ["engine", "checkpoint", "tokenizer", "data", "model", "training", "pipeline", "evaluation", "report", "serving"],
+  cli: [
+    "engine",
+    "checkpoint",
+    "tokenizer",
+    "data",
+    "model",
+    "training",
+    "pipeline",
+    "evaluation",
+    "report",
+    "serving",
+  ],
   bench: ["engine", "core", "pipeline"],
 };
 

@@ -10,6 +10,7 @@ import { generateCommand } from "./commands/generate.ts";
 import { inspectCommand } from "./commands/inspect.ts";
 import { layerCommand } from "./commands/layer.ts";
 import { prepareCommand } from "./commands/prepare.ts";
+import { serveCommand } from "./commands/serve.ts";
 import { sweepCommand } from "./commands/sweep.ts";
 import { verifyCommand } from "./commands/verify.ts";
 
@@ -26,6 +27,7 @@ export const commands: Readonly<Record<string, DefinedCommand>> = {
   verify: verifyCommand,
   generate: generateCommand,
   chat: chatCommand,
+  serve: serveCommand,
   estimate: estimateCommand,
   doctor: doctorCommand,
 };

@@ -2,6 +2,7 @@ import { toolVersion } from "@safedelta/pipeline";
 import { buildApplication, buildRouteMap, ExitCode, run, type StricliProcess } from "@stricli/core";
 import { schemaCommand } from "./commands/schema.ts";
 import { commands } from "./commands.ts";
+import { endCleanly } from "./ending.ts";
 import { exitCode } from "./exitCode.ts";
 import { paint } from "./io.ts";
 import { resetTerminal } from "./progress.ts";
@@ -22,12 +23,14 @@ const application = buildApplication(
 );
 
 process.on("SIGINT", () => {
+  if (endCleanly()) return;
   const out = process.argv.find((word) => /^(--out|-o)(=|$)/.test(word));
   const next = goesOn(process.argv[2], out) ? "; finished pieces are kept, and the same command goes on" : "";
   process.stderr.write(`${resetTerminal()}\ninterrupted${next}\n`);
   process.exit(exitCode.interrupted);
 });
 process.on("SIGTERM", () => {
+  if (endCleanly()) return;
   process.stderr.write(resetTerminal());
   process.exit(exitCode.terminated);
 });

@@ -75,7 +75,7 @@ function isFlag(type: unknown): boolean {
 /** Variables that are no option of a command: of the engines. */
 const engineVariables = ["NATIVE_LIB", "CUDA_LIB", "CUDA_LIB_DIR", "CUDA_DEVICE"].map((name) => `SAFEDELTA_${name}`);
 /** And of the tests, which nobody is told of. */
-const testVariables = /^SAFEDELTA_(SHARED|PYTHON|SMOLLM2_GGUF|STANDIN_\w+)$/;
+const testVariables = /^SAFEDELTA_(SHARED|PYTHON|LM_EVAL|SMOLLM2_GGUF|STANDIN_\w+)$/;
 
 /** A warning for each variable of the environment that looks like ours and is none: a misspelt one would have no effect. */
 export function unknownVariables(schemas: readonly z.ZodObject[], env: NodeJS.ProcessEnv = process.env): string[] {

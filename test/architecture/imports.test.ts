@@ -15,7 +15,19 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
   pipeline: ["core", "model", "training", "checkpoint", "tokenizer", "data", "engine"],
   evaluation: ["tokenizer", "data", "model"],
   report: [],
-  cli: ["engine", "checkpoint", "tokenizer", "data", "model", "training", "pipeline", "evaluation", "report"],
+  serving: ["model", "tokenizer"],
+  cli: [
+    "engine",
+    "checkpoint",
+    "tokenizer",
+    "data",
+    "model",
+    "training",
+    "pipeline",
+    "evaluation",
+    "report",
+    "serving",
+  ],
   bench: ["engine", "core", "pipeline"],
 };
 

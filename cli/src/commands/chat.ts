@@ -37,7 +37,7 @@ export const chatCommand = defineCommand({
         messages = [...opening];
       } else {
         const turn: Message[] = [...messages, { role: "user", content: line }];
-        const content = answerOrSay(() => talker.answer(turn, options, onText), io);
+        const content = await answerOrSay(() => talker.answer(turn, options, onText), io);
         if (content !== undefined) messages = [...turn, { role: "assistant", content }];
       }
       // Input that ends without a line break closes before its last line is heard.
@@ -50,9 +50,9 @@ export const chatCommand = defineCommand({
 });
 
 /** The answer; nothing when the conversation has no room for one, which the user can mend and is told. */
-function answerOrSay(answer: () => string, io: Io): string | undefined {
+async function answerOrSay(answer: () => Promise<string>, io: Io): Promise<string | undefined> {
   try {
-    const content = answer();
+    const content = await answer();
     io.print("");
     return content;
   } catch (error) {

@@ -24,8 +24,8 @@ export const generateCommand = defineCommand({
     const started = performance.now();
     const onText = io.json ? undefined : (text: string) => process.stdout.write(text);
     const answer = options.raw
-      ? talker.complete(prompt, options, onText)
-      : talker.answer([...system, { role: "user", content: prompt }], options, onText);
+      ? await talker.complete(prompt, options, onText)
+      : await talker.answer([...system, { role: "user", content: prompt }], options, onText);
     io.document({ model: talker.name, prompt, answer, ms: performance.now() - started });
     io.print("");
     return undefined;

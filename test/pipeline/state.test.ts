@@ -138,8 +138,8 @@ test("a state that is not the wanted one is refused with what tells them apart",
   await expect(refused({ data: { ...safeData, seed: 2 } })).rejects.toThrow(
     /holds a state of seed \d+ instead of 2\. Choose/,
   );
-  await expect(refused({ data: { ...safeData, maxTokens: 7 } })).rejects.toThrow(
-    /max-tokens \d+ instead of 7\. Choose/,
+  await expect(refused({ data: { ...safeData, maxTokens: 32 } })).rejects.toThrow(
+    /max-tokens \d+ instead of 32\. Choose/,
   );
   const one = join(scratch.path, "one");
   await runPrepare(prepareOptions(aligned, one, { modes: ["exact"] }));

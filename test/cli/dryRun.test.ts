@@ -87,7 +87,7 @@ describe("--dry-run", () => {
     await succeed(world.path, [...runs.prepare, "--dry-run", "--max-memory", String(estimate.memoryBytes)]);
     const needed = `${Math.ceil((10 * estimate.memoryBytes) / 2 ** 20) / 10} MiB`;
     await expect(
-      succeed(world.path, [...runs.prepare, "--dry-run", "--max-memory", String(estimate.memoryBytes - 1)]),
+      succeed(world.path, [...runs.prepare, "--dry-run", "-q", "--max-memory", String(estimate.memoryBytes - 1)]),
     ).rejects.toThrow(`exit 5\n${"error: prepare needs about "}${needed}`);
   });
 });

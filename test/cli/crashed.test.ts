@@ -146,13 +146,13 @@ describe("unfinished work is never mixed with another run's", () => {
   test.concurrent("other task tokens: refused without --overwrite, made anew with it", async () => {
     const flags = await ownState("state-mixed");
     const taskArgs = (tokens: string) => ["apply", ...flags, ...task, "--max-tokens", tokens, "--out", "mixed"];
-    await succeed(world.path, taskArgs("8"));
+    await succeed(world.path, taskArgs("16"));
     const expected = await folderHashes(world.at("mixed"));
     await rm(world.at("mixed"), { recursive: true });
     await stopInTheMiddle(taskArgs("64"));
-    const refused = await safedelta(world.path, taskArgs("8"));
+    const refused = await safedelta(world.path, taskArgs("16"));
     expect(refused).toMatchObject({ code: 2, stderr: expect.stringContaining("holds unfinished work of another run") });
-    await succeed(world.path, [...taskArgs("8"), "--overwrite"]);
+    await succeed(world.path, [...taskArgs("16"), "--overwrite"]);
     expect(await folderHashes(world.at("mixed"))).toEqual(expected);
   });
 

@@ -61,11 +61,11 @@ impl Drop for Buffer {
 }
 
 /// Buffers that operations have done with, for the next ones: fresh memory costs a page fault every 4 KiB, in small products as much
-/// time as the product.
+/// time as the product. None in WebAssembly, whose memory stays its own, and where they would part the last free megabytes.
 static KEPT: Mutex<Vec<Buffer>> = Mutex::new(Vec::new());
 
 const MOST_KEPT: usize = 4;
-const MOST_KEPT_BYTES: usize = 32 << 20;
+const MOST_KEPT_BYTES: usize = if cfg!(target_arch = "wasm32") { 0 } else { 32 << 20 };
 
 fn kept() -> MutexGuard<'static, Vec<Buffer>> {
     KEPT.lock().unwrap_or_else(|poisoned| poisoned.into_inner())

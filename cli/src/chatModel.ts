@@ -1,9 +1,8 @@
-import { type Model, openModel, streamText } from "@safedelta/model";
-import { openModelFiles, openModelTokenizer } from "@safedelta/pipeline";
+import { type EngineChoice, openEngine } from "@safedelta/engine";
+import { generate, type Model, openModel } from "@safedelta/model";
+import { openModelFiles, openModelTokenizer, type Progress } from "@safedelta/pipeline";
 import type { Message, Tokenizer } from "@safedelta/tokenizer";
 import { UsageError } from "./exitCode.ts";
-import type { Io } from "./io.ts";
-import { type EngineOptions, openTold } from "./openTold.ts";
 
 /** How answers are drawn; greedy without a temperature. */
 export interface AnswerOptions {
@@ -42,26 +41,27 @@ export class ContextFullError extends UsageError {}
 export interface Talker extends Disposable {
   readonly name: string;
   /** The answer to a conversation; `onText` hears it piece by piece. @throws ContextFullError */
-  answer(messages: readonly Message[], options: AnswerOptions, onText?: (text: string) => void): Promise<string>;
+  answer(messages: readonly Message[], options: AnswerOptions, onText?: (text: string) => void): string;
   /** The continuation of a plain text, without a chat template. */
-  complete(text: string, options: AnswerOptions, onText?: (text: string) => void): Promise<string>;
+  complete(text: string, options: AnswerOptions, onText?: (text: string) => void): string;
 }
 
 /** Load a whole model into an engine. @throws as `openModelFiles` */
 export async function openTalker(
   spec: string,
-  options: EngineOptions & { readonly offline: boolean },
-  io: Pick<Io, "note" | "progress">,
+  choice: EngineChoice,
+  offline: boolean,
+  progress: Progress,
 ): Promise<Talker> {
-  await using files = await openModelFiles(spec, options.offline, io.progress);
+  await using files = await openModelFiles(spec, offline, progress);
   const tokenizer = await openModelTokenizer(files);
-  const engine = await openTold(options, io);
+  const { engine } = await openEngine(choice);
   const model = await openModel(engine, files.checkpoint);
   const speak = (ids: readonly number[], options: AnswerOptions, onText?: (text: string) => void) =>
-    speakAloud(model, tokenizer, ids, options, onText);
+    stream(model, tokenizer, ids, options, onText);
   return {
     name: spec,
-    async answer(messages, options, onText) {
+    answer(messages, options, onText) {
       if (messages[0]?.role === "system" && tokenizer.ignoresSystemPrompt())
         throw new UsageError("--system: without effect, since this model's chat template shows no system message.");
       return speak(tokenizer.encodeChat(messages, { addGenerationPrompt: true }), options, onText);
@@ -74,14 +74,24 @@ export async function openTalker(
   };
 }
 
-/** The answer as a whole; `onText` hears it piece by piece. */
-async function speakAloud(
+/** Text is handed on as soon as its last character is whole (a token may end inside one). */
+function stream(
   model: Model,
   tokenizer: Tokenizer,
   ids: readonly number[],
   options: AnswerOptions,
   onText: (text: string) => void = () => {},
-): Promise<string> {
+): string {
+  const seen: number[] = [];
+  let shown = 0;
+  const decode = () => tokenizer.decode(seen, { skipSpecialTokens: true });
+  const onToken = (_prompt: number, id: number) => {
+    seen.push(id);
+    const text = decode();
+    if (text.endsWith("\uFFFD")) return;
+    onText(text.slice(shown));
+    shown = text.length;
+  };
   const stopIds = [...new Set([...tokenizer.eosIds, ...model.config.eosIds])];
   const { maxPositions } = model.config;
   if (ids.length >= maxPositions)
@@ -89,11 +99,6 @@ async function speakAloud(
       `${ids.length} tokens leave no room for an answer: the model has ${maxPositions} positions.`,
     );
   const maxNewTokens = Math.min(options.maxNewTokens, maxPositions - ids.length);
-  const decode = (some: readonly number[]) => tokenizer.decode(some, { skipSpecialTokens: true });
-  let text = "";
-  for await (const piece of streamText(model, { ...options, ids, maxNewTokens, stopIds }, { decode })) {
-    onText(piece);
-    text += piece;
-  }
-  return text;
+  const [answer] = generate(model, [ids], { ...options, maxNewTokens, stopIds, onToken });
+  return tokenizer.decode(answer ?? [], { skipSpecialTokens: true });
 }

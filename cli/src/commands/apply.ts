@@ -1,11 +1,10 @@
-import type { EngineInfo } from "@safedelta/engine";
+import { openEngine } from "@safedelta/engine";
 import {
   type ApplyFacts,
   type ApplyOptions,
   type ApplyPlan,
   apply,
   applyAdapter,
-  assumedDevice,
   peakResidentBytes,
   planApply,
   planApplyAdapter,
@@ -15,10 +14,9 @@ import { budgetFlag, chooseBudget } from "../budget.ts";
 import { defineCommand, refuseIdle, required } from "../command.ts";
 import { UsageError } from "../exitCode.ts";
 import type { Io } from "../io.ts";
-import { openTold } from "../openTold.ts";
 import { budgetOptions, computeOptions, modeOption, option, outputOptions, safeDataOptions } from "../options.ts";
 import { describeRepair } from "../repairFiles.ts";
-import { assumption, dataLine, describeData, planLine, timed } from "../words.ts";
+import { dataLine, describeData, planLine } from "../words.ts";
 
 /** How examples are drawn and cut: of no use where none are read. */
 const drawing = ["samples", "seed", "maxTokens"];
@@ -70,13 +68,15 @@ export const applyCommand = defineCommand({
     const isAdapter = options.outFormat === "lora";
     if (isAdapter) refuseIdle(given, "outFormat", ["maxShardSize"]);
     const started = performance.now();
-    using engine = await openTold(options, io);
+    const { engine, reason } = await openEngine(options.engine);
+    using opened = engine;
+    io.note(`engine: ${engine.info.name}, ${engine.info.description} (${reason})`);
     if (options.dryRun) {
-      const plan = await (isAdapter ? planApplyAdapter : planApply)(engine, request, io.progress);
-      return printPlan(io, request, engine.info, plan);
+      const plan = await (isAdapter ? planApplyAdapter : planApply)(opened, request, io.progress);
+      return printPlan(io, request, engine.info.name, plan);
     }
     const facts = await (isAdapter ? applyAdapter : apply)(
-      engine,
+      opened,
       request,
       describeRepair(request, options.outFormat),
       io.progress,
@@ -89,25 +89,12 @@ export const applyCommand = defineCommand({
   },
 });
 
-function printPlan(io: Io, request: ApplyOptions, engine: EngineInfo, plan: ApplyPlan): undefined {
-  const assumed = assumedDevice(engine);
-  const estimate = timed(plan.estimate, assumed);
-  const prepare = plan.prepare && { ...plan.prepare, estimate: timed(plan.prepare.estimate, assumed) };
+function printPlan(io: Io, request: ApplyOptions, engine: string, { estimate, prepare }: ApplyPlan): undefined {
   const { tuned, out, mode, budget } = request;
-  io.document({
-    dryRun: true,
-    out,
-    mode,
-    budget,
-    engine: engine.name,
-    estimate,
-    prepare,
-    assumed: assumption(assumed),
-  });
-  io.print(`would repair ${tuned} with mode ${mode}, ${budgetFlag(budget)}, on the engine ${engine.name}`);
-  if (prepare)
-    io.print(`would prepare a state first: ${planLine(prepare.estimate, prepare.estimate.stateBytes, assumed)}`);
-  io.print(`would write ${out}: ${planLine(estimate, estimate.outputBytes, assumed)}`);
+  io.document({ dryRun: true, out, mode, budget, engine, estimate, prepare });
+  io.print(`would repair ${tuned} with mode ${mode}, ${budgetFlag(budget)}, on the engine ${engine}`);
+  if (prepare) io.print(`would prepare a state first: ${planLine(prepare.estimate, prepare.estimate.stateBytes)}`);
+  io.print(`would write ${out}: ${planLine(estimate, estimate.outputBytes)}`);
   io.print("nothing was written");
 }
 

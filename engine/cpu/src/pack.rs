@@ -1,7 +1,6 @@
 //! Copies of blocks in the order in which the innermost product reads them.
 
 use crate::block::Block;
-use crate::square::{transpose, SIDE};
 
 widest! {
 /// Copy m (depth x width) into panels of W columns, each panel row by row, the last one filled up with zeros.
@@ -36,18 +35,16 @@ unsafe fn pack_panel<const W: usize>(m: Block, to: *mut f32) {
             k += 1;
         }
     } else if m.down == 1 {
-        while k + RUN <= m.rows {
+        while k + SIDE <= m.rows {
             for j in (0..W / SIDE * SIDE).step_by(SIDE) {
-                for k in (k..k + RUN).step_by(SIDE) {
-                    transpose(m.address(k, j), m.right, to.add(k * W + j), W as isize);
-                }
+                transpose(m, k, j, to.add(k * W + j), W);
             }
             for j in W / SIDE * SIDE..W {
-                for row in k..k + RUN {
+                for row in k..k + SIDE {
                     *to.add(row * W + j) = *m.address(row, j);
                 }
             }
-            k += RUN;
+            k += SIDE;
         }
     }
     for k in k..m.rows {
@@ -57,6 +54,15 @@ unsafe fn pack_panel<const W: usize>(m: Block, to: *mut f32) {
     }
 }
 
-/// Elements of a column that are copied at a time: a cache line, since columns that lie a power of two apart push each other's lines
-/// out of the cache.
-const RUN: usize = 16;
+/// Side of the squares in which columns become rows.
+const SIDE: usize = 4;
+
+/// Copy the square at (k, j) of m, whose columns lie in runs, to rows `stride` apart.
+#[inline(always)]
+unsafe fn transpose(m: Block, k: usize, j: usize, to: *mut f32, stride: usize) {
+    let column = |i: usize| *m.address(k, j + i).cast::<[f32; SIDE]>();
+    let columns = [column(0), column(1), column(2), column(3)];
+    for row in 0..SIDE {
+        *to.add(row * stride).cast::<[f32; SIDE]>() = columns.map(|values| values[row]);
+    }
+}

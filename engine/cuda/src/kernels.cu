@@ -9,4 +9,3 @@ SD_KERNELS(SD_DECLARE)
 #include "elementwise.cuh"
 #include "factor.cuh"
 #include "model.cuh"
-#include "training.cuh"

@@ -1,7 +1,6 @@
 import type { Engine } from "../engine.ts";
 import { openReference } from "../reference.ts";
-import type { Results } from "./inputs.ts";
-import { operations } from "./operations.ts";
+import { operations, type Results } from "./operations.ts";
 
 /** One operation at one size against the f64 reference. */
 export interface OperationCheck {

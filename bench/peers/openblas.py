@@ -1,11 +1,12 @@
-"""The peer of the engine benchmarks: f32 BLAS and LAPACK through scipy, on one thread.
+"""The peer of the engine benchmarks: f32 BLAS and LAPACK through scipy, on OPENBLAS_NUM_THREADS threads.
 
 Reads one JSON task a line, {"op", "m", "n", "k", "seconds"}, runs it for about `seconds` (at least once after one warm-up) and
-answers with one JSON line: {"medianMs", "leastMs"}, in processor time. Inputs that an operation overwrites are copied outside
-the timed part. The first line it prints describes itself.
+answers with one JSON line: {"medianMs", "leastMs"}, in processor time for one thread, else by the clock. Inputs that an operation
+overwrites are copied outside the timed part. The first line it prints describes itself.
 """
 
 import json
+import os
 import statistics
 import sys
 import time
@@ -14,6 +15,8 @@ import numpy as np
 import scipy
 from scipy.linalg import blas, eigh, lapack
 
+threads = int(os.environ["OPENBLAS_NUM_THREADS"])
+now = time.process_time if threads == 1 else time.perf_counter
 random = np.random.default_rng(20250512)
 
 
@@ -52,9 +55,9 @@ def prepare(op, m, n, k):
 
 def once(target, run):
     copy = target.copy(order="F")
-    start = time.process_time()
+    start = now()
     run(copy)
-    return time.process_time() - start
+    return now() - start
 
 
 prepared = {}
@@ -73,7 +76,7 @@ def answer(op, m, n, k, seconds):
 
 
 def main():
-    print(json.dumps({"peer": f"numpy {np.__version__}, scipy {scipy.__version__}, one thread"}), flush=True)
+    print(json.dumps({"peer": f"numpy {np.__version__}, scipy {scipy.__version__}, threads: {threads}"}), flush=True)
     for line in sys.stdin:
         print(json.dumps(answer(**json.loads(line))), flush=True)
 

@@ -1,4 +1,4 @@
-import { builtLibrary, type Engine, EngineUnavailableError, openEngine, openLibrary } from "@safedelta/engine";
+import { type Engine, type EngineInfo, EngineUnavailableError, openEngine, openNamedOrBuilt } from "@safedelta/engine";
 import { measure } from "mitata";
 
 /** Nanoseconds of one call across a border. */
@@ -14,52 +14,56 @@ export const leastCall = "fill of one element";
 
 type Calls = Readonly<Record<string, () => unknown>>;
 
+/** What can be called across one border; disposing closes the engine behind it. */
+interface Border extends Disposable {
+  readonly name: string;
+  readonly calls: Calls;
+}
+
 /**
  * What a call across the border costs, rung by rung from nothing to a real operation: the raw functions of each library that is
- * built and opens, then the contract's calls (checks and handles included) on every engine here.
+ * there (see `openNamedOrBuilt`) and opens, then the contract's calls (checks and handles included) on every engine here.
  */
 export async function measureLadder(once: boolean, onRung: (rung: Rung) => void): Promise<Rung[]> {
   const rungs: Rung[] = [];
-  for (const [border, calls] of await borders()) {
-    for (const [rung, call] of Object.entries(calls)) {
+  for await (using border of borders()) {
+    for (const [rung, call] of Object.entries(border.calls)) {
       const { p50, min } = await measure(call, once ? { max_samples: 1, min_samples: 1, min_cpu_time: 0 } : {});
-      rungs.push({ border, rung, medianNs: p50, leastNs: min });
+      rungs.push({ border: border.name, rung, medianNs: p50, leastNs: min });
       onRung(rungs[rungs.length - 1]);
     }
   }
   return rungs;
 }
 
-async function borders(): Promise<[string, Calls][]> {
-  const found: [string, Calls][] = [];
-  for (const name of ["native", "cuda"] as const) {
-    const calls = await libraryCalls(name);
-    if (calls) found.push([`bun:ffi, ${name}`, calls]);
-  }
-  for (const name of ["cuda", "native", "wasm"] as const) {
+/** One after the other. What is not available here is left out. */
+async function* borders(): AsyncGenerator<Border> {
+  const openers = [
+    ...(["native", "cuda"] as const).map((name) => () => libraryBorder(name)),
+    ...(["cuda", "native", "wasm", "reference"] as const).map((name) => () => contractBorder(name)),
+  ];
+  for (const open of openers) {
     try {
-      found.push([`contract, ${name}`, contractCalls((await openEngine(name)).engine)]);
+      yield await open();
     } catch (error) {
       if (!(error instanceof EngineUnavailableError)) throw error;
     }
   }
-  return found;
 }
 
-/** The rungs of a library; undefined where it is not built or does not open. */
-async function libraryCalls(name: "native" | "cuda"): Promise<Calls | undefined> {
-  const path = await builtLibrary(name);
-  if (path === undefined) return undefined;
-  const { sd } = await openLibrary(path, `bun run build:${name}`);
+/** The rungs of a library. @throws EngineUnavailableError, EngineSettingError as `openNamedOrBuilt` */
+async function libraryBorder(name: "native" | "cuda"): Promise<Border> {
+  const { sd } = await openNamedOrBuilt(name, async () => "not built");
   const [out, folder] = [new BigUint64Array(1), process.env.SAFEDELTA_CUDA_LIB_DIR];
-  if (sd.sd_open(0, folder ? Buffer.from(`${folder}\0`) : null, out) !== 0) return undefined;
+  if (sd.sd_open(0, folder ? Buffer.from(`${folder}\0`) : null, out) !== 0)
+    throw new EngineUnavailableError("open", `${name} does not open`);
   const engine = Number(out[0]);
   sd.sd_alloc(engine, 4 * 64 * 64, out);
   const m = Number(out[0]);
   const [value, text] = [new Float32Array(1), new Uint8Array(256)];
   const [free, total] = [new Float64Array(1), new Float64Array(1)];
   const decoder = new TextDecoder();
-  return {
+  const calls: Calls = {
     "no arguments": () => sd.sd_abi_version(),
     "seven scalars, no work": () => sd.sd_fill(engine, m, 0, 0, 1, 1, 0),
     "two pointers": () => sd.sd_memory(engine, free, total),
@@ -70,6 +74,12 @@ async function libraryCalls(name: "native" | "cuda"): Promise<Calls | undefined>
     },
     "gemm 8 x 8": () => sd.sd_gemm(engine, 1, m, 8, 8, 64, 0, m + 2048, 8, 8, 64, 0, 0, m + 4096, 8, 8, 64),
   };
+  return { name: `bun:ffi, ${name}`, calls, [Symbol.dispose]: () => void sd.sd_close(engine) };
+}
+
+async function contractBorder(name: EngineInfo["name"]): Promise<Border> {
+  const { engine } = await openEngine(name);
+  return { name: `contract, ${name}`, calls: contractCalls(engine), [Symbol.dispose]: () => engine[Symbol.dispose]() };
 }
 
 function contractCalls(engine: Engine): Calls {

@@ -3,13 +3,14 @@
  * commands: with `--aligned A --tuned T --safe-data FILE [--samples N]` on those models, else on the pair of the repository.
  * --once   one run of each after the warm-up, to see that all of it works
  * --json   one JSON document on stdout, which `bun bench/src/compare.ts OLD NEW` compares with another
- * --peers  in turns with OpenBLAS and LAPACK of numpy and scipy on one thread (SAFEDELTA_PYTHON, else python3)
+ * --peers  in turns with OpenBLAS and LAPACK of numpy and scipy on as many threads as the engine has (SAFEDELTA_PYTHON, else python3)
  */
 import { parseArgs } from "node:util";
 import { type EngineChoice, openEngine } from "@safedelta/engine";
 import { borderCases } from "./cases/border.ts";
 import { modelCases } from "./cases/model.ts";
 import { productCases } from "./cases/products.ts";
+import { trainingCases } from "./cases/training.ts";
 import { triangularCases } from "./cases/triangular.ts";
 import { leastCall, measureLadder } from "./ladder.ts";
 import { machine } from "./machine.ts";
@@ -33,11 +34,11 @@ const { values: options } = parseArgs({
   },
 });
 
-const cases = [...borderCases, ...modelCases, ...productCases, ...triangularCases].filter(({ name }) =>
-  name.includes(options.filter),
+const cases = [...borderCases, ...modelCases, ...trainingCases, ...productCases, ...triangularCases].filter(
+  ({ name }) => name.includes(options.filter),
 );
 const { engine } = await openEngine(options.engine as EngineChoice);
-const peer = options.peers ? new Peer(process.env.SAFEDELTA_PYTHON ?? "python3") : undefined;
+const peer = options.peers ? new Peer(process.env.SAFEDELTA_PYTHON ?? "python3", engine.info.threads) : undefined;
 const peerText = await peer?.hello();
 const results: Result[] = [];
 const isWhole = !options.filter && !options.peers;

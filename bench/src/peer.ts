@@ -1,9 +1,9 @@
 import { fileURLToPath } from "node:url";
 import type { PeerTask, Sample } from "./case.ts";
 
-/** Environment variables under which OpenBLAS would not show its real speed, and those that keep it on one thread. */
+/** Environment variables under which OpenBLAS would not show its real speed, and those that set its threads. */
 const unwanted = ["OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE"];
-const oneThread = { OPENBLAS_NUM_THREADS: "1", OMP_NUM_THREADS: "1", MKL_NUM_THREADS: "1" };
+const threadVariables = ["OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"];
 
 /** `peers/openblas.py` in its own process, which does one task after the other. */
 export class Peer implements Disposable {
@@ -11,9 +11,13 @@ export class Peer implements Disposable {
   private readonly lines: AsyncGenerator<string, void>;
 
   /** @param python an interpreter that has numpy and scipy */
-  constructor(private readonly python: string) {
-    const env: Record<string, string | undefined> = { ...process.env, ...oneThread };
+  constructor(
+    private readonly python: string,
+    nThreads: number,
+  ) {
+    const env: Record<string, string | undefined> = { ...process.env };
     for (const name of unwanted) delete env[name];
+    for (const name of threadVariables) env[name] = String(nThreads);
     const script = fileURLToPath(new URL("../peers/openblas.py", import.meta.url));
     this.child = Bun.spawn([python, script], { env, stdin: "pipe", stdout: "pipe", stderr: "inherit" });
     this.lines = linesOf(this.child.stdout);

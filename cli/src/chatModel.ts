@@ -1,8 +1,9 @@
-import { type EngineChoice, openEngine } from "@safedelta/engine";
-import { generate, type Model, openModel } from "@safedelta/model";
-import { openModelFiles, openModelTokenizer, type Progress } from "@safedelta/pipeline";
+import { type Model, openModel, streamText } from "@safedelta/model";
+import { openModelFiles, openModelTokenizer } from "@safedelta/pipeline";
 import type { Message, Tokenizer } from "@safedelta/tokenizer";
 import { UsageError } from "./exitCode.ts";
+import type { Io } from "./io.ts";
+import { type EngineOptions, openTold } from "./openTold.ts";
 
 /** How answers are drawn; greedy without a temperature. */
 export interface AnswerOptions {
@@ -41,27 +42,26 @@ export class ContextFullError extends UsageError {}
 export interface Talker extends Disposable {
   readonly name: string;
   /** The answer to a conversation; `onText` hears it piece by piece. @throws ContextFullError */
-  answer(messages: readonly Message[], options: AnswerOptions, onText?: (text: string) => void): string;
+  answer(messages: readonly Message[], options: AnswerOptions, onText?: (text: string) => void): Promise<string>;
   /** The continuation of a plain text, without a chat template. */
-  complete(text: string, options: AnswerOptions, onText?: (text: string) => void): string;
+  complete(text: string, options: AnswerOptions, onText?: (text: string) => void): Promise<string>;
 }
 
 /** Load a whole model into an engine. @throws as `openModelFiles` */
 export async function openTalker(
   spec: string,
-  choice: EngineChoice,
-  offline: boolean,
-  progress: Progress,
+  options: EngineOptions & { readonly offline: boolean },
+  io: Pick<Io, "note" | "progress">,
 ): Promise<Talker> {
-  await using files = await openModelFiles(spec, offline, progress);
+  await using files = await openModelFiles(spec, options.offline, io.progress);
   const tokenizer = await openModelTokenizer(files);
-  const { engine } = await openEngine(choice);
+  const engine = await openTold(options, io);
   const model = await openModel(engine, files.checkpoint);
   const speak = (ids: readonly number[], options: AnswerOptions, onText?: (text: string) => void) =>
-    stream(model, tokenizer, ids, options, onText);
+    speakAloud(model, tokenizer, ids, options, onText);
   return {
     name: spec,
-    answer(messages, options, onText) {
+    async answer(messages, options, onText) {
       if (messages[0]?.role === "system" && tokenizer.ignoresSystemPrompt())
         throw new UsageError("--system: without effect, since this model's chat template shows no system message.");
       return speak(tokenizer.encodeChat(messages, { addGenerationPrompt: true }), options, onText);
@@ -74,24 +74,14 @@ export async function openTalker(
   };
 }
 
-/** Text is handed on as soon as its last character is whole (a token may end inside one). */
-function stream(
+/** The answer as a whole; `onText` hears it piece by piece. */
+async function speakAloud(
   model: Model,
   tokenizer: Tokenizer,
   ids: readonly number[],
   options: AnswerOptions,
   onText: (text: string) => void = () => {},
-): string {
-  const seen: number[] = [];
-  let shown = 0;
-  const decode = () => tokenizer.decode(seen, { skipSpecialTokens: true });
-  const onToken = (_prompt: number, id: number) => {
-    seen.push(id);
-    const text = decode();
-    if (text.endsWith("\uFFFD")) return;
-    onText(text.slice(shown));
-    shown = text.length;
-  };
+): Promise<string> {
   const stopIds = [...new Set([...tokenizer.eosIds, ...model.config.eosIds])];
   const { maxPositions } = model.config;
   if (ids.length >= maxPositions)
@@ -99,6 +89,11 @@ function stream(
       `${ids.length} tokens leave no room for an answer: the model has ${maxPositions} positions.`,
     );
   const maxNewTokens = Math.min(options.maxNewTokens, maxPositions - ids.length);
-  const [answer] = generate(model, [ids], { ...options, maxNewTokens, stopIds, onToken });
-  return tokenizer.decode(answer ?? [], { skipSpecialTokens: true });
+  const decode = (some: readonly number[]) => tokenizer.decode(some, { skipSpecialTokens: true });
+  let text = "";
+  for await (const piece of streamText(model, { ...options, ids, maxNewTokens, stopIds }, { decode })) {
+    onText(piece);
+    text += piece;
+  }
+  return text;
 }

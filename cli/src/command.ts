@@ -14,7 +14,7 @@ export interface CommandSpec<S extends Shape> {
   readonly brief: string;
   /** Longer help: what it reads and writes, an example. */
   readonly help: string;
-  /** Names of positional arguments; a trailing "?" makes one optional. */
+  /** Names of positional arguments; a trailing "?" makes one optional, a trailing "…" an only one any number. */
   readonly args: readonly string[];
   readonly options: S;
   /** The command's name, where it computes for long: it runs in a worker then, so that the terminal stays alive. */
@@ -52,7 +52,7 @@ export function defineCommand<S extends Shape>(spec: CommandSpec<S>): DefinedCom
     parameters: {
       flags: flagsOf(schema),
       aliases: aliasesOf(schema),
-      positional: { kind: "tuple", parameters: spec.args.map(positionalOf) },
+      positional: positionalsOf(spec.args),
       // The table above is built at run time, which the library's types cannot follow.
     } as never,
     func: async (flags: Record<string, unknown>, ...args: readonly (string | undefined)[]) => {
@@ -114,7 +114,16 @@ export function refuseIdle(given: ReadonlyMap<string, GivenOption>, beside: stri
 /** @throws UsageError for an empty argument, which no model or file has for a name */
 function requireNames(names: readonly string[], args: readonly string[]): void {
   const empty = args.findIndex((arg) => arg.trim() === "");
-  if (empty >= 0) throw new UsageError(`${names[empty]} is empty. Run the command with --help for its usage.`);
+  if (empty >= 0)
+    throw new UsageError(
+      `${names[Math.min(empty, names.length - 1)]} is empty. Run the command with --help for its usage.`,
+    );
+}
+
+function positionalsOf(names: readonly string[]) {
+  const [first = ""] = names;
+  if (!first.endsWith("…")) return { kind: "tuple", parameters: names.map(positionalOf) };
+  return { kind: "array", parameter: positionalOf(first.slice(0, -1)) };
 }
 
 function positionalOf(name: string) {

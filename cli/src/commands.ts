@@ -5,10 +5,12 @@ import { demoCommand } from "./commands/demo.ts";
 import { diffCommand } from "./commands/diff.ts";
 import { doctorCommand } from "./commands/doctor.ts";
 import { estimateCommand } from "./commands/estimate.ts";
+import { finetuneCommand } from "./commands/finetune.ts";
 import { generateCommand } from "./commands/generate.ts";
 import { inspectCommand } from "./commands/inspect.ts";
 import { layerCommand } from "./commands/layer.ts";
 import { prepareCommand } from "./commands/prepare.ts";
+import { serveCommand } from "./commands/serve.ts";
 import { sweepCommand } from "./commands/sweep.ts";
 import { verifyCommand } from "./commands/verify.ts";
 
@@ -18,12 +20,14 @@ export const commands: Readonly<Record<string, DefinedCommand>> = {
   prepare: prepareCommand,
   apply: applyCommand,
   sweep: sweepCommand,
+  finetune: finetuneCommand,
   layer: layerCommand,
   inspect: inspectCommand,
   diff: diffCommand,
   verify: verifyCommand,
   generate: generateCommand,
   chat: chatCommand,
+  serve: serveCommand,
   estimate: estimateCommand,
   doctor: doctorCommand,
 };

@@ -9,17 +9,9 @@ import {
   tensorBytes,
 } from "@safedelta/checkpoint";
 import { checkTensors, type ModelConfig, ModelError, parseConfig } from "@safedelta/model";
-import {
-  openState,
-  PipelineError,
-  type Progress,
-  partWords,
-  shellLine,
-  tellOpening,
-  whatIsUnfinished,
-} from "@safedelta/pipeline";
+import { openState, PipelineError, type Progress, partWords, tellOpening, whatIsUnfinished } from "@safedelta/pipeline";
 import { formatBytes, formatNumber, table } from "@safedelta/report";
-import { dataLine } from "./words.ts";
+import { dataLine, ownLine } from "./words.ts";
 
 /** What was found, for a program and for a person. */
 export interface Inspected {
@@ -51,14 +43,14 @@ async function inspectModel(spec: string, offline: boolean, progress: Progress):
     `files: ${facts.companions.join(", ")}`,
   ];
   const repair = kind === "folder" ? await repairOf(spec) : undefined;
-  if (repair) lines.push(`repaired: ${repair.text}; check it with: ${shellLine(["safedelta", "verify", spec])}`);
+  if (repair) lines.push(repair.line);
   return {
     facts: { ...facts, repaired: repair?.facts },
     text: [...lines, ...problems.map((problem) => `problem: ${problem}`)].join("\n"),
   };
 }
 
-/** What safedelta.json beside a repaired model says of it in short; undefined for other models. */
+/** What safedelta.json beside a repaired model or adapter says of it in short; undefined for others. */
 async function repairOf(folder: string) {
   const found = await Bun.file(join(folder, "safedelta.json"))
     .json()
@@ -67,7 +59,7 @@ async function repairOf(folder: string) {
   const { toolVersion, mode, budget } = found;
   return {
     facts: { toolVersion, mode, budget },
-    text: `by safedelta ${toolVersion} with mode ${mode}, --${budget.kind} ${budget.value}`,
+    line: `repaired: by safedelta ${toolVersion} with mode ${mode}, --${budget.kind} ${budget.value}; check it with: ${ownLine(["verify", folder])}`,
   };
 }
 
@@ -114,12 +106,11 @@ async function inspectAdapter(folder: string): Promise<Inspected> {
     config: adapter.config,
   };
   await adapter.close();
+  const repair = await repairOf(folder);
   const ranks = [...new Set(pairs.map(({ rank }) => rank))].join(", ");
   const base = String(adapter.config.base_model_name_or_path ?? "unknown");
-  return {
-    facts,
-    text: `${folder}: LoRA adapter of "${base}", ${pairs.length} weights, rank ${ranks}, ${sizeLine(tensors)}`,
-  };
+  const line = `${folder}: LoRA adapter of "${base}", ${pairs.length} weights, rank ${ranks}, ${sizeLine(tensors)}`;
+  return { facts: { ...facts, repaired: repair?.facts }, text: [line, ...(repair ? [repair.line] : [])].join("\n") };
 }
 
 async function inspectFile(path: string): Promise<Inspected> {

@@ -2,10 +2,12 @@ import { toolVersion } from "@safedelta/pipeline";
 import { buildApplication, buildRouteMap, ExitCode, run, type StricliProcess } from "@stricli/core";
 import { schemaCommand } from "./commands/schema.ts";
 import { commands } from "./commands.ts";
+import { endCleanly } from "./ending.ts";
 import { exitCode } from "./exitCode.ts";
 import { paint } from "./io.ts";
 import { resetTerminal } from "./progress.ts";
 import { unknownVariables } from "./recipe.ts";
+import { goesOn } from "./runInWorker.ts";
 
 const all = { ...commands, schema: schemaCommand(commands) };
 const routes = Object.fromEntries(Object.entries(all).map(([name, { route }]) => [name, route]));
@@ -20,15 +22,15 @@ const application = buildApplication(
   },
 );
 
-/** Commands that keep what they finished. */
-const resumable: readonly (string | undefined)[] = ["prepare", "apply"];
-
 process.on("SIGINT", () => {
-  const next = resumable.includes(process.argv[2]) ? "; finished pieces are kept, and the same command goes on" : "";
+  if (endCleanly()) return;
+  const out = process.argv.find((word) => /^(--out|-o)(=|$)/.test(word));
+  const next = goesOn(process.argv[2], out) ? "; finished pieces are kept, and the same command goes on" : "";
   process.stderr.write(`${resetTerminal()}\ninterrupted${next}\n`);
   process.exit(exitCode.interrupted);
 });
 process.on("SIGTERM", () => {
+  if (endCleanly()) return;
   process.stderr.write(resetTerminal());
   process.exit(exitCode.terminated);
 });

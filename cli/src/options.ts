@@ -99,6 +99,11 @@ export const option = {
       .meta(metaOf({ brief, placeholder: "folder" })),
   flag: (brief: string, value = false) => z.boolean().default(value).meta(metaOf({ brief })),
   number: (meta: OptionMeta) => numberText.optional().meta(metaOf(meta)),
+  maybeCount: (most: number, meta: OptionMeta) =>
+    numberText
+      .pipe(z.int().min(0).max(most))
+      .optional()
+      .meta(metaOf({ placeholder: "n", ...meta })),
   count: (value: number, meta: OptionMeta) =>
     numberText
       .pipe(z.int().min(0))
@@ -108,6 +113,12 @@ export const option = {
     numberText
       .pipe(z.int().min(1))
       .default(value)
+      .meta(metaOf({ placeholder: "n", ...meta })),
+  real: (value: number, meta: OptionMeta) => numberText.default(value).meta(metaOf({ placeholder: "x", ...meta })),
+  maybePositive: (meta: OptionMeta) =>
+    numberText
+      .pipe(z.int().min(1))
+      .optional()
       .meta(metaOf({ placeholder: "n", ...meta })),
   size: (meta: OptionMeta) => sizeText.optional().meta(metaOf({ placeholder: "size", ...meta })),
   numbers: (meta: OptionMeta) => numberList.optional().meta(metaOf({ placeholder: "a,b,…", ...meta })),
@@ -133,9 +144,15 @@ export const speechOptions = {
   recipe: option.text({ brief: "YAML file with the same keys as the flags; a flag wins over it", placeholder: "file" }),
 };
 
+/** What computes, and with how many threads. */
+export const engineOptions = {
+  engine: option.choice(["auto", "cuda", "native", "wasm", "reference"], "auto", "what computes"),
+  threads: option.maybeCount(999, { brief: "threads of the native engine [0: one on each core]" }),
+};
+
 /** Options of the commands that compute. */
 export const computeOptions = {
-  engine: option.choice(["auto", "cuda", "native", "wasm", "reference"], "auto", "what computes"),
+  ...engineOptions,
   maxMemory: option.size({ brief: "refuse before the work if more memory would be needed" }),
   offline: option.flag("never go to the network; use only what is on this machine"),
 };
@@ -183,4 +200,33 @@ export const generationOptions = {
   topK: option.number({ brief: "draw among the k likeliest tokens", placeholder: "k" }),
   topP: option.number({ brief: "draw among the likeliest tokens that make up this probability", placeholder: "p" }),
   seed: option.count(0, { brief: "seed of the draws" }),
+};
+
+/** How a model is fine-tuned. */
+export const trainingOptions = {
+  data: option.path({
+    brief: "conversations: JSONL, JSON, CSV or parquet with messages or instruction/response",
+    placeholder: "file",
+  }),
+  train: option.choice(["all", "linears"], "all", "what of the model is trained"),
+  weights: option.choice(["f32", "bf16"], "f32", "how matrices are kept between updates"),
+  loraRank: option.maybePositive({ brief: "train an adapter of this rank instead of the model" }),
+  loraAlpha: option.number({ brief: "scale of the adapter, over its rank [twice the rank]", placeholder: "a" }),
+  loraTargets: option.words({ brief: "linears that the adapter lies on [all of a layer]", placeholder: "q_proj,…" }),
+  lr: option.real(5e-5, { brief: "peak learning rate" }),
+  schedule: option.choice(["constant", "linear", "cosine"], "linear", "learning rate after the warm-up"),
+  warmup: option.real(0, { brief: "updates of warm-up; below 1, their share of all" }),
+  clip: option.real(1, { brief: "largest norm of a gradient; 0: any" }),
+  beta1: option.real(0.9, { brief: "AdamW: memory of the gradient" }),
+  beta2: option.real(0.999, { brief: "AdamW: memory of its square" }),
+  eps: option.real(1e-8, { brief: "AdamW: least size of a step's divisor" }),
+  weightDecay: option.real(0, { brief: "AdamW: decay of matrices" }),
+  batch: option.positive(8, { brief: "examples of one update" }),
+  epochs: option.positive(3, { brief: "times that all examples are seen" }),
+  maxUpdates: option.maybePositive({ brief: "stop after so many updates, the schedule being as without" }),
+  maxTokens: option.positive(2048, { brief: "longer examples are cut here" }),
+  passTokens: option.positive(1024, { brief: "most tokens run at once; gradients of a batch are summed" }),
+  seed: option.count(42, { brief: "seed of the examples' order and of a new adapter" }),
+  dtype: option.maybe(["f32", "f16", "bf16"], "storage of trained weights, unless as it was"),
+  saveMinutes: option.real(5, { brief: "how often unfinished work is kept on the disk" }),
 };

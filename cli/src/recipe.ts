@@ -72,17 +72,18 @@ function isFlag(type: unknown): boolean {
   return typeof (type as z.ZodType).safeParse(undefined).data === "boolean";
 }
 
-/** Variables that are no option of a command: of the engines, and of the tests. */
-const ownVariables =
-  /^SAFEDELTA_(THREADS|NATIVE_LIB|CUDA_(LIB|LIB_DIR|DEVICE)|SHARED|PYTHON|SMOLLM2_GGUF|STANDIN_\w+)$/;
+/** Variables that are no option of a command: of the engines. */
+const engineVariables = ["NATIVE_LIB", "CUDA_LIB", "CUDA_LIB_DIR", "CUDA_DEVICE"].map((name) => `SAFEDELTA_${name}`);
+/** And of the tests, which nobody is told of. */
+const testVariables = /^SAFEDELTA_(SHARED|PYTHON|LM_EVAL|SMOLLM2_GGUF|STANDIN_\w+)$/;
 
 /** A warning for each variable of the environment that looks like ours and is none: a misspelt one would have no effect. */
 export function unknownVariables(schemas: readonly z.ZodObject[], env: NodeJS.ProcessEnv = process.env): string[] {
-  const known = [...new Set(schemas.flatMap(({ shape }) => Object.keys(shape).map(variable)))];
+  const known = [...new Set(schemas.flatMap(({ shape }) => Object.keys(shape).map(variable))), ...engineVariables];
   const strange = Object.keys(env).filter(
-    (name) => name.startsWith("SAFEDELTA_") && !ownVariables.test(name) && !known.includes(name),
+    (name) => name.startsWith("SAFEDELTA_") && !testVariables.test(name) && !known.includes(name),
   );
-  return strange.map((name) => `${name} in the environment has no effect. Did you mean ${nearest(name, known)}?`);
+  return strange.map((name) => `${name} in the environment has no effect.${guess(name, known)}`);
 }
 
 const flagWords: Readonly<Record<string, boolean>> = {
@@ -131,7 +132,7 @@ function knownKey(key: string, path: string, schema: z.ZodObject): string {
   const name = key.replace(/-(\w)/g, (_, letter: string) => letter.toUpperCase());
   const names = Object.keys(schema.shape);
   if (names.includes(name)) return name;
-  throw new UsageError(`${path}: unknown key "${key}". Did you mean "${nearest(kebab(name), names.map(kebab))}"?`);
+  throw new UsageError(`${path}: unknown key "${key}".${guess(kebab(name), names.map(kebab))}`);
 }
 
 /** camelCase to kebab-case. */
@@ -139,8 +140,10 @@ export function kebab(name: string): string {
   return name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
 }
 
-function nearest(word: string, names: readonly string[]): string {
-  return names.toSorted((a, b) => distance(a, word) - distance(b, word))[0] ?? "";
+/** What a misspelt word may have meant; nothing where no name is near. */
+function guess(word: string, names: readonly string[]): string {
+  const [nearest] = names.toSorted((a, b) => distance(a, word) - distance(b, word));
+  return nearest !== undefined && distance(nearest, word) <= 3 ? ` Did you mean ${nearest}?` : "";
 }
 
 /** Levenshtein distance. */

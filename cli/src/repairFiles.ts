@@ -22,7 +22,7 @@ function reportOf(options: ApplyOptions, facts: ApplyFacts, outFormat: "model" |
   return {
     ...told,
     command: commandOf(options, facts, outFormat),
-    recipe: recipeOf(options, facts, outFormat),
+    recipe: recipeOf(options, facts.engine.name, outFormat),
     outFormat,
     mode: options.mode,
     budget: { kind: kebab(options.budget.kind) as RepairReport["budget"]["kind"], value: amountOf(options.budget) },
@@ -39,7 +39,7 @@ function sourceOf({ file, sha256, nExamples, nTokens, seed }: DataFacts): Repair
 }
 
 /** Every option of the run under the keys of the command line, the engine that was found included; `--recipe` takes it back. */
-function recipeOf(options: ApplyOptions, { engine }: ApplyFacts, outFormat: "model" | "lora"): RepairReport["recipe"] {
+export function recipeOf(options: ApplyOptions, engine: string, outFormat: "model" | "lora"): RepairReport["recipe"] {
   const { aligned, tuned, source, taskData, mode, budget, rest, maxShardBytes, out } = options;
   const data = "state" in source ? taskData : source.safeData;
   return {
@@ -54,14 +54,14 @@ function recipeOf(options: ApplyOptions, { engine }: ApplyFacts, outFormat: "mod
     rest,
     "out-format": outFormat,
     ...(outFormat === "model" ? { "max-shard-size": maxShardBytes } : {}),
-    engine: engine.name,
+    engine,
     out,
   };
 }
 
 /** The recipe as a command line; a state that was given may be gone, so the command that makes it stands before. */
 function commandOf(options: ApplyOptions, facts: ApplyFacts, outFormat: "model" | "lora"): string {
-  const apply = safedelta("apply", recipeOf(options, facts, outFormat));
+  const apply = safedelta("apply", recipeOf(options, facts.engine.name, outFormat));
   if (!("state" in options.source)) return apply;
   const { file, nExamples, seed, maxTokens, systemPrompts } = facts.safeData;
   const { engine, modes } = facts.statePlan;

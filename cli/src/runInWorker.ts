@@ -30,7 +30,7 @@ const watchMs = 250;
 export async function runInWorker(job: Job, io: Io): Promise<number | undefined> {
   const worker = new Worker(new URL("./worker.ts", import.meta.url).href);
   const { promise, resolve, reject } = Promise.withResolvers<number | undefined>();
-  const watch = watchMemory((job.options as { maxMemory?: number }).maxMemory, reject);
+  const watch = watchMemory(job, reject);
   worker.onmessage = ({ data }: MessageEvent<Message>) => {
     if (data.kind === "done") resolve(data.code);
     else if (data.kind === "failed") reject(new ToldError(data.told));
@@ -54,13 +54,22 @@ function hear(message: Exclude<Message, { kind: "done" | "failed" }>, io: Io): v
   else io[message.kind](message.text);
 }
 
+/** Whether an interrupted command keeps what it finished, so that the same one goes on; a sweep does for the models it writes. */
+export function goesOn(command: string | undefined, out: unknown): boolean {
+  return ["prepare", "apply", "finetune"].includes(command ?? "") || (command === "sweep" && out !== undefined);
+}
+
 /** The command's own estimate refuses before the work; this sees to it that the estimate was right. */
-function watchMemory(limit: number | undefined, refuse: (error: Error) => void): NodeJS.Timeout | undefined {
+function watchMemory({ command, options }: Job, refuse: (error: Error) => void): NodeJS.Timeout | undefined {
+  const { maxMemory: limit, out } = options as { readonly maxMemory?: number; readonly out?: string };
+  const next = goesOn(command, out)
+    ? "What is finished is kept; give more, and the same command goes on."
+    : "Give more.";
   if (limit === undefined || process.memoryUsage.rss() > limit) return undefined;
   return setInterval(() => {
     const taken = process.memoryUsage.rss();
     if (taken <= limit) return;
-    const text = `the process takes ${formatBytes(taken)} of memory, more than --max-memory ${formatBytes(limit)}. What is finished is kept; give more, and the same command goes on.`;
+    const text = `the process takes ${formatBytes(taken)} of memory, more than --max-memory ${formatBytes(limit)}. ${next}`;
     refuse(new ToldError({ text, code: exitCode.resources }));
   }, watchMs);
 }

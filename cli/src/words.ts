@@ -1,4 +1,4 @@
-import { type ApplyOptions, type DataFacts, type DataOptions, shellLine } from "@safedelta/pipeline";
+import { type ApplyOptions, type DataFacts, type DataOptions, type Device, shellLine } from "@safedelta/pipeline";
 import { formatBytes, formatMs } from "@safedelta/report";
 import { UsageError } from "./exitCode.ts";
 
@@ -39,15 +39,26 @@ interface Needs {
   readonly memoryBytes: number;
   /** On disk while it works. */
   readonly workBytes: number;
-  readonly seconds: number;
+}
+
+/** What a run needs, with a time guess by the rate that products have on a device. */
+export function timed<T extends Needs>(needs: T, { productFlops }: Device): T & { readonly seconds: number } {
+  return { ...needs, seconds: needs.flop / productFlops };
+}
+
+/** What a time guess rests on, for a program: an infinite rate of the device would be no JSON. */
+export function assumption({ name, basis, productFlops }: Device) {
+  return { name, basis, productFlops };
 }
 
 /** Sizes, work and a time guess of a run that leaves `keptBytes` on the disk. */
-export function planLine({ flop, memoryBytes, workBytes, seconds }: Needs, keptBytes: number): string {
+export function planLine(needs: Needs, keptBytes: number, device: Device): string {
+  const { flop, memoryBytes, workBytes, seconds } = timed(needs, device);
+  const rate = `${Number((device.productFlops / 1e9).toPrecision(3))} GFLOP/s`;
   const work = workBytes > 0 ? ` (and ${formatBytes(workBytes)} meanwhile)` : "";
   return (
     `${formatBytes(keptBytes)} on disk${work}, about ${formatBytes(memoryBytes)} of memory, ` +
-    `${(flop / 1e12).toPrecision(3)} TFLOP, about ${formatMs(1000 * seconds)}`
+    `${(flop / 1e12).toPrecision(3)} TFLOP, about ${formatMs(1000 * seconds)} at ${rate}, assumed of ${device.name}`
   );
 }
 

@@ -14,7 +14,7 @@ mkdir -p "$out"
 # shellcheck disable=SC2086 # flags are words
 g++ -std=c++20 -O2 -fPIC -shared -fvisibility=hidden -Wall -Wextra -Werror ${SAFEDELTA_CUDA_FLAGS:-} \
   '-DSD_API=__attribute__((visibility("default")))' -Wa,-I"$here" \
-  "$here"/src/{driver,engine,open,algebra,eigen,operations}.cpp "$here"/src/ptx.S \
+  "$here"/src/{driver,engine,open,algebra,eigen,operations,training}.cpp "$here"/src/ptx.S \
   -static-libstdc++ -static-libgcc -s -Wl,--version-script="$here/exports.map" -Wl,-z,defs -ldl -o "$out/.new-cuda"
 # A running process may have the old file open: replace it, never write into it.
 mv "$out/.new-cuda" "$out/libsafedelta_cuda.so"

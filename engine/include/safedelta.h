@@ -27,7 +27,7 @@ extern "C" {
 #endif
 
 /* Raised whenever a function changes. */
-#define SD_ABI_VERSION 1
+#define SD_ABI_VERSION 2
 
 #define SD_OK 0
 #define SD_OUT_OF_MEMORY -1
@@ -95,6 +95,15 @@ SD_API int32_t sd_add_bias(sd_engine *engine, sd_address x, int32_t rows, int32_
 SD_API int32_t sd_rotary(sd_engine *engine, sd_address x, int32_t rows, int32_t cols, int32_t x_stride, sd_address cos, int32_t cos_stride, sd_address sin, int32_t sin_stride, int32_t head_dim);
 SD_API int32_t sd_attention(sd_engine *engine, sd_address q, int32_t q_stride, int32_t n, sd_address k, int32_t k_stride, sd_address v, int32_t v_stride, int32_t total, int32_t n_heads, int32_t n_kv_heads, int32_t head_dim, float scale, sd_address out, int32_t out_stride);
 SD_API int32_t sd_gated(sd_engine *engine, int32_t kind, sd_address gate, int32_t gate_stride, sd_address up, int32_t up_stride, int32_t rows, int32_t cols);
+
+/* A negative target counts nothing. out may be logits. `loss` is the sum over the rows that count. */
+SD_API int32_t sd_softmax_cross_entropy(sd_engine *engine, sd_address logits, int32_t logits_stride, const int32_t *targets, sd_address out, int32_t out_stride, int32_t rows, int32_t cols, double *loss);
+SD_API int32_t sd_rms_norm_backward(sd_engine *engine, sd_address x, int32_t x_stride, sd_address weight, float eps, float offset, sd_address d_out, int32_t d_out_stride, sd_address d_x, int32_t d_x_stride, sd_address d_weight, int32_t rows, int32_t cols);
+SD_API int32_t sd_attention_backward(sd_engine *engine, sd_address q, int32_t q_stride, sd_address k, int32_t k_stride, sd_address v, int32_t v_stride, int32_t n, int32_t n_heads, int32_t n_kv_heads, int32_t head_dim, float scale, sd_address out, int32_t out_stride, sd_address d_out, int32_t d_out_stride, sd_address d_q, int32_t d_q_stride, sd_address d_k, int32_t d_k_stride, sd_address d_v, int32_t d_v_stride);
+SD_API int32_t sd_gated_backward(sd_engine *engine, int32_t kind, sd_address gate, int32_t gate_stride, sd_address up, int32_t up_stride, sd_address d_out, int32_t d_out_stride, sd_address d_gate, int32_t d_gate_stride, sd_address d_up, int32_t d_up_stride, int32_t rows, int32_t cols);
+SD_API int32_t sd_scatter_add(sd_engine *engine, sd_address src, int32_t src_stride, const int32_t *rows, sd_address dst, int32_t dst_stride, int32_t n_rows, int32_t n_cols);
+/* The last eight numbers are those of engine/src/adamW.ts. */
+SD_API int32_t sd_adam_w(sd_engine *engine, sd_address param, int32_t param_dtype, int32_t param_stride, sd_address grad, int32_t grad_stride, sd_address m, int32_t m_stride, sd_address v, int32_t v_stride, int32_t rows, int32_t cols, float decay, float rate1, float beta2, float rate2, float step_size, float correction, float eps, float scale);
 
 #ifdef __cplusplus
 }

@@ -1,84 +1,22 @@
-import { type AttentionShape, type DType, EngineError, type Matrix, type Values } from "./engine.ts";
+import type { AttentionShape, DType, Matrix, Values } from "./engine.ts";
+import {
+  fail,
+  type Handle,
+  requireApart,
+  requireCount,
+  requireDistinct,
+  requireF32,
+  requireIndices,
+  requireSameOrApart,
+  requireShape,
+  requireSquare,
+  sizeText,
+} from "./require.ts";
 
 /**
  * Shape, dtype and overlap checks that every engine runs before it computes. Each `check…` function belongs to the operation
  * of the same name and throws `EngineError` that names the operation, the matrix and the numbers.
  */
-
-/** A matrix handle of one of our engines: besides its shape, where it lies. */
-export interface Handle extends Matrix {
-  /** Equal for a matrix and all its views. */
-  readonly allocation: object;
-  /** Elements from the start of the allocation to element (0, 0). */
-  readonly offset: number;
-}
-
-/** Largest row or column count: sizes cross the native border as int32. */
-const maxSize = 2 ** 31 - 1;
-
-function fail(operation: string, message: string): never {
-  throw new EngineError(operation, message);
-}
-
-function sizeText(rows: number, cols: number): string {
-  return `${rows} x ${cols}`;
-}
-
-function requireCount(operation: string, name: string, value: number, least: number): void {
-  if (!Number.isInteger(value) || value < least || value > maxSize) {
-    fail(operation, `${name} must be a whole number from ${least} to ${maxSize}, got ${value}`);
-  }
-}
-
-function requireShape(operation: string, name: string, m: Matrix, rows: number, cols: number): void {
-  if (m.rows === rows && m.cols === cols) return;
-  fail(operation, `${name} is ${sizeText(m.rows, m.cols)}, expected ${sizeText(rows, cols)}`);
-}
-
-function requireSquare(operation: string, name: string, m: Matrix): void {
-  if (m.rows !== m.cols) fail(operation, `${name} is ${sizeText(m.rows, m.cols)}, expected a square matrix`);
-}
-
-function requireF32(operation: string, matrices: Record<string, Matrix>): void {
-  for (const [name, m] of Object.entries(matrices)) {
-    if (m.dtype !== "f32") fail(operation, `${name} is ${m.dtype}, expected f32: convert it first`);
-  }
-}
-
-function samePlace(a: Handle, b: Handle): boolean {
-  return a.allocation === b.allocation && a.offset === b.offset && a.rows === b.rows && a.cols === b.cols;
-}
-
-/** Views of one allocation share its stride, so they are rectangles of one grid; an empty one overlaps nothing. */
-function overlap(a: Handle, b: Handle): boolean {
-  const isEmpty = a.rows * a.cols === 0 || b.rows * b.cols === 0;
-  if (a.allocation !== b.allocation || isEmpty) return false;
-  const rowApart = Math.floor(b.offset / b.stride) - Math.floor(a.offset / a.stride);
-  const colApart = (b.offset % b.stride) - (a.offset % a.stride);
-  const meet = (apart: number, sizeA: number, sizeB: number) => apart < sizeA && -apart < sizeB;
-  return meet(rowApart, a.rows, b.rows) && meet(colApart, a.cols, b.cols);
-}
-
-function requireApart(operation: string, written: Handle, read: Record<string, Handle>): void {
-  for (const [name, m] of Object.entries(read)) {
-    if (overlap(written, m)) fail(operation, `the result overlaps ${name}`);
-  }
-}
-
-/** Element-wise operations may write onto what they read, but not onto a shifted part of it. */
-function requireSameOrApart(operation: string, written: Handle, name: string, read: Handle): void {
-  if (!samePlace(written, read)) requireApart(operation, written, { [name]: read });
-}
-
-function requireIndices(operation: string, name: string, indices: Int32Array | null, limit: number): void {
-  if (indices === null) return;
-  const bad = indices.findIndex((index) => index < 0 || index >= limit);
-  if (bad >= 0) fail(operation, `${name}[${bad}] is ${indices[bad]}, expected 0 to ${limit - 1}`);
-}
-
-function requireDistinct(operation: string, name: string, indices: Int32Array | null): void {
-  if (indices !== null && new Set(indices).size !== indices.length) fail(operation, `${name} holds an index twice`);
-}
 
 // ---- memory -----------------------------------------------------------------------------------------------------------------
 
@@ -210,16 +148,21 @@ export function checkRotary(x: Handle, cos: Handle, sin: Handle, headDim: number
 }
 
 export function checkAttention(q: Handle, k: Handle, v: Handle, shape: AttentionShape, out: Handle): void {
-  const { nHeads, nKvHeads, headDim } = shape;
   requireF32("attention", { q, k, v, out });
-  for (const [name, value] of Object.entries({ nHeads, nKvHeads, headDim })) requireCount("attention", name, value, 1);
-  if (nHeads % nKvHeads !== 0) fail("attention", `${nHeads} query heads cannot share ${nKvHeads} key heads equally`);
-  if (k.rows < q.rows) fail("attention", `${q.rows} query rows but only ${k.rows} key rows`);
-  requireShape("attention", "q", q, q.rows, nHeads * headDim);
-  requireShape("attention", "k", k, k.rows, nKvHeads * headDim);
-  requireShape("attention", "v", v, k.rows, nKvHeads * headDim);
+  requireAttention("attention", q, k, v, shape);
   requireShape("attention", "out", out, q.rows, q.cols);
   requireApart("attention", out, { q, k, v });
+}
+
+/** Queries, keys and values as the shape says. */
+export function requireAttention(operation: string, q: Handle, k: Handle, v: Handle, shape: AttentionShape): void {
+  const { nHeads, nKvHeads, headDim } = shape;
+  for (const [name, value] of Object.entries({ nHeads, nKvHeads, headDim })) requireCount(operation, name, value, 1);
+  if (nHeads % nKvHeads !== 0) fail(operation, `${nHeads} query heads cannot share ${nKvHeads} key heads equally`);
+  if (k.rows < q.rows) fail(operation, `${q.rows} query rows but only ${k.rows} key rows`);
+  requireShape(operation, "q", q, q.rows, nHeads * headDim);
+  requireShape(operation, "k", k, k.rows, nKvHeads * headDim);
+  requireShape(operation, "v", v, k.rows, nKvHeads * headDim);
 }
 
 export function checkGatedActivation(gate: Handle, up: Handle): void {

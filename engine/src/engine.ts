@@ -66,6 +66,19 @@ export interface AttentionShape {
   readonly scale: number;
 }
 
+/** One step of AdamW; where nothing else is said, as PyTorch's arguments of these names. */
+export interface AdamWStep {
+  readonly lr: number;
+  readonly beta1: number;
+  readonly beta2: number;
+  readonly eps: number;
+  readonly weightDecay: number;
+  /** Number of this step, from 1: the power of the bias corrections. */
+  readonly step: number;
+  /** Factor on the gradient as it is read (clipping, accumulation). */
+  readonly scale: number;
+}
+
 export interface Engine extends Disposable {
   readonly info: EngineInfo;
   /** Bytes held by live matrices, and the most ever held at once. */
@@ -139,6 +152,62 @@ export interface Engine extends Disposable {
   attention(q: Matrix, k: Matrix, v: Matrix, shape: AttentionShape, out: Matrix): void;
   /** gate := activation(gate) · up, element-wise. `silu`: x/(1+e⁻ˣ); `geluTanh`: the tanh approximation of GELU. */
   gatedActivation(kind: "silu" | "geluTanh", gate: Matrix, up: Matrix): void;
+
+  // ---- training, f32 ------------------------------------------------------------------------------------------------------
+  /**
+   * out := the gradient of the sum of losses with respect to logits (n x vocabulary): softmax − one-hot, row by row, the maximum
+   * subtracted. A row whose target is −1 counts nothing and its gradient is zero. out may be logits.
+   * @returns the sum of −log softmax(logits[t])[targets[t]] over the rows that count, summed in f64
+   */
+  softmaxCrossEntropy(logits: Matrix, targets: Int32Array, out: Matrix): number;
+  /**
+   * Gradients of rmsNorm, given that of its result: dX := that of x, dWeight (1 x cols) += that of the weight. dX may be dOut or x.
+   */
+  rmsNormBackward(
+    x: Matrix,
+    weight: Matrix,
+    eps: number,
+    offset: number,
+    dOut: Matrix,
+    dX: Matrix,
+    dWeight: Matrix,
+  ): void;
+  /**
+   * Gradients of attention over one sequence without a past: q, dQ, out and dOut are n x nHeads·headDim, k, v, dK and dV
+   * n x nKvHeads·headDim. `out` is what attention gave; probabilities are computed anew, some queries at a time. dK and dV are sums
+   * over the query heads that share them. What is written overlaps nothing else.
+   */
+  attentionBackward(
+    q: Matrix,
+    k: Matrix,
+    v: Matrix,
+    shape: AttentionShape,
+    out: Matrix,
+    dOut: Matrix,
+    dQ: Matrix,
+    dK: Matrix,
+    dV: Matrix,
+  ): void;
+  /**
+   * Gradients of gatedActivation, gate and up being those of before: dGate := dOut · up · activation′(gate),
+   * dUp := dOut · activation(gate). Each may be gate, up or dOut.
+   */
+  gatedActivationBackward(
+    kind: "silu" | "geluTanh",
+    gate: Matrix,
+    up: Matrix,
+    dOut: Matrix,
+    dGate: Matrix,
+    dUp: Matrix,
+  ): void;
+  /** dst[rows[i]] += src[i], i in ascending order; an index may come again. */
+  scatterAdd(src: Matrix, rows: Int32Array, dst: Matrix): void;
+  /**
+   * One step of AdamW (Loshchilov and Hutter, arXiv 1711.05101) as PyTorch takes it, element by element: param *= 1 − lr · weightDecay;
+   * with g = scale · grad, m += (1 − beta1)(g − m), v := beta2 · v + (1 − beta2) g²;
+   * param −= lr / (1 − beta1ᵗ) · m / (√v / √(1 − beta2ᵗ) + eps). param is f32 or bf16, which is rounded once, after the step.
+   */
+  adamW(param: Matrix, grad: Matrix, m: Matrix, v: Matrix, step: AdamWStep): void;
 }
 
 /** Wrong use of an engine (shapes, dtypes, disposed handles) or a failure inside it. Names the operation and the numbers. */

@@ -1,5 +1,7 @@
+import { adamWFactors } from "./adamW.ts";
 import * as check from "./checks.ts";
 import {
+  type AdamWStep,
   type AttentionShape,
   type DType,
   dtypeBytes,
@@ -14,6 +16,7 @@ import {
 } from "./engine.ts";
 import { type Allocation, KernelMatrix } from "./kernelMatrix.ts";
 import { activationCodes, dtypeCodes, type Kernels, type Status, statusCodes } from "./kernels.ts";
+import * as checkTraining from "./trainingChecks.ts";
 
 /** The contract over raw kernels: handles, checks and errors. Owns the kernels. */
 export class KernelEngine implements Engine {
@@ -278,6 +281,90 @@ export class KernelEngine implements Engine {
     const places = [G.address, G.stride, U.address, U.stride] as const;
     this.finish("gatedActivation", this.kernels.gated(activationCodes[kind], ...places, G.rows, G.cols));
   }
+
+  // ---- training -------------------------------------------------------------------------------------------------------------
+  softmaxCrossEntropy(logits: Matrix, targets: Int32Array, out: Matrix): number {
+    const [L, O] = this.own("softmaxCrossEntropy", logits, out);
+    checkTraining.checkSoftmaxCrossEntropy(L, targets, O);
+    if (L.rows === 0) return 0;
+    const [from, to, loss] = [place(L), place(O), new Float64Array(1)];
+    const status = this.kernels.softmaxCrossEntropy(...from, targets, ...to, L.rows, L.cols, loss);
+    this.finish("softmaxCrossEntropy", status);
+    return loss[0];
+  }
+
+  rmsNormBackward(
+    x: Matrix,
+    weight: Matrix,
+    eps: number,
+    offset: number,
+    dOut: Matrix,
+    dX: Matrix,
+    dWeight: Matrix,
+  ): void {
+    const [X, W, G, DX, DW] = this.own("rmsNormBackward", x, weight, dOut, dX, dWeight);
+    checkTraining.checkRmsNormBackward(X, W, G, DX, DW);
+    const read = [...place(X), W.address, eps, offset, ...place(G)] as const;
+    const status = this.kernels.rmsNormBackward(...read, ...place(DX), DW.address, X.rows, X.cols);
+    this.finish("rmsNormBackward", status);
+  }
+
+  attentionBackward(
+    q: Matrix,
+    k: Matrix,
+    v: Matrix,
+    shape: AttentionShape,
+    out: Matrix,
+    dOut: Matrix,
+    dQ: Matrix,
+    dK: Matrix,
+    dV: Matrix,
+  ): void {
+    const [Q, K, V, O, G] = this.own("attentionBackward", q, k, v, out, dOut);
+    const [DQ, DK, DV] = this.own("attentionBackward", dQ, dK, dV);
+    checkTraining.checkAttentionBackward({ q: Q, k: K, v: V, out: O, dOut: G }, shape, DQ, DK, DV);
+    if (Q.rows === 0) return;
+    const sizes = [Q.rows, shape.nHeads, shape.nKvHeads, shape.headDim, shape.scale] as const;
+    const [inputs, outputs] = [[...place(Q), ...place(K), ...place(V)] as const, [...place(O), ...place(G)] as const];
+    const into = [...place(DQ), ...place(DK), ...place(DV)] as const;
+    this.finish("attentionBackward", this.kernels.attentionBackward(...inputs, ...sizes, ...outputs, ...into));
+  }
+
+  gatedActivationBackward(
+    kind: "silu" | "geluTanh",
+    gate: Matrix,
+    up: Matrix,
+    dOut: Matrix,
+    dGate: Matrix,
+    dUp: Matrix,
+  ): void {
+    const [A, U, G, DA, DU] = this.own("gatedActivationBackward", gate, up, dOut, dGate, dUp);
+    checkTraining.checkGatedActivationBackward(A, U, G, DA, DU);
+    const places = [...place(A), ...place(U), ...place(G), ...place(DA), ...place(DU)] as const;
+    const status = this.kernels.gatedBackward(activationCodes[kind], ...places, A.rows, A.cols);
+    this.finish("gatedActivationBackward", status);
+  }
+
+  scatterAdd(src: Matrix, rows: Int32Array, dst: Matrix): void {
+    const [from, to] = this.own("scatterAdd", src, dst);
+    checkTraining.checkScatterAdd(from, rows, to);
+    if (rows.length === 0) return;
+    this.finish("scatterAdd", this.kernels.scatterAdd(...place(from), rows, ...place(to), from.rows, from.cols));
+  }
+
+  adamW(param: Matrix, grad: Matrix, m: Matrix, v: Matrix, step: AdamWStep): void {
+    const [P, G, M, V] = this.own("adamW", param, grad, m, v);
+    checkTraining.checkAdamW(P, G, M, V, step);
+    const { decay, rate1, beta2, rate2, stepSize, correction, eps, scale } = adamWFactors(step);
+    const places = [P.address, dtypeCodes[P.dtype], P.stride, ...place(G), ...place(M), ...place(V)] as const;
+    const factors = [decay, rate1, beta2, rate2, stepSize, correction, eps, scale] as const;
+    this.finish("adamW", this.kernels.adamW(...places, P.rows, P.cols, ...factors));
+  }
+}
+
+/** Where a matrix lies: its address and stride. */
+function place({ address, stride }: KernelMatrix): [number, number] {
+  return [address, stride];
 }
 
 function zeroDiagonal(operation: string, row: number, r: Matrix): EngineError {

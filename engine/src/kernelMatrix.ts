@@ -1,5 +1,6 @@
-import { checkView, type Handle } from "./checks.ts";
+import { checkView } from "./checks.ts";
 import { type DType, dtypeBytes, EngineError } from "./engine.ts";
+import type { Handle } from "./require.ts";
 
 /** The memory of one `alloc`, shared by a matrix and its views. */
 export interface Allocation {

@@ -9,16 +9,22 @@ export interface OpenedEngine {
   readonly reason: string;
 }
 
+/** What a user may say of how an engine shall work. */
+export interface EngineSettings {
+  /** Of the native engine: 0 for one on each core; SAFEDELTA_THREADS unless given. The other engines have no use for it. */
+  readonly threads?: number;
+}
+
 /** One engine kind, how to open it. `open` throws `EngineUnavailableError` with the reason when it cannot. */
 interface Candidate {
   readonly name: Exclude<EngineChoice, "auto">;
   readonly inAuto: boolean;
-  open(): Promise<Engine>;
+  open(settings: EngineSettings): Promise<Engine>;
 }
 
 const candidates: readonly Candidate[] = [
   { name: "cuda", inAuto: true, open: async () => (await import("./cuda.ts")).openCuda() },
-  { name: "native", inAuto: true, open: async () => (await import("./native.ts")).openNative() },
+  { name: "native", inAuto: true, open: async ({ threads }) => (await import("./native.ts")).openNative(threads) },
   { name: "wasm", inAuto: true, open: async () => (await import("./wasm.ts")).openWasm() },
   { name: "reference", inAuto: false, open: async () => (await import("./reference.ts")).openReference() },
 ];
@@ -27,12 +33,12 @@ const candidates: readonly Candidate[] = [
  * Open the asked engine, or with `auto` the first that opens. Never falls back from an engine asked for by name.
  * @throws EngineUnavailableError listing each engine tried and its reason.
  */
-export async function openEngine(choice: EngineChoice = "auto"): Promise<OpenedEngine> {
+export async function openEngine(choice: EngineChoice = "auto", settings: EngineSettings = {}): Promise<OpenedEngine> {
   const tried: string[] = [];
   for (const candidate of candidates) {
     if (choice === "auto" ? !candidate.inAuto : candidate.name !== choice) continue;
     try {
-      const engine = await candidate.open();
+      const engine = await candidate.open(settings);
       const reason = choice === "auto" ? ["first that opened", ...tried].join("; ") : "asked for by name";
       return { engine, reason };
     } catch (error) {

@@ -1,5 +1,7 @@
+import { adamWFactors } from "./adamW.ts";
 import * as check from "./checks.ts";
 import {
+  type AdamWStep,
   type AttentionShape,
   type DType,
   type Eigen,
@@ -10,13 +12,16 @@ import {
   type Matrix,
   type Values,
 } from "./engine.ts";
+import { attentionBackward } from "./reference/attentionBackward.ts";
 import { type Block, denseCopy } from "./reference/block.ts";
 import { symmetricEigen } from "./reference/eigen.ts";
 import * as elementwise from "./reference/elementwise.ts";
 import { type Allocation, ReferenceMatrix, type Storage } from "./reference/matrix.ts";
 import * as model from "./reference/model.ts";
 import * as products from "./reference/products.ts";
+import * as training from "./reference/training.ts";
 import * as triangular from "./reference/triangular.ts";
+import * as checkTraining from "./trainingChecks.ts";
 
 /**
  * Open the slow oracle of the tests: plain loops in f64. An "f32" matrix keeps f64 numbers and is rounded only by `read` and by
@@ -225,6 +230,79 @@ class ReferenceEngine implements Engine {
     const [G, U] = this.own("gatedActivation", gate, up);
     check.checkGatedActivation(G, U);
     model.gatedActivation(kind, G.block("gatedActivation"), U.block("gatedActivation"));
+  }
+
+  // ---- training -------------------------------------------------------------------------------------------------------------
+  softmaxCrossEntropy(logits: Matrix, targets: Int32Array, out: Matrix): number {
+    const operation = "softmaxCrossEntropy";
+    const [L, O] = this.own(operation, logits, out);
+    checkTraining.checkSoftmaxCrossEntropy(L, targets, O);
+    return training.softmaxCrossEntropy(L.block(operation), targets, O.block(operation));
+  }
+
+  rmsNormBackward(
+    x: Matrix,
+    weight: Matrix,
+    eps: number,
+    offset: number,
+    dOut: Matrix,
+    dX: Matrix,
+    dWeight: Matrix,
+  ): void {
+    const operation = "rmsNormBackward";
+    const [X, W, G, DX, DW] = this.own(operation, x, weight, dOut, dX, dWeight);
+    checkTraining.checkRmsNormBackward(X, W, G, DX, DW);
+    const block = (m: ReferenceMatrix) => m.block(operation);
+    training.rmsNormBackward(block(X), block(W), eps, offset, block(G), block(DX), block(DW));
+  }
+
+  attentionBackward(
+    q: Matrix,
+    k: Matrix,
+    v: Matrix,
+    shape: AttentionShape,
+    out: Matrix,
+    dOut: Matrix,
+    dQ: Matrix,
+    dK: Matrix,
+    dV: Matrix,
+  ): void {
+    const operation = "attentionBackward";
+    const [Q, K, V, O, G] = this.own(operation, q, k, v, out, dOut);
+    const [DQ, DK, DV] = this.own(operation, dQ, dK, dV);
+    checkTraining.checkAttentionBackward({ q: Q, k: K, v: V, out: O, dOut: G }, shape, DQ, DK, DV);
+    const block = (m: ReferenceMatrix) => m.block(operation);
+    const into = { dQ: block(DQ), dK: block(DK), dV: block(DV) };
+    attentionBackward(block(Q), block(K), block(V), shape, block(O), block(G), into);
+  }
+
+  gatedActivationBackward(
+    kind: "silu" | "geluTanh",
+    gate: Matrix,
+    up: Matrix,
+    dOut: Matrix,
+    dGate: Matrix,
+    dUp: Matrix,
+  ): void {
+    const operation = "gatedActivationBackward";
+    const [A, U, G, DA, DU] = this.own(operation, gate, up, dOut, dGate, dUp);
+    checkTraining.checkGatedActivationBackward(A, U, G, DA, DU);
+    const block = (m: ReferenceMatrix) => m.block(operation);
+    training.gatedActivationBackward(kind, block(A), block(U), block(G), block(DA), block(DU));
+  }
+
+  scatterAdd(src: Matrix, rows: Int32Array, dst: Matrix): void {
+    const [from, to] = this.own("scatterAdd", src, dst);
+    checkTraining.checkScatterAdd(from, rows, to);
+    training.scatterAdd(from.block("scatterAdd"), rows, to.block("scatterAdd"));
+  }
+
+  adamW(param: Matrix, grad: Matrix, m: Matrix, v: Matrix, step: AdamWStep): void {
+    const [P, G, M, V] = this.own("adamW", param, grad, m, v);
+    checkTraining.checkAdamW(P, G, M, V, step);
+    const numbers = P.numbers("adamW");
+    training.adamW(numbers, G.block("adamW"), M.block("adamW"), V.block("adamW"), adamWFactors(step));
+    P.setNumbers("adamW", numbers);
   }
 }
 

@@ -1,6 +1,31 @@
 /* @ts-self-types="./kernels.d.ts" */
 
 /**
+ * @param {number} param
+ * @param {number} param_dtype
+ * @param {number} param_stride
+ * @param {number} grad
+ * @param {number} grad_stride
+ * @param {number} m
+ * @param {number} m_stride
+ * @param {number} v
+ * @param {number} v_stride
+ * @param {number} rows
+ * @param {number} cols
+ * @param {number} decay
+ * @param {number} rate1
+ * @param {number} beta2
+ * @param {number} rate2
+ * @param {number} step_size
+ * @param {number} correction
+ * @param {number} eps
+ * @param {number} scale
+ */
+export function adam_w(param, param_dtype, param_stride, grad, grad_stride, m, m_stride, v, v_stride, rows, cols, decay, rate1, beta2, rate2, step_size, correction, eps, scale) {
+    wasm.adam_w(param, param_dtype, param_stride, grad, grad_stride, m, m_stride, v, v_stride, rows, cols, decay, rate1, beta2, rate2, step_size, correction, eps, scale);
+}
+
+/**
  * @param {number} alpha
  * @param {number} a
  * @param {number} a_stride
@@ -53,6 +78,35 @@ export function alloc(bytes) {
  */
 export function attention(q, q_stride, n, k, k_stride, v, v_stride, total, n_heads, n_kv_heads, head_dim, scale, out, out_stride) {
     const ret = wasm.attention(q, q_stride, n, k, k_stride, v, v_stride, total, n_heads, n_kv_heads, head_dim, scale, out, out_stride);
+    return ret;
+}
+
+/**
+ * @param {number} q
+ * @param {number} q_stride
+ * @param {number} k
+ * @param {number} k_stride
+ * @param {number} v
+ * @param {number} v_stride
+ * @param {number} n
+ * @param {number} n_heads
+ * @param {number} n_kv_heads
+ * @param {number} head_dim
+ * @param {number} scale
+ * @param {number} out
+ * @param {number} out_stride
+ * @param {number} d_out
+ * @param {number} d_out_stride
+ * @param {number} d_q
+ * @param {number} d_q_stride
+ * @param {number} d_k
+ * @param {number} d_k_stride
+ * @param {number} d_v
+ * @param {number} d_v_stride
+ * @returns {number}
+ */
+export function attention_backward(q, q_stride, k, k_stride, v, v_stride, n, n_heads, n_kv_heads, head_dim, scale, out, out_stride, d_out, d_out_stride, d_q, d_q_stride, d_k, d_k_stride, d_v, d_v_stride) {
+    const ret = wasm.attention_backward(q, q_stride, k, k_stride, v, v_stride, n, n_heads, n_kv_heads, head_dim, scale, out, out_stride, d_out, d_out_stride, d_q, d_q_stride, d_k, d_k_stride, d_v, d_v_stride);
     return ret;
 }
 
@@ -161,6 +215,25 @@ export function gated(kind, gate, gate_stride, up, up_stride, rows, cols) {
 }
 
 /**
+ * @param {number} kind
+ * @param {number} gate
+ * @param {number} gate_stride
+ * @param {number} up
+ * @param {number} up_stride
+ * @param {number} d_out
+ * @param {number} d_out_stride
+ * @param {number} d_gate
+ * @param {number} d_gate_stride
+ * @param {number} d_up
+ * @param {number} d_up_stride
+ * @param {number} rows
+ * @param {number} cols
+ */
+export function gated_backward(kind, gate, gate_stride, up, up_stride, d_out, d_out_stride, d_gate, d_gate_stride, d_up, d_up_stride, rows, cols) {
+    wasm.gated_backward(kind, gate, gate_stride, up, up_stride, d_out, d_out_stride, d_gate, d_gate_stride, d_up, d_up_stride, rows, cols);
+}
+
+/**
  * @param {number} item_bytes
  * @param {number} src
  * @param {number} src_stride
@@ -244,6 +317,26 @@ export function rms_norm(x, x_stride, weight, eps, offset, out, out_stride, rows
 
 /**
  * @param {number} x
+ * @param {number} x_stride
+ * @param {number} weight
+ * @param {number} eps
+ * @param {number} offset
+ * @param {number} d_out
+ * @param {number} d_out_stride
+ * @param {number} d_x
+ * @param {number} d_x_stride
+ * @param {number} d_weight
+ * @param {number} rows
+ * @param {number} cols
+ * @returns {number}
+ */
+export function rms_norm_backward(x, x_stride, weight, eps, offset, d_out, d_out_stride, d_x, d_x_stride, d_weight, rows, cols) {
+    const ret = wasm.rms_norm_backward(x, x_stride, weight, eps, offset, d_out, d_out_stride, d_x, d_x_stride, d_weight, rows, cols);
+    return ret;
+}
+
+/**
+ * @param {number} x
  * @param {number} rows
  * @param {number} cols
  * @param {number} x_stride
@@ -281,6 +374,37 @@ export function scale_cols(m, rows, cols, stride, factors) {
  */
 export function scatter(item_bytes, src, src_stride, rows, cols, dst, dst_stride, n_rows, n_cols) {
     wasm.scatter(item_bytes, src, src_stride, rows, cols, dst, dst_stride, n_rows, n_cols);
+}
+
+/**
+ * @param {number} src
+ * @param {number} src_stride
+ * @param {number} rows
+ * @param {number} dst
+ * @param {number} dst_stride
+ * @param {number} n_rows
+ * @param {number} n_cols
+ * @returns {number}
+ */
+export function scatter_add(src, src_stride, rows, dst, dst_stride, n_rows, n_cols) {
+    const ret = wasm.scatter_add(src, src_stride, rows, dst, dst_stride, n_rows, n_cols);
+    return ret;
+}
+
+/**
+ * @param {number} logits
+ * @param {number} logits_stride
+ * @param {number} targets
+ * @param {number} out
+ * @param {number} out_stride
+ * @param {number} rows
+ * @param {number} cols
+ * @param {number} sum
+ * @returns {number}
+ */
+export function softmax_cross_entropy(logits, logits_stride, targets, out, out_stride, rows, cols, sum) {
+    const ret = wasm.softmax_cross_entropy(logits, logits_stride, targets, out, out_stride, rows, cols, sum);
+    return ret;
 }
 
 /**

@@ -1,10 +1,12 @@
 /* tslint:disable */
 /* eslint-disable */
 export const memory: WebAssembly.Memory;
+export const adam_w: (a: number, b: number, c: number, d: number, e: number, f: number, g: number, h: number, i: number, j: number, k: number, l: number, m: number, n: number, o: number, p: number, q: number, r: number, s: number) => void;
 export const add: (a: number, b: number, c: number, d: number, e: number, f: number, g: number) => void;
 export const add_bias: (a: number, b: number, c: number, d: number, e: number) => void;
 export const alloc: (a: number) => number;
 export const attention: (a: number, b: number, c: number, d: number, e: number, f: number, g: number, h: number, i: number, j: number, k: number, l: number, m: number, n: number) => number;
+export const attention_backward: (a: number, b: number, c: number, d: number, e: number, f: number, g: number, h: number, i: number, j: number, k: number, l: number, m: number, n: number, o: number, p: number, q: number, r: number, s: number, t: number, u: number) => number;
 export const cholesky_reverse: (a: number, b: number, c: number) => number;
 export const column_squares: (a: number, b: number, c: number, d: number, e: number) => void;
 export const convert: (a: number, b: number, c: number, d: number, e: number, f: number, g: number, h: number) => void;
@@ -14,15 +16,19 @@ export const fill_f16: (a: number, b: number, c: number, d: number, e: number) =
 export const fill_f32: (a: number, b: number, c: number, d: number, e: number) => void;
 export const free: (a: number, b: number) => void;
 export const gated: (a: number, b: number, c: number, d: number, e: number, f: number, g: number) => void;
+export const gated_backward: (a: number, b: number, c: number, d: number, e: number, f: number, g: number, h: number, i: number, j: number, k: number, l: number, m: number) => void;
 export const gather: (a: number, b: number, c: number, d: number, e: number, f: number, g: number, h: number, i: number) => void;
 export const gemm: (a: number, b: number, c: number, d: number, e: number, f: number, g: number, h: number, i: number, j: number, k: number, l: number, m: number, n: number, o: number, p: number) => number;
 export const invert_triangle: (a: number, b: number, c: number) => number;
 export const kernels_version: () => number;
 export const mirror: (a: number, b: number, c: number) => void;
 export const rms_norm: (a: number, b: number, c: number, d: number, e: number, f: number, g: number, h: number, i: number) => void;
+export const rms_norm_backward: (a: number, b: number, c: number, d: number, e: number, f: number, g: number, h: number, i: number, j: number, k: number, l: number) => number;
 export const rotary: (a: number, b: number, c: number, d: number, e: number, f: number, g: number, h: number, i: number) => void;
 export const scale_cols: (a: number, b: number, c: number, d: number, e: number) => void;
 export const scatter: (a: number, b: number, c: number, d: number, e: number, f: number, g: number, h: number, i: number) => void;
+export const scatter_add: (a: number, b: number, c: number, d: number, e: number, f: number, g: number) => number;
+export const softmax_cross_entropy: (a: number, b: number, c: number, d: number, e: number, f: number, g: number, h: number) => number;
 export const syrk: (a: number, b: number, c: number, d: number, e: number, f: number, g: number, h: number) => number;
 export const trmm: (a: number, b: number, c: number, d: number, e: number, f: number, g: number) => number;
 export const trsm: (a: number, b: number, c: number, d: number, e: number, f: number, g: number) => number;

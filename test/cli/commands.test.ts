@@ -152,7 +152,7 @@ describe("generate and chat", () => {
     const { answer } = await json(...args);
     const { stdout, stderr } = await run(...args);
     expect(stdout).toBe(`${answer}\n`);
-    expect(stderr).toBe("");
+    expect(stderr).toMatch(/^engine: .*\n$/);
     expect(
       (await json("generate", model, "--prompt", "say hello", "--raw", "--max-new-tokens", "3")).answer,
     ).toBeString();

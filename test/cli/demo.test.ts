@@ -21,7 +21,7 @@ afterAll(() => scratch[Symbol.asyncDispose]());
 const rates = (name: string) => demo.models.find((model: { name: string }) => model.name === name);
 
 describe("demo", () => {
-  test("--json gives rates of the five models and the seconds", () => {
+  test("--json gives rates of the five models, the seconds and the peak memory", () => {
     const names = ["aligned", "tuned", "reference", "optimal", "optimal-task"];
     expect(demo.models.map(({ name }: { name: string }) => name)).toEqual(names);
     for (const model of demo.models) {
@@ -32,6 +32,7 @@ describe("demo", () => {
       }
     }
     expect(demo.seconds).toBeGreaterThan(0);
+    expect(demo.peakMemoryBytes).toBeGreaterThan(2 ** 20);
   });
 
   test("the two checkpoints measure as they do in transformers", () => {

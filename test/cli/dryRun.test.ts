@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { readdir } from "node:fs/promises";
+import { builtLibrary } from "@safedelta/engine";
 import { folderHashes } from "../support/pico.ts";
 import { jsonOf, succeed } from "./run.ts";
 import { dataFlags, makeWorld, type World } from "./world.ts";
@@ -53,6 +54,23 @@ describe("--dry-run", () => {
     });
   }
 
+  test("the time guess is by the rate of the engine that was opened, which is named", async () => {
+    const args = [...runs["apply from safe data"], "--dry-run"];
+    const says: [flags: string[], device: string, gflops: number][] = [
+      [["--engine", "wasm"], "wasm", 30],
+      [["--engine", "reference"], "reference", 0.25],
+    ];
+    if ((await builtLibrary("native")) !== undefined) says.push([["--engine", "native", "--threads", "3"], "cpu", 150]);
+    for (const [flags, name, gflops] of says) {
+      const { stdout } = await succeed(world.path, [...args, ...flags]);
+      const lines = stdout.match(new RegExp(`, about [^,]+ at ${gflops} GFLOP/s, assumed of ${name}$`, "gm"));
+      expect(lines).toHaveLength(2);
+      const { assumed, estimate, prepare } = await jsonOf(world.path, [...args, ...flags]);
+      expect(assumed).toEqual({ name, basis: expect.any(String), productFlops: gflops * 1e9 });
+      for (const { flop, seconds } of [estimate, prepare.estimate]) expect(seconds).toBe(flop / (gflops * 1e9));
+    }
+  });
+
   test("the sizes are those of what is then written", async () => {
     const plan = async (name: string) => (await jsonOf(world.path, [...runs[name], "--dry-run"])).estimate;
     const { stateBytes: planned, workBytes } = await plan("prepare");
@@ -69,7 +87,7 @@ describe("--dry-run", () => {
     await succeed(world.path, [...runs.prepare, "--dry-run", "--max-memory", String(estimate.memoryBytes)]);
     const needed = `${Math.ceil((10 * estimate.memoryBytes) / 2 ** 20) / 10} MiB`;
     await expect(
-      succeed(world.path, [...runs.prepare, "--dry-run", "--max-memory", String(estimate.memoryBytes - 1)]),
+      succeed(world.path, [...runs.prepare, "--dry-run", "-q", "--max-memory", String(estimate.memoryBytes - 1)]),
     ).rejects.toThrow(`exit 5\n${"error: prepare needs about "}${needed}`);
   });
 });

@@ -17,6 +17,7 @@ afterAll(() => world[Symbol.asyncDispose]());
 const data = ["--safe-data", "safe.jsonl", ...dataFlags];
 const apply = ["apply", "--aligned", "aligned", "--tuned", "tuned"];
 const task = ["--task-data", "task.jsonl", ...drawFlags];
+const tune = ["finetune", "aligned", "--data", "task.jsonl", "--batch", "4", "--epochs", "4", "--save-minutes", "0"];
 const shards = ["--max-shard-size", "4KB"];
 
 const jobs: Readonly<Record<string, readonly string[]>> = {
@@ -24,6 +25,8 @@ const jobs: Readonly<Record<string, readonly string[]>> = {
   apply: [...apply, "--state", "state"],
   "apply, task data, shards": [...apply, "--state", "state", ...task, ...shards],
   "apply, state on the way": [...apply, ...data],
+  finetune: [...tune, "--max-shard-size", "20KB"],
+  "finetune, adapter": [...tune, "--lora-rank", "2"],
   "apply, adapter": ["apply", "--aligned", "aligned", "--tuned", "adapter", "--state", "state", "--out-format", "lora"],
 };
 
@@ -64,7 +67,7 @@ describe("kill -9 at any moment, then the same command, gives the same bytes", (
 });
 
 describe("Ctrl-C", () => {
-  for (const name of ["prepare", "apply"]) {
+  for (const name of ["prepare", "apply", "finetune"]) {
     test.concurrent(`${name}: exit 130, and the same command goes on`, async () => {
       const folder = `interrupted ${name}`;
       const [out, args] = [world.at(folder), [...jobs[name], "--out", folder]];

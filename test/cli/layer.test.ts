@@ -201,7 +201,7 @@ describe("layer", () => {
       const args = same
         ? ["o2.safetensors", "--out", "./o2.safetensors"]
         : ["bad.safetensors", "--out", "no.safetensors", ...flags];
-      const { code, stdout, stderr } = await safedelta(scratch.path, ["layer", ...args]);
+      const { code, stdout, stderr } = await safedelta(scratch.path, ["layer", ...args, "-q"]);
       expect({ code, stdout }).toEqual({ code: exit, stdout: "" });
       expect(stderr).toMatch(message);
       expect(stderr.trim().split("\n")).toHaveLength(1);

@@ -113,6 +113,28 @@ describe(`a small disk${skipped}`, () => {
     });
   }
 
+  onDisk("sweep: room for one model of two is told before the work, and nothing is written", async () => {
+    await mkdir(world.at("two"));
+    const { estimate } = await jsonOf(world.path, [...jobs.apply, "--dry-run", "--out", "one"]);
+    await using _disk = smallDisk(world.at("two"), Math.ceil((1.5 * neededBytes({ estimate })) / 4096) * 4096);
+    const sweep = [
+      "sweep",
+      ...pair,
+      "--state",
+      "state",
+      "--modes",
+      "optimal",
+      "--loss",
+      "0.1,0.2",
+      "--out",
+      "two/models",
+    ];
+    const { code, stdout, stderr } = await safedelta(world.path, sweep);
+    expect({ code, stdout }).toEqual({ code: 5, stdout: "" });
+    expect(stderr).toMatch(/error: sweep needs [\d.]+ [KM]iB of disk at two\/models, but only/);
+    expect(await readdir(world.at("two"))).toEqual([]);
+  });
+
   onDisk("a read-only folder is a clear failure", async () => {
     await mkdir(world.at("read-only"));
     await using _disk = smallDisk(world.at("read-only"), 2 ** 22, "ro");
@@ -168,6 +190,6 @@ test("a command that takes more than --max-memory after all is stopped, and told
   const error = await ran.catch((reason) => reason);
   expect(error.told).toEqual({
     code: 5,
-    text: expect.stringMatching(/takes .* of memory, more than --max-memory /),
+    text: expect.stringMatching(/takes .* of memory, more than --max-memory .*\. Give more\.$/),
   });
 });

@@ -1,6 +1,7 @@
 /** What the surroundings of a run say: variables, folders, and what a dry run makes of them. */
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { cp, rm } from "node:fs/promises";
+import { folderHashes } from "../support/pico.ts";
 import { jsonOf, safedelta, succeed } from "./run.ts";
 import { dataFlags, drawFlags, makeWorld, type World } from "./world.ts";
 
@@ -39,10 +40,12 @@ describe("variables of the environment", () => {
   });
 
   test.concurrent("a misspelt variable is warned of, one of another command is not", async () => {
-    const env = { SAFEDELTA_SAMPELS: "4", SAFEDELTA_KEEP: "0.5" };
+    const strange = ["SAFEDELTA_SAMPELS", "SAFEDELTA_THREAD", "SAFEDELTA_CUDA_LIBDIR", "SAFEDELTA_NOTHING_NEAR"];
+    const env = Object.fromEntries([...strange, "SAFEDELTA_KEEP"].map((name) => [name, "0.5"]));
     const { stderr } = await succeed(world.path, ["inspect", "state"], { env });
-    expect(stderr).toBe(
-      "warning: SAFEDELTA_SAMPELS in the environment has no effect. Did you mean SAFEDELTA_SAMPLES?\n",
+    const meant = ["SAMPLES", "THREADS", "CUDA_LIB_DIR"].map((name) => ` Did you mean SAFEDELTA_${name}?`);
+    expect(stderr.trimEnd().split("\n").sort()).toEqual(
+      strange.map((name, i) => `warning: ${name} in the environment has no effect.${meant[i] ?? ""}`).sort(),
     );
   });
 });
@@ -57,6 +60,33 @@ describe("a dry run refuses what the run would refuse", () => {
     ]);
     expect(code).toBe(4);
     expect(stderr).toContain("only: holds nothing for optimal (it was prepared for exact)");
+  });
+
+  test.concurrent("a state of other settings, finished or not; what is whole already is said to be", async () => {
+    const dry = [...prepare, "--modes", "reference", "--out", "standing", "--dry-run"];
+    await succeed(world.path, dry.slice(0, -1));
+    const before = await folderHashes(world.at("standing"));
+    const [same, other, over] = await Promise.all(
+      [[], ["--seed", "7"], ["--seed", "7", "--overwrite"]].map((more) => safedelta(world.path, [...dry, ...more])),
+    );
+    expect(same.stdout).toBe("a whole state of this is there already and was checked: standing\nnothing was written\n");
+    expect(await jsonOf(world.path, dry)).toMatchObject({ dryRun: true, wasThere: true });
+    const { stderr } = await safedelta(world.path, [...dry.slice(0, -1), "--seed", "7"]);
+    const refusal = "error: standing: holds a state of seed 42 instead of 7. Choose another --out, or add --overwrite.";
+    for (const told of [other.stderr, stderr]) expect(told).toContain(refusal);
+    expect(other).toMatchObject({ code: 2, stdout: "" });
+    expect(over.stdout).toContain("would write standing: ");
+    expect(await folderHashes(world.at("standing"))).toEqual(before);
+    await Bun.$`mkdir ${world.at("begun")} && mv ${world.at("standing")} ${world.at("begun/work")}`.quiet();
+    await Bun.write(
+      world.at("begun/work/job.json"),
+      JSON.stringify({ data: {}, engine: {}, parts: { qkv: [], o: [], gateUp: [], down: [] } }),
+    );
+    const begun = await safedelta(world.path, dry.with(-2, "begun"));
+    expect(begun).toMatchObject({
+      code: 2,
+      stderr: expect.stringContaining("the unfinished state of another prepare"),
+    });
   });
 
   test.concurrent("a place below a file", async () => {
@@ -144,9 +174,16 @@ describe("a run tells what it found", () => {
 
   test.concurrent("inspect says of a repaired model how it was made", async () => {
     await succeed(world.path, ["apply", ...pair, "--state", "state", "--loss", "0.2", "--out", "repaired"]);
-    expect((await succeed(world.path, ["inspect", "repaired"])).stdout).toMatch(
-      /repaired: by safedelta \S+ with mode optimal, --loss 0\.2; check it with: safedelta verify repaired/,
-    );
+    const lora = ["--aligned", "aligned", "--tuned", "adapter", "--out-format", "lora", "--out", "repaired-adapter"];
+    await succeed(world.path, ["apply", ...lora, "--state", "state", "--loss", "0.2"]);
+    for (const made of ["repaired", "repaired-adapter"]) {
+      const how = "by safedelta \\S+ with mode optimal, --loss 0\\.2; check it with: .*bun.* run safedelta verify";
+      const { stdout } = await succeed(world.path, ["inspect", made]);
+      expect(stdout).toMatch(new RegExp(`^repaired: ${how} ${made}$`, "m"));
+      const budget = { kind: "loss", value: 0.2 };
+      expect((await jsonOf(world.path, ["inspect", made])).repaired).toMatchObject({ mode: "optimal", budget });
+    }
+    expect(await jsonOf(world.path, ["inspect", "adapter"])).not.toHaveProperty("repaired");
     expect(await jsonOf(world.path, ["inspect", "tuned"])).not.toHaveProperty("repaired");
   });
 

@@ -11,7 +11,7 @@ beforeAll(async () => {
 afterAll(() => world[Symbol.asyncDispose]());
 
 const pair = ["--aligned", "aligned", "--tuned", "tuned"];
-const layerArgs = ["layer", "aligned/model.safetensors", "--out", "never"];
+const layerArgs = ["layer", "aligned/model.safetensors", "--out", "never", "-q"];
 
 describe("streams", () => {
   test.concurrent("an error goes to stderr, in one line, and leaves stdout empty", async () => {

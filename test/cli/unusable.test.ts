@@ -256,7 +256,7 @@ const states: Readonly<Record<string, Fault>> = {
   "a state that is not there": {
     make: async () => {},
     args: withState,
-    says: /no such folder\. Make a state with: safedelta prepare/,
+    says: /no such folder\. Make a state with: bun run safedelta prepare MODEL --safe-data FILE --out/,
   },
   "a folder that is no state": { make: (name) => mkdir(world.at(name)), args: withState, says: /not a state/ },
   "an unfinished state": {

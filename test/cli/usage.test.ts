@@ -131,7 +131,7 @@ const wrong: Readonly<Record<string, readonly [readonly string[], RegExp]>> = {
     ["sweep", ...pair, "--state", "state", "--loss", "0.1,x"],
     /--loss: .*separated by commas/,
   ],
-  "unknown recipe key": [[...apply, "--recipe", "unknown.yaml"], /unknown key "lss".*Did you mean "loss"/],
+  "unknown recipe key": [[...apply, "--recipe", "unknown.yaml"], /unknown key "lss"\. Did you mean loss\?$/m],
   "a recipe that is no table": [[...apply, "--recipe", "list.yaml"], /list\.yaml: a recipe is a table/],
   "a recipe that is no YAML": [[...apply, "--recipe", "torn.yaml"], /torn\.yaml: /],
   "a recipe that is not there": [[...apply, "--recipe", "gone.yaml"], /gone\.yaml/],

@@ -31,8 +31,18 @@ export function surroundings(folder: string, device: Device = { order: "forward"
   };
 }
 
-/** The conformance cases on the CUDA engine, in a process of their own; `bail` ends at the first that fails. */
-export async function conformance(folder: string, kind: Kind, device: Device, bail = false): Promise<Outcome> {
+/**
+ * The conformance cases on the CUDA engine, in a process of their own.
+ * @param bail end at the first that fails
+ * @param topic run those alone of one topic of the case list
+ */
+export async function conformance(
+  folder: string,
+  kind: Kind,
+  device: Device,
+  bail = false,
+  topic = "",
+): Promise<Outcome> {
   const env = { ...process.env, ...surroundings(folder, device), ...(kind === "sanitised" ? sanitiser() : {}) };
   const words = [
     "test",
@@ -41,7 +51,7 @@ export async function conformance(folder: string, kind: Kind, device: Device, ba
     ...(bail ? ["--bail"] : []),
     "test/engine/conformance.test.ts",
     "-t",
-    "^cuda ",
+    `^cuda ${topic}`,
   ];
   const child = Bun.spawn([process.execPath, ...words], { cwd: root, env, stdout: "pipe", stderr: "pipe" });
   const read = (stream: ReadableStream) => new Response(stream).text();

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import { existsSync } from "node:fs";
 import { join, resolve } from "node:path";
-import { type Engine, EngineUnavailableError, openEngine } from "@safedelta/engine";
+import { type Engine, EngineUnavailableError, type Matrix, openEngine } from "@safedelta/engine";
 import { parseHeader, symbolTable } from "../../engine/src/ffi/header.ts";
 import { openLibrary } from "../../engine/src/ffi/library.ts";
 import { symbols } from "../../engine/src/ffi/symbols.ts";
@@ -78,7 +78,7 @@ function results(engine: Engine): Float32Array[] {
     return m;
   };
   const all: Float32Array[] = [];
-  const keep = (m: Parameters<Engine["read"]>[0]) => all.push(engine.read(m) as Float32Array);
+  const keep = (m: Matrix) => all.push(engine.read(m) as Float32Array);
   const n = 391;
   const [a, b, c] = [random(n, 517, 1), random(517, 333, 2), engine.alloc(n, 333)];
   engine.gemm(1.5, a, false, b, false, 0, c);
@@ -113,6 +113,62 @@ onBuilt(`any number of threads gives the same bytes${why}`, async () => {
     using engine = await openNative(threads);
     expect(engine.info.threads).toBe(threads);
     expect(results(engine)).toEqual(expected);
+  }
+});
+
+/** What the operations of training give, as hashes, at sizes that wake several threads. */
+function trainingHashes(engine: Engine): (number | bigint)[] {
+  const hashes: (number | bigint)[] = [];
+  const keep = (...results: Matrix[]) => hashes.push(...results.map((m) => Bun.hash(engine.read(m))));
+  const random = (rows: number, cols: number, seed: number) => {
+    const m = engine.alloc(rows, cols);
+    const values = new Float32Array(rows * cols);
+    for (let at = 0, state = seed; at < values.length; at++) {
+      state = (Math.imul(state, 1664525) + 1013904223) | 0;
+      values[at] = state / 2 ** 31;
+    }
+    engine.write(m, values);
+    return m;
+  };
+  const [rows, cols] = [901, 601];
+  const [x, other, dWeight] = [random(rows, cols, 1), random(rows, cols, 2), engine.alloc(1, cols)];
+  const [one, two] = [engine.alloc(rows, cols), engine.alloc(rows, cols)];
+  hashes.push(
+    engine.softmaxCrossEntropy(
+      x,
+      Int32Array.from({ length: rows }, (_, i) => (i * 7) % cols),
+      one,
+    ),
+  );
+  keep(one);
+  engine.rmsNormBackward(x, random(1, cols, 3), 1e-6, 0, other, one, dWeight);
+  keep(one, dWeight);
+  engine.gatedActivationBackward("geluTanh", x, other, other, one, two);
+  keep(one, two);
+  const sums = engine.alloc(7, cols);
+  engine.scatterAdd(
+    random(2000, cols, 4),
+    Int32Array.from({ length: 2000 }, (_, i) => i % 7),
+    sums,
+  );
+  keep(sums);
+  const step = { lr: 0.1, beta1: 0.9, beta2: 0.99, eps: 1e-8, weightDecay: 0.1, step: 2, scale: 0.5 };
+  engine.adamW(x, other, one, random(rows, cols, 5), { ...step, beta2: 0 });
+  keep(x, one);
+  const [q, k, v] = [random(200, 128, 6), random(200, 64, 7), random(200, 64, 8)];
+  const [out, dOut, dQ] = [random(200, 128, 9), random(200, 128, 10), engine.alloc(200, 128)];
+  const [dK, dV] = [engine.alloc(200, 64), engine.alloc(200, 64)];
+  engine.attentionBackward(q, k, v, { nHeads: 4, nKvHeads: 2, headDim: 32, scale: 0.2 }, out, dOut, dQ, dK, dV);
+  keep(dQ, dK, dV);
+  return hashes;
+}
+
+onBuilt(`any number of threads gives the same bytes in training${why}`, async () => {
+  using alone = await openNative(1);
+  const expected = trainingHashes(alone);
+  for (const threads of [2, 3, 8]) {
+    using engine = await openNative(threads);
+    expect(trainingHashes(engine)).toEqual(expected);
   }
 });
 

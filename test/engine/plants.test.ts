@@ -171,6 +171,115 @@ const plants: Record<string, Plant> = {
     cases: "attention",
     wrong: (e) => ({ attention: (q, k, v, shape, out) => e.attention(q, k, v, { ...shape, scale: 1 }, out) }),
   },
+  "a row that does not count is counted": {
+    cases: "softmaxCrossEntropy as defined",
+    wrong: (e) => ({
+      softmaxCrossEntropy: (logits, targets, out) =>
+        e.softmaxCrossEntropy(
+          logits,
+          targets.map((target) => Math.max(target, 0)),
+          out,
+        ),
+    }),
+  },
+  "the gradient of the mean loss instead of the sum": {
+    cases: "softmaxCrossEntropy: the gradient",
+    wrong: (e) => ({
+      softmaxCrossEntropy(logits, targets, out) {
+        const loss = e.softmaxCrossEntropy(logits, targets, out);
+        e.add(1 / targets.length - 1, out, out);
+        return loss;
+      },
+    }),
+  },
+  "rmsNormBackward replaces the weight's gradient instead of adding to it": {
+    cases: "rmsNormBackward",
+    wrong: (e) => ({
+      rmsNormBackward(x, weight, eps, offset, dOut, dX, dWeight) {
+        e.fill(dWeight, 0);
+        e.rmsNormBackward(x, weight, eps, offset, dOut, dX, dWeight);
+      },
+    }),
+  },
+  "rmsNormBackward forgets the offset": {
+    cases: "rmsNormBackward",
+    wrong: (e) => ({ rmsNormBackward: (x, w, eps, _, dOut, dX, dW) => e.rmsNormBackward(x, w, eps, 0, dOut, dX, dW) }),
+  },
+  "the gradients of keys and values are exchanged": {
+    cases: "attentionBackward",
+    wrong: (e) => ({
+      attentionBackward: (q, k, v, shape, out, dOut, dQ, dK, dV) =>
+        e.attentionBackward(q, k, v, shape, out, dOut, dQ, dV, dK),
+    }),
+  },
+  "the gradient of attention forgets what its result weighs": {
+    cases: "attentionBackward",
+    wrong: (e) => ({
+      attentionBackward(q, k, v, shape, out, dOut, dQ, dK, dV) {
+        using nothing = e.alloc(out.rows, out.cols);
+        e.attentionBackward(q, k, v, shape, nothing, dOut, dQ, dK, dV);
+      },
+    }),
+  },
+  "the gradients of gate and up are exchanged": {
+    cases: "gatedActivationBackward",
+    wrong: (e) => ({
+      gatedActivationBackward: (kind, gate, up, dOut, dGate, dUp) =>
+        e.gatedActivationBackward(kind, gate, up, dOut, dUp, dGate),
+    }),
+  },
+  "scatterAdd takes the last of rows that come again": {
+    cases: "scatterAdd",
+    wrong: (e) => ({
+      scatterAdd(src, rows, dst) {
+        rows.forEach((row, i) => {
+          if (rows.lastIndexOf(row) === i) e.add(1, src.view(i, 0, 1, src.cols), dst.view(row, 0, 1, dst.cols));
+        });
+      },
+    }),
+  },
+  "scatterAdd adds from the last row on": {
+    cases: "scatterAdd",
+    wrong: (e) => ({
+      scatterAdd(src, rows, dst) {
+        for (let i = rows.length - 1; i >= 0; i--) {
+          e.add(1, src.view(i, 0, 1, src.cols), dst.view(rows[i], 0, 1, dst.cols));
+        }
+      },
+    }),
+  },
+  "decay goes through the moments": {
+    cases: "adamW",
+    wrong: (e) => ({
+      adamW(param, grad, m, v, step) {
+        if (param.dtype === "f32") e.add(step.weightDecay / step.scale, param, grad);
+        e.adamW(param, grad, m, v, { ...step, weightDecay: 0 });
+      },
+    }),
+  },
+  "the first moment is not corrected": {
+    cases: "adamW",
+    wrong: (e) => ({
+      adamW: (param, grad, m, v, step) =>
+        e.adamW(param, grad, m, v, { ...step, lr: step.lr * (1 - step.beta1 ** step.step) }),
+    }),
+  },
+  "bf16 parameters are cut off instead of rounded": {
+    cases: "adamW on bf16",
+    wrong: (e) => ({
+      adamW(param, grad, m, v, step) {
+        if (param.dtype === "f32") return e.adamW(param, grad, m, v, step);
+        using wide = e.alloc(param.rows, param.cols);
+        e.convert(param, wide);
+        e.adamW(wide, grad, m, v, step);
+        const bits = new Uint32Array(e.read(wide).buffer);
+        e.write(
+          param,
+          Uint16Array.from(bits, (b) => b >>> 16),
+        );
+      },
+    }),
+  },
   "an operation writes beyond its view": {
     cases: "add",
     wrong(e) {

@@ -130,7 +130,7 @@ describe("generate", () => {
   });
 
   test("options out of range are refused, all at once", () => {
-    const options = { maxNewTokens: -1, batchSize: 0, temperature: Number.NaN, topK: 1.5, topP: 0 };
+    const options = { maxNewTokens: -1, temperature: Number.NaN, topK: 1.5, topP: 0, batchSize: 0 };
     const names = Object.keys(options);
     expect(() => generate(opened.model, [[1]], options)).toThrow(new RegExp(names.join("[^]*")));
   });

@@ -288,3 +288,21 @@ describe("one run in a folder at a time", () => {
     expect(await folderHashes(out)).toEqual(expected);
   });
 });
+
+test("what tells states apart is only what stands in the way", async () => {
+  const out = await copyOfState("in the way");
+  const refused = (change: Parameters<typeof prepareOptions>[2]) => runPrepare(prepareOptions(aligned, out, change));
+  await expect(refused({ modes: ["reference"], data: { ...safeData, seed: 7 } })).rejects.toThrow(
+    /holds a state of seed \d+ instead of 7\. Choose/,
+  );
+  const [grown, edited] = ["grown.jsonl", "edited.jsonl"].map((name) => join(scratch.path, name));
+  const lines = (await Bun.file(safeData.file).text()).trim().split("\n");
+  await Bun.write(grown, [...lines, ...lines.slice(0, 5)].join("\n"));
+  await expect(refused({ data: { ...safeData, file: grown, samples: 25 } })).rejects.toThrow(
+    `other safe data (20 of ${lines.length} examples instead of 25 of ${lines.length + 5} examples). Choose`,
+  );
+  await Bun.write(edited, lines.map((line) => line.replace(/"content": ?"/, "$&again ")).join("\n"));
+  await expect(refused({ data: { ...safeData, file: edited } })).rejects.toThrow(
+    /holds a state of other safe data\. Choose/,
+  );
+});

@@ -38,6 +38,18 @@ describe.skipIf(missing !== "")(`PEFT ${missing && `(skipped: ${missing})`}`, ()
     expect(largestGap(theirs, await valuesOf(world.at("aligned")))).toBeGreaterThan(1e-3);
   }, 300_000);
 
+  test("an adapter that finetune trained loads, and merged by PEFT it is what we make of it", async () => {
+    await using world = await makeWorld({ withState: false });
+    const tune = ["finetune", "aligned", "--data", "task.jsonl", "--lora-rank", "2", "--lr", "1e-2", "--out", "lora"];
+    await succeed(world.path, tune);
+    const merged = world.at("merged.safetensors");
+    const facts = await runPython("merge_with_peft.py", world.at("aligned"), world.at("lora"), merged);
+    expect(facts).toEqual({ rank: 2, nAdapted: 14 });
+    const theirs = await valuesInFile(merged);
+    expect(largestGap(theirs, await valuesOf(`${world.at("aligned")}+${world.at("lora")}`))).toBeLessThan(rounding);
+    expect(largestGap(theirs, await valuesOf(world.at("aligned")))).toBeGreaterThan(1e-3);
+  }, 300_000);
+
   test("an untied end of a tied base is refused: of some kinds PEFT itself cannot save what it merged", async () => {
     await using scratch = await scratchFolder();
     const gaps = await runPython<Record<string, [number, number]>>("tied_adapters.py", scratch.path);

@@ -1,23 +1,5 @@
-import { type Case, Inputs } from "../case.ts";
-
-/** Operations between the products. Their answers are proved by the conformance cases; here only that they are finite. */
-function simple(name: string, make: (inputs: Inputs) => { run(): void; out: ReturnType<Inputs["zeros"]> }): Case {
-  return {
-    name,
-    prepare(engine) {
-      const inputs = new Inputs(engine);
-      const { run, out } = make(inputs);
-      return {
-        run,
-        check: () => ({ error: engine.read(out).every(Number.isFinite) ? 0 : Number.NaN, allowed: 0 }),
-        [Symbol.dispose]: () => inputs[Symbol.dispose](),
-      };
-    },
-  };
-}
-
-/** SmolLM2: 9 query heads, 3 key heads of 64. */
-const shape = { nHeads: 9, nKvHeads: 3, headDim: 64, scale: 1 / 8 };
+import type { Case } from "../case.ts";
+import { smolShape as shape, simple } from "../simple.ts";
 
 function attention(nTokens: number, nPast: number): Case {
   return simple(`attention SmolLM2, ${nTokens} tokens after ${nPast}`, (inputs) => {

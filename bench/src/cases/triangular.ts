@@ -107,6 +107,6 @@ function eigh(n: number): Case {
 }
 
 export const triangularCases: readonly Case[] = [
-  ...[576, 1024, 2048].flatMap((n) => [cholesky(n), inverse(n), triangular("trmm", n), triangular("trsm", n)]),
+  ...[576, 1024, 2048, 4096].flatMap((n) => [cholesky(n), inverse(n), triangular("trmm", n), triangular("trsm", n)]),
   eigh(576),
 ];

@@ -1,10 +1,11 @@
-import { openEngine } from "@safedelta/engine";
+import type { EngineInfo } from "@safedelta/engine";
 import {
   type ApplyFacts,
   type ApplyOptions,
   type ApplyPlan,
   apply,
   applyAdapter,
+  assumedDevice,
   peakResidentBytes,
   planApply,
   planApplyAdapter,
@@ -14,9 +15,10 @@ import { budgetFlag, chooseBudget } from "../budget.ts";
 import { defineCommand, refuseIdle, required } from "../command.ts";
 import { UsageError } from "../exitCode.ts";
 import type { Io } from "../io.ts";
+import { openTold } from "../openTold.ts";
 import { budgetOptions, computeOptions, modeOption, option, outputOptions, safeDataOptions } from "../options.ts";
 import { describeRepair } from "../repairFiles.ts";
-import { dataLine, describeData, planLine } from "../words.ts";
+import { assumption, dataLine, describeData, planLine, timed } from "../words.ts";
 
 /** How examples are drawn and cut: of no use where none are read. */
 const drawing = ["samples", "seed", "maxTokens"];
@@ -68,15 +70,13 @@ export const applyCommand = defineCommand({
     const isAdapter = options.outFormat === "lora";
     if (isAdapter) refuseIdle(given, "outFormat", ["maxShardSize"]);
     const started = performance.now();
-    const { engine, reason } = await openEngine(options.engine);
-    using opened = engine;
-    io.note(`engine: ${engine.info.name}, ${engine.info.description} (${reason})`);
+    using engine = await openTold(options, io);
     if (options.dryRun) {
-      const plan = await (isAdapter ? planApplyAdapter : planApply)(opened, request, io.progress);
-      return printPlan(io, request, engine.info.name, plan);
+      const plan = await (isAdapter ? planApplyAdapter : planApply)(engine, request, io.progress);
+      return printPlan(io, request, engine.info, plan);
     }
     const facts = await (isAdapter ? applyAdapter : apply)(
-      opened,
+      engine,
       request,
       describeRepair(request, options.outFormat),
       io.progress,
@@ -89,12 +89,25 @@ export const applyCommand = defineCommand({
   },
 });
 
-function printPlan(io: Io, request: ApplyOptions, engine: string, { estimate, prepare }: ApplyPlan): undefined {
+function printPlan(io: Io, request: ApplyOptions, engine: EngineInfo, plan: ApplyPlan): undefined {
+  const assumed = assumedDevice(engine);
+  const estimate = timed(plan.estimate, assumed);
+  const prepare = plan.prepare && { ...plan.prepare, estimate: timed(plan.prepare.estimate, assumed) };
   const { tuned, out, mode, budget } = request;
-  io.document({ dryRun: true, out, mode, budget, engine, estimate, prepare });
-  io.print(`would repair ${tuned} with mode ${mode}, ${budgetFlag(budget)}, on the engine ${engine}`);
-  if (prepare) io.print(`would prepare a state first: ${planLine(prepare.estimate, prepare.estimate.stateBytes)}`);
-  io.print(`would write ${out}: ${planLine(estimate, estimate.outputBytes)}`);
+  io.document({
+    dryRun: true,
+    out,
+    mode,
+    budget,
+    engine: engine.name,
+    estimate,
+    prepare,
+    assumed: assumption(assumed),
+  });
+  io.print(`would repair ${tuned} with mode ${mode}, ${budgetFlag(budget)}, on the engine ${engine.name}`);
+  if (prepare)
+    io.print(`would prepare a state first: ${planLine(prepare.estimate, prepare.estimate.stateBytes, assumed)}`);
+  io.print(`would write ${out}: ${planLine(estimate, estimate.outputBytes, assumed)}`);
   io.print("nothing was written");
 }
 

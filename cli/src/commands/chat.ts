@@ -2,7 +2,7 @@ import type { Message } from "@safedelta/tokenizer";
 import { ContextFullError, checkAnswerOptions, openTalker } from "../chatModel.ts";
 import { defineCommand, required } from "../command.ts";
 import type { Io } from "../io.ts";
-import { computeOptions, generationOptions, option } from "../options.ts";
+import { computeOptions, engineOptions, generationOptions, option } from "../options.ts";
 
 /** `safedelta chat MODEL` */
 export const chatCommand = defineCommand({
@@ -12,12 +12,12 @@ export const chatCommand = defineCommand({
   options: {
     system: option.text({ brief: "system prompt", placeholder: "text" }),
     ...generationOptions,
-    engine: computeOptions.engine,
+    ...engineOptions,
     offline: computeOptions.offline,
   },
   async run(options, [model], io, given) {
     checkAnswerOptions(options, given);
-    using talker = await openTalker(required(model, "MODEL"), options.engine, options.offline, io.progress);
+    using talker = await openTalker(required(model, "MODEL"), options, io);
     const opening: Message[] = options.system === undefined ? [] : [{ role: "system", content: options.system }];
     let messages = [...opening];
     const earlier: Message[][] = [];
@@ -37,7 +37,7 @@ export const chatCommand = defineCommand({
         messages = [...opening];
       } else {
         const turn: Message[] = [...messages, { role: "user", content: line }];
-        const content = answerOrSay(() => talker.answer(turn, options, onText), io);
+        const content = await answerOrSay(() => talker.answer(turn, options, onText), io);
         if (content !== undefined) messages = [...turn, { role: "assistant", content }];
       }
       // Input that ends without a line break closes before its last line is heard.
@@ -50,9 +50,9 @@ export const chatCommand = defineCommand({
 });
 
 /** The answer; nothing when the conversation has no room for one, which the user can mend and is told. */
-function answerOrSay(answer: () => string, io: Io): string | undefined {
+async function answerOrSay(answer: () => Promise<string>, io: Io): Promise<string | undefined> {
   try {
-    const content = answer();
+    const content = await answer();
     io.print("");
     return content;
   } catch (error) {

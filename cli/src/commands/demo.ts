@@ -1,11 +1,11 @@
 import { relative } from "node:path";
-import { openEngine } from "@safedelta/engine";
 import { formatMs } from "@safedelta/report";
 import { defineCommand } from "../command.ts";
 import { demoPicture, nextSteps } from "../demo/picture.ts";
 import { runDemo } from "../demo/run.ts";
 import { demoFolder } from "../demo/story.ts";
-import { computeOptions, option } from "../options.ts";
+import { openTold, toldPeak } from "../openTold.ts";
+import { engineOptions, option } from "../options.ts";
 
 /** `safedelta demo` */
 export const demoCommand = defineCommand({
@@ -15,15 +15,13 @@ export const demoCommand = defineCommand({
   args: [],
   options: {
     out: option.outFolder("folder to write [demo-out]"),
-    engine: computeOptions.engine,
+    ...engineOptions,
   },
   async run(options, _args, io) {
     const out = options.out ?? "demo-out";
     const started = performance.now();
-    const { engine } = await openEngine(options.engine);
-    using opened = engine;
-    io.note(`engine: ${engine.info.name}, ${engine.info.description}`);
-    const result = await runDemo(opened, out, io.progress);
+    using engine = await openTold(options, io);
+    const result = await runDemo(engine, out, io.progress);
     const ms = performance.now() - started;
     const models = result.rows.map(({ name, guardedRefusal, newTask, oldTasks }) => ({
       name,
@@ -31,7 +29,8 @@ export const demoCommand = defineCommand({
       newTask: newTask.rate,
       oldTasks: oldTasks.rate,
     }));
-    io.document({ models, seconds: ms / 1000, intervals: result.rows, sweep: result.points });
+    const document = { models, seconds: ms / 1000, intervals: result.rows, sweep: result.points };
+    io.document({ ...document, peakMemoryBytes: toldPeak(io) });
     const here = relative(process.cwd(), demoFolder) || ".";
     io.print(
       `${demoPicture(result)}\n\nTook ${formatMs(ms)}.\n${nextSteps(result, `${here}/aligned`, `${here}/tuned`)}`,

@@ -2,7 +2,6 @@ import { type HubSettings, readHubSettings } from "@safedelta/checkpoint";
 import {
   cublasFolders,
   type EngineChoice,
-  type EngineInfo,
   EngineSettingError,
   EngineUnavailableError,
   openEngine,
@@ -12,6 +11,7 @@ import { formatBytes } from "@safedelta/report";
 import { defineCommand } from "../command.ts";
 import { exitCode, UsageError } from "../exitCode.ts";
 import type { Io } from "../io.ts";
+import { type EngineOptions, openTold } from "../openTold.ts";
 import { computeOptions, option } from "../options.ts";
 
 interface EngineReport {
@@ -42,7 +42,7 @@ export const doctorCommand = defineCommand({
     if (given.has("engine") && !options.selftest)
       throw new UsageError(`${given.get("engine")?.where}: without effect without --selftest; every engine is shown.`);
     const machine = await describeMachine();
-    if (options.selftest) return selfTestOn(options.engine, machine, io);
+    if (options.selftest) return selfTestOn(options, machine, io);
     const engines = await Promise.all(engineNames.map(probe));
     const cublas = await cublasFolders();
     io.document({ ...machine, engines, cublas });
@@ -75,11 +75,10 @@ async function describeMachine() {
   };
 }
 
-async function selfTestOn(choice: EngineChoice, machine: object, io: Io): Promise<number> {
-  const { engine, reason } = await openEngine(choice);
-  const { name, description }: EngineInfo = engine.info;
+async function selfTestOn(options: EngineOptions, machine: object, io: Io): Promise<number> {
+  const engine = await openTold(options, io);
+  const { name } = engine.info;
   engine[Symbol.dispose]();
-  io.note(`engine: ${name}, ${description} (${reason})`);
   const open = async () => (await openEngine(name)).engine;
   const report = await runSelfTest(open, timedSide[name], (line) => io.print(line));
   io.document({ ...machine, ...report });

@@ -1,6 +1,7 @@
 import { openCheckpoint } from "@safedelta/checkpoint";
 import { parseConfig } from "@safedelta/model";
 import {
+  type Device,
   deviceNames,
   devicesHere,
   estimateModel,
@@ -13,14 +14,14 @@ import {
 import { formatBytes, formatMs, table } from "@safedelta/report";
 import { defineCommand, required } from "../command.ts";
 import { computeOptions, option } from "../options.ts";
-import { parseModes, planLine } from "../words.ts";
+import { assumption, parseModes, planLine, timed } from "../words.ts";
 
 /** `safedelta estimate MODEL` */
 export const estimateCommand = defineCommand({
   brief: "Tell memory, disk, FLOP and time of prepare and apply before any work",
   help:
     "Reads the config and the list of tensors only. --device tells the stages on a device from its data sheet (cpu: this machine with the " +
-    "native engine); nothing of it was measured there. Without it, times assume 20 GFLOP/s, what the WASM engine reaches on one core.",
+    "native engine); nothing of it was measured there. Without it, times are those of the WASM engine on one core.",
   args: ["MODEL"],
   options: {
     samples: option.positive(512, { brief: "safe examples" }),
@@ -42,14 +43,17 @@ export const estimateCommand = defineCommand({
     if (tokensEach < options.tokens)
       io.progress.warn(`examples are cut at the model's ${config.maxPositions} positions, so --tokens is no more`);
     const nTokens = options.samples * tokensEach;
-    const device = devicesHere(availableParallelism()).find(({ name }) => name === options.device);
-    const parts = planParts(config, modes, device?.engine ?? "wasm");
+    const devices = devicesHere(availableParallelism());
+    const device = devices.find(({ name }) => name === options.device);
+    const assumed = device ?? (devices.find(({ name }) => name === "wasm") as Device);
+    const parts = planParts(config, modes, assumed.engine);
     const result = estimateModel(config, checkpoint.tensors, parts, nTokens);
     const stages = device && roofline(device, config, checkpoint.tensors, nTokens, parts);
-    io.document({ model, samples: options.samples, tokensEach, parts, ...result, device, stages });
-    const { prepare, apply } = result;
-    io.print(`prepare: ${planLine(prepare, prepare.stateBytes)}`);
-    io.print(`apply:   ${planLine(apply, apply.outputBytes)}`);
+    const [prepare, apply] = [timed(result.prepare, assumed), timed(result.apply, assumed)];
+    const plans = { parts, prepare, apply, assumed: assumption(assumed) };
+    io.document({ model, samples: options.samples, tokensEach, ...plans, device, stages });
+    io.print(`prepare: ${planLine(prepare, prepare.stateBytes, assumed)}`);
+    io.print(`apply:   ${planLine(apply, apply.outputBytes, assumed)}`);
     const hessians = hessianGroups(parts).join(", ");
     if (hessians) io.print(`optimal: by Cholesky in ${hessians}, too wide for an eigendecomposition`);
     if (stages) io.print(`\non ${device.name}, ${device.basis}:\n${stageTable(stages)}`);

@@ -1,6 +1,6 @@
 import { checkAnswerOptions, openTalker } from "../chatModel.ts";
 import { defineCommand, refuseIdle, required } from "../command.ts";
-import { computeOptions, generationOptions, option } from "../options.ts";
+import { computeOptions, engineOptions, generationOptions, option } from "../options.ts";
 
 /** `safedelta generate MODEL --prompt TEXT` */
 export const generateCommand = defineCommand({
@@ -12,20 +12,20 @@ export const generateCommand = defineCommand({
     system: option.text({ brief: "system prompt", placeholder: "text" }),
     raw: option.flag("continue the text as it is, without the chat template"),
     ...generationOptions,
-    engine: computeOptions.engine,
+    ...engineOptions,
     offline: computeOptions.offline,
   },
   async run(options, [model], io, given) {
     const prompt = required(options.prompt, "--prompt");
     checkAnswerOptions(options, given);
     if (options.raw) refuseIdle(given, "raw", ["system"]);
-    using talker = await openTalker(required(model, "MODEL"), options.engine, options.offline, io.progress);
+    using talker = await openTalker(required(model, "MODEL"), options, io);
     const system = options.system === undefined ? [] : [{ role: "system", content: options.system }];
     const started = performance.now();
     const onText = io.json ? undefined : (text: string) => process.stdout.write(text);
     const answer = options.raw
-      ? talker.complete(prompt, options, onText)
-      : talker.answer([...system, { role: "user", content: prompt }], options, onText);
+      ? await talker.complete(prompt, options, onText)
+      : await talker.answer([...system, { role: "user", content: prompt }], options, onText);
     io.document({ model: talker.name, prompt, answer, ms: performance.now() - started });
     io.print("");
     return undefined;

@@ -1,9 +1,9 @@
-import { openEngine } from "@safedelta/engine";
 import { repairLayerFile } from "@safedelta/pipeline";
 import { formatNumber, formatPercent } from "@safedelta/report";
 import { budgetFlag, chooseBudget } from "../budget.ts";
 import { defineCommand, required } from "../command.ts";
-import { budgetOptions, computeOptions, modeOption, option } from "../options.ts";
+import { openTold, toldPeak } from "../openTold.ts";
+import { budgetOptions, computeOptions, engineOptions, modeOption, option } from "../options.ts";
 
 /** A pool of one linear would be `loss` again. */
 const { globalLoss: _, ...dials } = budgetOptions;
@@ -20,7 +20,7 @@ export const layerCommand = defineCommand({
   options: {
     mode: modeOption,
     ...dials,
-    engine: computeOptions.engine,
+    ...engineOptions,
     maxMemory: computeOptions.maxMemory,
     out: option.path({ brief: "safetensors file to write", placeholder: "file" }),
     overwrite: option.flag("replace the file that stands at --out"),
@@ -28,9 +28,8 @@ export const layerCommand = defineCommand({
   },
   async run(options, [input], io) {
     const budget = chooseBudget(options, options.mode, ["loss", "strength", "keep", "scale"]);
-    const { engine } = await openEngine(options.engine);
-    using opened = engine;
-    const facts = await repairLayerFile(opened, {
+    using engine = await openTold(options, io);
+    const facts = await repairLayerFile(engine, {
       input: required(input, "IN.safetensors"),
       out: required(options.out, "--out"),
       mode: options.mode,
@@ -39,7 +38,7 @@ export const layerCommand = defineCommand({
       overwrite: options.overwrite,
       maxMemoryBytes: options.maxMemory,
     });
-    io.document(facts);
+    io.document({ ...facts, peakMemoryBytes: toldPeak(io) });
     io.print(
       `${facts.mode} ${budgetFlag(budget)} on ${facts.rows} x ${facts.cols}: safety loss ${formatNumber(facts.safetyLoss)} ` +
         `(${formatPercent(facts.safetyLossShare)} of the full one), utility gap ${formatNumber(facts.utilityGap)}, kept ${formatPercent(facts.keptShare)}\nwritten: ${options.out}`,

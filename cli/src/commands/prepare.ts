@@ -1,10 +1,18 @@
-import { openEngine } from "@safedelta/engine";
-import { openState, type PreparePlan, peakResidentBytes, planPrepare, prepare } from "@safedelta/pipeline";
+import type { EngineInfo } from "@safedelta/engine";
+import {
+  assumedDevice,
+  openState,
+  type PreparePlan,
+  peakResidentBytes,
+  planPrepare,
+  prepare,
+} from "@safedelta/pipeline";
 import { formatBytes, formatMs } from "@safedelta/report";
 import { defineCommand, required } from "../command.ts";
 import type { Io } from "../io.ts";
+import { openTold } from "../openTold.ts";
 import { computeOptions, option, outputOptions, safeDataOptions } from "../options.ts";
-import { dataLine, describeData, ownLine, parseModes, planLine } from "../words.ts";
+import { assumption, dataLine, describeData, ownLine, parseModes, planLine, timed } from "../words.ts";
 
 /** `safedelta prepare MODEL --safe-data FILE --out STATE` */
 export const prepareCommand = defineCommand({
@@ -30,15 +38,15 @@ export const prepareCommand = defineCommand({
       overwrite: options.overwrite,
       maxMemoryBytes: options.maxMemory,
     };
-    const { engine, reason } = await openEngine(options.engine);
-    using opened = engine;
-    const plan = await planPrepare(opened, request, io.progress);
+    using engine = await openTold(options, io);
+    const plan = await planPrepare(engine, request, io.progress, options.dryRun);
     const { estimate } = plan;
-    io.note(`${dataLine(plan.safeData)}\nstate: ${planLine(estimate, estimate.stateBytes)}`);
-    if (options.dryRun) return printPlan(io, plan, engine.info.name, request.out);
+    io.note(
+      `${dataLine(plan.safeData)}\nstate: ${planLine(estimate, estimate.stateBytes, assumedDevice(engine.info))}`,
+    );
+    if (options.dryRun) return printPlan(io, plan, engine.info, request.out);
     const started = performance.now();
-    io.note(`engine: ${engine.info.name}, ${engine.info.description} (${reason})`);
-    const state = await prepare(opened, request, io.progress);
+    const state = await prepare(engine, request, io.progress);
     const { sha256 } = await openState(state.folder);
     const facts = { state: state.folder, sha256, safeData: state.manifest.safeData, parts: state.manifest.parts };
     const timing = { ms: performance.now() - started, peakMemoryBytes: peakResidentBytes() };
@@ -65,8 +73,11 @@ export const prepareCommand = defineCommand({
   },
 });
 
-function printPlan(io: Io, plan: PreparePlan, engine: string, out: string): undefined {
-  io.document({ dryRun: true, out, engine, ...plan });
-  io.print(`would write ${out}: ${planLine(plan.estimate, plan.estimate.stateBytes)}`);
+function printPlan(io: Io, plan: PreparePlan, engine: EngineInfo, out: string): undefined {
+  const assumed = assumedDevice(engine);
+  const estimate = timed(plan.estimate, assumed);
+  io.document({ dryRun: true, out, engine: engine.name, ...plan, estimate, assumed: assumption(assumed) });
+  if (plan.wasThere) io.print(`a whole state of this is there already and was checked: ${out}`);
+  else io.print(`would write ${out}: ${planLine(estimate, estimate.stateBytes, assumed)}`);
   io.print("nothing was written");
 }

@@ -1,26 +1,19 @@
-import { openEngine } from "@safedelta/engine";
-import {
-  type ApplyOptions,
-  apply,
-  planApply,
-  planSweep,
-  type SweepOptions,
-  type SweepPoint,
-  sweep,
-} from "@safedelta/pipeline";
+import { type ApplyOptions, apply, planSweep, type SweepOptions, type SweepPoint, sweep } from "@safedelta/pipeline";
 import { formatNumber, formatPercent, ratio, table } from "@safedelta/report";
 import { budgetFlag, budgetsOf } from "../budget.ts";
 import { defineCommand, required } from "../command.ts";
 import { UsageError } from "../exitCode.ts";
+import { openTold, toldPeak } from "../openTold.ts";
 import { computeOptions, option } from "../options.ts";
 import { describeRepair } from "../repairFiles.ts";
+import { modelsToMake } from "../sweptModels.ts";
 import { parseModes } from "../words.ts";
 
 /** `safedelta sweep --aligned A --tuned T --state STATE --loss 0.01,0.03` */
 export const sweepCommand = defineCommand({
   worker: "sweep",
   brief: "Show what every budget and mode would give, from a prepared state",
-  help: "Writes no model unless --out is given; then each point becomes a folder OUT/MODE-BUDGET.",
+  help: "Writes no model unless --out is given; then each point becomes a folder OUT/MODE-BUDGET, and the same command goes on after an interruption.",
   args: [],
   options: {
     aligned: option.path({ brief: "the model before fine-tuning", placeholder: "model" }),
@@ -52,19 +45,20 @@ export const sweepCommand = defineCommand({
       offline: options.offline,
       maxMemoryBytes: options.maxMemory,
     };
-    const { engine } = await openEngine(options.engine);
-    using opened = engine;
+    using engine = await openTold(options, io);
     const models =
       options.out === undefined ? [] : (await planSweep(request)).map((point) => modelOf(request, point, options));
-    for (const model of models) await planApply(opened, model, io.progress);
-    const points = await sweep(opened, request, io.progress);
+    const open = options.out === undefined ? [] : await modelsToMake(engine, request, models, options.out, io.progress);
+    const points = await sweep(engine, request, io.progress);
     io.print(pointTable(points));
-    for (const model of models) {
-      await apply(opened, model, describeRepair(model, "model"), io.progress);
+    for (const model of models) if (!open.includes(model)) io.note(`whole already: ${model.out}`);
+    for (const model of open) {
+      await apply(engine, model, describeRepair(model, "model"), io.progress);
       io.note(`written: ${model.out}`);
     }
     const shown = points.map(({ linears, ...point }) => (options.linears ? { ...point, linears } : point));
-    io.document({ points: shown.map((point, i) => ({ ...point, out: models[i]?.out })) });
+    const document = { points: shown.map((point, i) => ({ ...point, out: models[i]?.out })) };
+    io.document({ ...document, peakMemoryBytes: toldPeak(io) });
     return undefined;
   },
 });

@@ -1,11 +1,11 @@
 import { join } from "node:path";
-import { openEngine } from "@safedelta/engine";
 import { type Verification, verifyOutput } from "@safedelta/pipeline";
 import { reportProblems, type SavedReport, wasAltered } from "@safedelta/report";
 import { defineCommand, required } from "../command.ts";
 import { exitCode } from "../exitCode.ts";
 import type { Io } from "../io.ts";
-import { computeOptions, option } from "../options.ts";
+import { openTold } from "../openTold.ts";
+import { computeOptions, engineOptions, option } from "../options.ts";
 
 /** `safedelta verify OUT` */
 export const verifyCommand = defineCommand({
@@ -17,15 +17,14 @@ export const verifyCommand = defineCommand({
   args: ["FOLDER"],
   options: {
     state: option.path({ brief: "the state of the repair [the one named in safedelta.json]", placeholder: "folder" }),
-    engine: computeOptions.engine,
+    ...engineOptions,
     offline: computeOptions.offline,
   },
   async run(options, [path], io) {
     const folder = required(path, "FOLDER");
     if (wasAltered(await readSaved(folder).catch(() => undefined))) return altered(folder, io);
-    const { engine } = await openEngine(options.engine);
-    using opened = engine;
-    const { problems: found, ...result } = await verifyOutput(opened, { ...options, folder }, io.progress);
+    using engine = await openTold(options, io);
+    const { problems: found, ...result } = await verifyOutput(engine, { ...options, folder }, io.progress);
     const problems = [...reportProblems(await readSaved(folder)), ...found];
     io.document({ ok: problems.length === 0, ...result, problems });
     for (const problem of problems) io.print(`problem: ${problem}`);

@@ -73,7 +73,7 @@ unsafe fn add_lower_product(s: Block, v: Block, out: Block) {
 
 widest! {
 /// x := e^{x − max x} / Σ e^{x − max x}.
-unsafe fn softmax(x: &mut [f32]) {
+pub unsafe fn softmax(x: &mut [f32]) {
     let largest = fold(x, f32::NEG_INFINITY, |a, b| if b > a { b } else { a });
     for value in x.iter_mut() {
         *value = exp(*value - largest);

@@ -6,7 +6,10 @@
 #[macro_use]
 mod isa;
 
+pub mod adam;
 pub mod attention;
+pub mod attention_backward;
+pub mod backward;
 pub mod block;
 pub mod cholesky;
 pub mod eigh;
@@ -15,12 +18,14 @@ mod exp;
 mod fold;
 pub mod gemm;
 pub mod half;
+pub mod loss;
 mod micro;
 pub mod model;
 mod pack;
 pub mod scratch;
 mod skinny;
 mod small;
+mod square;
 mod threads;
 pub mod triangular;
 // The parameters of the skins stand one matrix a line.

@@ -136,14 +136,14 @@ mod x86 {
         store(alpha, &*s.as_ptr().cast::<[[f32; 16]; 6]>(), beta, c);
     }
 
-    /// 12 x 32: 24 of the 32 registers hold sums.
+    /// 12 x 32: 24 of the 32 registers hold sums. A panel of B, KC x 32, takes half of a first cache level of 32 KiB.
     pub struct Avx512;
 
     impl Micro for Avx512 {
         const MR: usize = 12;
         const NR: usize = 32;
-        const KC: usize = 256;
-        const MC: usize = 192;
+        const KC: usize = 384;
+        const MC: usize = 240;
         const NC: usize = 4096;
 
         unsafe fn pack_a(m: Block, to: *mut f32) {
@@ -162,16 +162,46 @@ mod x86 {
 
     #[target_feature(enable = "avx512f")]
     unsafe fn tile_avx512(depth: usize, alpha: f32, mut a: *const f32, mut b: *const f32, beta: f32, c: Block) {
+        for i in 0..c.rows {
+            _mm_prefetch::<_MM_HINT_T0>(c.address(i, 0).cast());
+            _mm_prefetch::<_MM_HINT_T0>(c.address(i, c.cols - 1).cast());
+        }
         let mut s = [[_mm512_setzero_ps(); 2]; 12];
         for _ in 0..depth {
             let (b0, b1) = (_mm512_loadu_ps(b), _mm512_loadu_ps(b.add(16)));
-            for (i, row) in s.iter_mut().enumerate() {
+            for i in 0..12 {
                 let x = _mm512_set1_ps(*a.add(i));
-                row[0] = _mm512_fmadd_ps(x, b0, row[0]);
-                row[1] = _mm512_fmadd_ps(x, b1, row[1]);
+                s[i][0] = _mm512_fmadd_ps(x, b0, s[i][0]);
+                s[i][1] = _mm512_fmadd_ps(x, b1, s[i][1]);
             }
             (a, b) = (a.add(12), b.add(32));
         }
-        store(alpha, &*s.as_ptr().cast::<[[f32; 32]; 12]>(), beta, c);
+        if c.right != 1 {
+            let mut sums = [[0.0; 32]; 12];
+            for i in 0..12 {
+                _mm512_storeu_ps(sums[i].as_mut_ptr(), s[i][0]);
+                _mm512_storeu_ps(sums[i].as_mut_ptr().add(16), s[i][1]);
+            }
+            return store(alpha, &sums, beta, c);
+        }
+        let (alpha, scale) = (_mm512_set1_ps(alpha), _mm512_set1_ps(beta));
+        let wanted = [first_lanes(c.cols.min(16)), first_lanes(c.cols.saturating_sub(16))];
+        for i in 0..12 {
+            if i == c.rows {
+                return;
+            }
+            for j in 0..2 {
+                let at = c.address(i, 0).wrapping_add(16 * j);
+                let sum = _mm512_mul_ps(alpha, s[i][j]);
+                let old = || _mm512_mul_ps(scale, _mm512_maskz_loadu_ps(wanted[j], at));
+                let value = if beta == 0.0 { sum } else { _mm512_add_ps(sum, old()) };
+                _mm512_mask_storeu_ps(at, wanted[j], value);
+            }
+        }
+    }
+
+    /// A mask of the first n of 16 lanes.
+    fn first_lanes(n: usize) -> u16 {
+        ((1u32 << n) - 1) as u16
     }
 }

@@ -8,7 +8,10 @@ use std::cell::RefCell;
 use std::ffi::{c_char, c_void};
 use std::panic::{catch_unwind, AssertUnwindSafe};
 
-const ABI_VERSION: i32 = 1;
+#[rustfmt::skip]
+mod training;
+
+const ABI_VERSION: i32 = 2;
 const FAILED: i32 = -4;
 const UNAVAILABLE: i32 = -5;
 

@@ -1,6 +1,7 @@
 //! Copies of blocks in the order in which the innermost product reads them.
 
 use crate::block::Block;
+use crate::square::{transpose, SIDE};
 
 widest! {
 /// Copy m (depth x width) into panels of W columns, each panel row by row, the last one filled up with zeros.
@@ -35,16 +36,18 @@ unsafe fn pack_panel<const W: usize>(m: Block, to: *mut f32) {
             k += 1;
         }
     } else if m.down == 1 {
-        while k + SIDE <= m.rows {
+        while k + RUN <= m.rows {
             for j in (0..W / SIDE * SIDE).step_by(SIDE) {
-                transpose(m, k, j, to.add(k * W + j), W);
+                for k in (k..k + RUN).step_by(SIDE) {
+                    transpose(m.address(k, j), m.right, to.add(k * W + j), W as isize);
+                }
             }
             for j in W / SIDE * SIDE..W {
-                for row in k..k + SIDE {
+                for row in k..k + RUN {
                     *to.add(row * W + j) = *m.address(row, j);
                 }
             }
-            k += SIDE;
+            k += RUN;
         }
     }
     for k in k..m.rows {
@@ -54,15 +57,6 @@ unsafe fn pack_panel<const W: usize>(m: Block, to: *mut f32) {
     }
 }
 
-/// Side of the squares in which columns become rows.
-const SIDE: usize = 4;
-
-/// Copy the square at (k, j) of m, whose columns lie in runs, to rows `stride` apart.
-#[inline(always)]
-unsafe fn transpose(m: Block, k: usize, j: usize, to: *mut f32, stride: usize) {
-    let column = |i: usize| *m.address(k, j + i).cast::<[f32; SIDE]>();
-    let columns = [column(0), column(1), column(2), column(3)];
-    for row in 0..SIDE {
-        *to.add(row * stride).cast::<[f32; SIDE]>() = columns.map(|values| values[row]);
-    }
-}
+/// Elements of a column that are copied at a time: a cache line, since columns that lie a power of two apart push each other's lines
+/// out of the cache.
+const RUN: usize = 16;

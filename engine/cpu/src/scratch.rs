@@ -2,14 +2,16 @@
 
 use crate::block::Failure;
 use std::alloc::{alloc, alloc_zeroed, dealloc, Layout};
+use std::marker::PhantomData;
+use std::sync::{Mutex, MutexGuard};
 
 /// Every buffer begins on a cache line.
 const ALIGNMENT: usize = 64;
 
-/// Uninitialised working memory for numbers of type T, freed when dropped.
+/// Uninitialised working memory for numbers of type T.
 pub struct Scratch<T = f32> {
-    at: *mut T,
-    layout: Layout,
+    buffer: Buffer,
+    holds: PhantomData<T>,
 }
 
 // Threads work on parts that do not overlap.
@@ -17,35 +19,93 @@ unsafe impl<T> Sync for Scratch<T> {}
 
 impl<T> Scratch<T> {
     pub fn new(len: usize) -> Result<Self, Failure> {
-        let layout = layout_of(len.max(1).checked_mul(size_of::<T>())).ok_or(Failure::OutOfMemory)?;
-        let at = unsafe { alloc(layout) }.cast::<T>();
-        if at.is_null() {
-            return Err(Failure::OutOfMemory);
-        }
-        Ok(Self { at, layout })
+        let bytes = len.max(1).checked_mul(size_of::<T>()).ok_or(Failure::OutOfMemory)?;
+        let buffer = take_kept(bytes).or_else(|| Buffer::new(bytes)).ok_or(Failure::OutOfMemory)?;
+        Ok(Self { buffer, holds: PhantomData })
     }
 
     pub fn at(&self) -> *mut T {
-        self.at
+        self.buffer.at.cast()
     }
 }
 
 impl<T> Drop for Scratch<T> {
     fn drop(&mut self) {
-        unsafe { dealloc(self.at.cast(), self.layout) }
+        keep(std::mem::replace(&mut self.buffer, Buffer::NONE));
     }
 }
 
-fn layout_of(bytes: Option<usize>) -> Option<Layout> {
-    Layout::from_size_align(bytes?, ALIGNMENT).ok()
+/// Freed when dropped.
+struct Buffer {
+    at: *mut u8,
+    bytes: usize,
+}
+
+unsafe impl Send for Buffer {}
+
+impl Buffer {
+    const NONE: Self = Self { at: std::ptr::null_mut(), bytes: 0 };
+
+    fn new(bytes: usize) -> Option<Self> {
+        let at = with_kept_to_spare(|| layout_of(bytes).map(|layout| unsafe { alloc(layout) }));
+        Some(Self { at: at?, bytes })
+    }
+}
+
+impl Drop for Buffer {
+    fn drop(&mut self) {
+        if !self.at.is_null() {
+            unsafe { free(self.at, self.bytes) }
+        }
+    }
+}
+
+/// Buffers that operations have done with, for the next ones: fresh memory costs a page fault every 4 KiB, in small products as much
+/// time as the product. None in WebAssembly, whose memory stays its own, and where they would part the last free megabytes.
+static KEPT: Mutex<Vec<Buffer>> = Mutex::new(Vec::new());
+
+const MOST_KEPT: usize = 4;
+const MOST_KEPT_BYTES: usize = if cfg!(target_arch = "wasm32") { 0 } else { 32 << 20 };
+
+fn kept() -> MutexGuard<'static, Vec<Buffer>> {
+    KEPT.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+}
+
+/// The smallest kept buffer of at least `bytes`.
+fn take_kept(bytes: usize) -> Option<Buffer> {
+    let mut kept = kept();
+    let fits = |&i: &usize| kept[i].bytes >= bytes;
+    let best = (0..kept.len()).filter(fits).min_by_key(|&i| kept[i].bytes)?;
+    Some(kept.swap_remove(best))
+}
+
+fn keep(buffer: Buffer) {
+    if buffer.bytes <= MOST_KEPT_BYTES {
+        let mut kept = kept();
+        if kept.len() == MOST_KEPT {
+            kept.remove(0);
+        }
+        kept.push(buffer);
+    }
+}
+
+/// Memory by `get`; when that is short, once more without the kept buffers.
+fn with_kept_to_spare(get: impl Fn() -> Option<*mut u8>) -> Option<*mut u8> {
+    let got = || get().filter(|at| !at.is_null());
+    got().or_else(|| {
+        kept().clear();
+        got()
+    })
+}
+
+fn layout_of(bytes: usize) -> Option<Layout> {
+    Layout::from_size_align(bytes, ALIGNMENT).ok()
 }
 
 /// `bytes` (at least 1) of zeros for a matrix; null when memory is short.
 pub fn alloc_zeros(bytes: usize) -> *mut u8 {
-    match layout_of(Some(bytes)) {
-        Some(layout) if bytes > 0 => unsafe { alloc_zeroed(layout) },
-        _ => std::ptr::null_mut(),
-    }
+    let get = || layout_of(bytes).filter(|_| bytes > 0).map(|layout| unsafe { alloc_zeroed(layout) });
+    with_kept_to_spare(get).unwrap_or(std::ptr::null_mut())
 }
 
 /// Give back what `alloc_zeros(bytes)` returned.

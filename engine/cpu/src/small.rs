@@ -1,6 +1,7 @@
 //! The diagonal blocks at which the halving of triangular operations ends.
 
 use crate::block::{Block, Failure, Outcome};
+use crate::square::{transpose, SIDE};
 
 /// Largest block that is not halved any more.
 pub const SMALL: usize = 32;
@@ -40,13 +41,10 @@ unsafe fn by_lanes(b: Block, work: impl Fn(&mut [Column])) {
     }
 }
 
-/// Side of the squares in which rows become columns: without them each element would be a step to another row.
-const SIDE: usize = 4;
-
-/// The squares of a full block whose rows lie in runs, forwards or backwards: (address of the first row, step to the next, lane,
-/// column of each element). None for other blocks.
+/// The squares of a full block whose rows lie in runs, forwards or backwards: (address of its first row, step to the next, lane, its
+/// column that lies first in memory, whether columns go backwards from there). None for other blocks.
 #[inline(always)]
-unsafe fn squares(b: Block, visit: &mut impl FnMut(*mut f32, isize, usize, [usize; SIDE])) -> bool {
+unsafe fn squares(b: Block, visit: &mut impl FnMut(*mut f32, isize, usize, usize, bool)) -> bool {
     if b.rows != LANES || b.cols % SIDE != 0 || b.right.abs() != 1 {
         return false;
     }
@@ -54,23 +52,27 @@ unsafe fn squares(b: Block, visit: &mut impl FnMut(*mut f32, isize, usize, [usiz
     let run = if backwards { b.flipped_cols() } else { b };
     for lane in (0..LANES).step_by(SIDE) {
         for j in (0..b.cols).step_by(SIDE) {
-            let columns = [0, 1, 2, 3].map(|k| if backwards { b.cols - 1 - j - k } else { j + k });
-            visit(run.address(lane, j), run.down, lane, columns);
+            visit(run.address(lane, j), run.down, lane, if backwards { b.cols - 1 - j } else { j }, backwards);
         }
     }
     true
 }
 
+/// From a column to the next, in numbers.
+#[inline(always)]
+fn step(backwards: bool) -> isize {
+    if backwards {
+        -(LANES as isize)
+    } else {
+        LANES as isize
+    }
+}
+
 /// columns[j][lane] := b(lane, j).
 #[inline(always)]
 unsafe fn load(b: Block, columns: &mut [Column]) {
-    let whole = squares(b, &mut |at, down, lane, to| {
-        let rows = [0, 1, 2, 3].map(|i| *at.offset(i * down).cast::<[f32; SIDE]>());
-        for k in 0..SIDE {
-            for i in 0..SIDE {
-                columns[to[k]][lane + i] = rows[i][k];
-            }
-        }
+    let whole = squares(b, &mut |at, down, lane, column, backwards| {
+        transpose(at, down, columns.as_mut_ptr().cast::<f32>().add(column * LANES + lane), step(backwards));
     });
     if !whole {
         for (j, column) in columns.iter_mut().enumerate() {
@@ -84,10 +86,8 @@ unsafe fn load(b: Block, columns: &mut [Column]) {
 /// b(lane, j) := columns[j][lane].
 #[inline(always)]
 unsafe fn store(b: Block, columns: &[Column]) {
-    let whole = squares(b, &mut |at, down, lane, from| {
-        for i in 0..SIDE {
-            *at.offset(i as isize * down).cast::<[f32; SIDE]>() = from.map(|j| columns[j][lane + i]);
-        }
+    let whole = squares(b, &mut |at, down, lane, column, backwards| {
+        transpose(columns.as_ptr().cast::<f32>().add(column * LANES + lane), step(backwards), at, down);
     });
     if !whole {
         for (j, column) in columns.iter().enumerate() {

@@ -2,6 +2,7 @@
 
 use crate::block::{Block, Failure, Outcome};
 use crate::gemm::{gemm, scale};
+use crate::scratch::Scratch;
 use crate::small::{half, invert_small, multiply_small, solve_small, SMALL};
 use crate::threads;
 
@@ -43,8 +44,65 @@ unsafe fn by_rows(b: Block, work: impl Fn(Block) -> Outcome + Sync) -> Outcome {
 
 const LEAST_ROWS: usize = 96;
 
+/// Largest triangle that is multiplied with as a whole square: its zeros cost less than products of little depth.
+const WHOLE: usize = 128;
+
+/// Rows of B that are copied and multiplied at a time: they stay in the second cache level.
+const CHUNK: usize = 768;
+
+/// Whether B is worked on by whole triangles: rows enough to outweigh their zeros. Pieces of a B with LEAST_ROWS have as many, so that
+/// the result does not depend on the number of threads.
+fn takes_whole(b: Block, r: Block) -> bool {
+    b.rows >= LEAST_ROWS && r.rows > SMALL && r.rows <= WHOLE
+}
+
+/// B := B · T for the square T.
+unsafe fn multiply_whole(b: Block, t: Block) -> Outcome {
+    let copy = Scratch::<f32>::new(b.rows.min(CHUNK + LEAST_ROWS) * b.cols)?;
+    let mut i = 0;
+    while i < b.rows {
+        let rest = b.rows - i;
+        let rows = if rest < CHUNK + LEAST_ROWS { rest } else { CHUNK };
+        let part = b.part(i, 0, rows, b.cols);
+        let copied = Block::row_major(copy.at(), rows, b.cols, b.cols);
+        copy_block(part, copied);
+        gemm(1.0, copied, t, 0.0, part)?;
+        i += rows;
+    }
+    Ok(())
+}
+
+/// R with the zeros below its diagonal, in `memory`.
+unsafe fn upper_copy(r: Block, memory: &Scratch) -> Block {
+    let t = Block::row_major(memory.at(), r.rows, r.cols, r.cols);
+    for i in 0..r.rows {
+        for j in 0..r.cols {
+            *t.address(i, j) = if i <= j { *r.address(i, j) } else { 0.0 };
+        }
+    }
+    t
+}
+
+widest! {
+unsafe fn copy_block(from: Block, to: Block) {
+    for i in 0..from.rows {
+        if from.right == 1 {
+            std::ptr::copy_nonoverlapping(from.address(i, 0), to.address(i, 0), from.cols);
+            continue;
+        }
+        for j in 0..from.cols {
+            *to.address(i, j) = *from.address(i, j);
+        }
+    }
+}
+}
+
 /// [B₁ B₂] := [B₁ R₁₁, B₁ R₁₂ + B₂ R₂₂].
 unsafe fn multiply(b: Block, r: Block) -> Outcome {
+    if takes_whole(b, r) {
+        let memory = Scratch::new(r.rows * r.cols)?;
+        return multiply_whole(b, upper_copy(r, &memory));
+    }
     if r.rows <= SMALL {
         multiply_small(b, r);
         return Ok(());
@@ -59,6 +117,12 @@ unsafe fn multiply(b: Block, r: Block) -> Outcome {
 
 /// X₁ = B₁ R₁₁⁻¹, X₂ = (B₂ − X₁ R₁₂) R₂₂⁻¹.
 pub(crate) unsafe fn solve(b: Block, r: Block) -> Outcome {
+    if takes_whole(b, r) {
+        let memory = Scratch::new(r.rows * r.cols)?;
+        let inverse = upper_copy(r, &memory);
+        invert_part(inverse)?;
+        return multiply_whole(b, inverse);
+    }
     if r.rows <= SMALL {
         solve_small(b, r);
         return Ok(());

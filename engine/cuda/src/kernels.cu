@@ -9,3 +9,4 @@ SD_KERNELS(SD_DECLARE)
 #include "elementwise.cuh"
 #include "factor.cuh"
 #include "model.cuh"
+#include "training.cuh"

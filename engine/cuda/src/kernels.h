@@ -39,6 +39,24 @@
   K(rotate_rows, (double *z, int n, const int *first, const int *last, int n_sweeps, const double *cosines,                   \
                   const double *sines))                                                                                       \
   K(narrow, (const double *z, int n, const int *order, float *out, int stride))                                               \
+  K(cross_entropy, (const float *logits, int logits_stride, const int *targets, float *out, int out_stride, int rows,         \
+                    int cols, double *losses))                                                                                \
+  K(norm_scales, (const float *x, int x_stride, const float *weight, float eps, float offset, const float *d_out,             \
+                  int d_out_stride, int rows, int cols, float *scales))                                                       \
+  K(norm_weight_parts, (const float *x, int x_stride, const float *d_out, int d_out_stride, const float *scales, int rows,    \
+                        int cols, int rows_each, float *parts))                                                               \
+  K(add_float_parts, (const float *parts, int n_parts, int cols, float *to))                                                  \
+  K(norm_input, (const float *x, int x_stride, const float *weight, float offset, const float *d_out, int d_out_stride,       \
+                 const float *scales, float *d_x, int d_x_stride, int rows, int cols))                                        \
+  K(score_slopes, (float *p, float *d_s, int rows, int cols, const float *out, int out_stride, const float *d_out,            \
+                   int d_out_stride, int head_dim, float scale))                                                              \
+  K(gated_backward, (int kind, const float *gate, int gate_stride, const float *up, int up_stride, const float *d_out,        \
+                     int d_out_stride, float *d_gate, int d_gate_stride, float *d_up, int d_up_stride, int rows, int cols))   \
+  K(scatter_add, (const float *src, int src_stride, const int *order, const int *starts, const int *targets, int n_targets,   \
+                  float *dst, int dst_stride, int cols))                                                                      \
+  K(adam_w, (void *param, int dtype, int param_stride, const float *grad, int grad_stride, float *m, int m_stride, float *v,  \
+             int v_stride, int rows, int cols, float decay, float rate1, float beta2, float rate2, float step_size,           \
+             float correction, float eps, float scale))                                                                       \
   K(gated, (int kind, float *gate, int gate_stride, const float *up, int up_stride, int rows, int cols))
 
 /* Side of the diagonal blocks at which the halving of triangular operations ends. */

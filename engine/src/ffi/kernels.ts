@@ -31,6 +31,12 @@ export class FfiKernels implements Kernels {
   readonly rotary: Kernels["rotary"];
   readonly attention: Kernels["attention"];
   readonly gated: Kernels["gated"];
+  readonly softmaxCrossEntropy: Kernels["softmaxCrossEntropy"];
+  readonly rmsNormBackward: Kernels["rmsNormBackward"];
+  readonly attentionBackward: Kernels["attentionBackward"];
+  readonly gatedBackward: Kernels["gatedBackward"];
+  readonly adamW: Kernels["adamW"];
+  readonly scatterAdd: Kernels["scatterAdd"];
   readonly write: Kernels["write"];
   readonly read: Kernels["read"];
 
@@ -60,6 +66,12 @@ export class FfiKernels implements Kernels {
     this.rotary = sd.sd_rotary.bind(undefined, engine);
     this.attention = sd.sd_attention.bind(undefined, engine);
     this.gated = sd.sd_gated.bind(undefined, engine);
+    this.softmaxCrossEntropy = sd.sd_softmax_cross_entropy.bind(undefined, engine);
+    this.rmsNormBackward = sd.sd_rms_norm_backward.bind(undefined, engine);
+    this.attentionBackward = sd.sd_attention_backward.bind(undefined, engine);
+    this.gatedBackward = sd.sd_gated_backward.bind(undefined, engine);
+    this.adamW = sd.sd_adam_w.bind(undefined, engine);
+    this.scatterAdd = sd.sd_scatter_add.bind(undefined, engine);
   }
 
   /**

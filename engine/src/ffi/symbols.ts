@@ -1,6 +1,6 @@
 // Generated from engine/include/safedelta.h by `bun run build:abi`.
 
-export const abiVersion = 1;
+export const abiVersion = 2;
 
 // biome-ignore format: one function a line
 export const symbols = {
@@ -34,4 +34,10 @@ export const symbols = {
   sd_rotary: { args: ["ptr", "u64_fast", "i32", "i32", "i32", "u64_fast", "i32", "u64_fast", "i32", "i32"], returns: "i32" },
   sd_attention: { args: ["ptr", "u64_fast", "i32", "i32", "u64_fast", "i32", "u64_fast", "i32", "i32", "i32", "i32", "i32", "f32", "u64_fast", "i32"], returns: "i32" },
   sd_gated: { args: ["ptr", "i32", "u64_fast", "i32", "u64_fast", "i32", "i32", "i32"], returns: "i32" },
+  sd_softmax_cross_entropy: { args: ["ptr", "u64_fast", "i32", "ptr", "u64_fast", "i32", "i32", "i32", "ptr"], returns: "i32" },
+  sd_rms_norm_backward: { args: ["ptr", "u64_fast", "i32", "u64_fast", "f32", "f32", "u64_fast", "i32", "u64_fast", "i32", "u64_fast", "i32", "i32"], returns: "i32" },
+  sd_attention_backward: { args: ["ptr", "u64_fast", "i32", "u64_fast", "i32", "u64_fast", "i32", "i32", "i32", "i32", "i32", "f32", "u64_fast", "i32", "u64_fast", "i32", "u64_fast", "i32", "u64_fast", "i32", "u64_fast", "i32"], returns: "i32" },
+  sd_gated_backward: { args: ["ptr", "i32", "u64_fast", "i32", "u64_fast", "i32", "u64_fast", "i32", "u64_fast", "i32", "u64_fast", "i32", "i32", "i32"], returns: "i32" },
+  sd_scatter_add: { args: ["ptr", "u64_fast", "i32", "ptr", "u64_fast", "i32", "i32", "i32"], returns: "i32" },
+  sd_adam_w: { args: ["ptr", "u64_fast", "i32", "i32", "u64_fast", "i32", "u64_fast", "i32", "u64_fast", "i32", "i32", "i32", "f32", "f32", "f32", "f32", "f32", "f32", "f32", "f32"], returns: "i32" },
 } as const;

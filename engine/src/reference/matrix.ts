@@ -1,5 +1,6 @@
-import { checkView, type Handle } from "../checks.ts";
+import { checkView } from "../checks.ts";
 import { type DType, EngineError } from "../engine.ts";
+import type { Handle } from "../require.ts";
 import type { Block } from "./block.ts";
 import { fromBf16, fromF16, toBf16, toF16 } from "./halves.ts";
 

@@ -44,7 +44,7 @@ export function attention(q: Block, k: Block, v: Block, shape: AttentionShape, o
 }
 
 /** scale · (query row t of one head) · (key row s of its key head), for s < nKeys. */
-function scores(
+export function scores(
   q: Block,
   t: number,
   head: number,
@@ -63,7 +63,7 @@ function scores(
 }
 
 /** e^(x − max) / Σ e^(x − max). */
-function softmax(values: Float64Array): Float64Array {
+export function softmax(values: Float64Array): Float64Array {
   const max = values.reduce((a, b) => Math.max(a, b), Number.NEGATIVE_INFINITY);
   const exponentials = values.map((value) => Math.exp(value - max));
   const sum = exponentials.reduce((a, b) => a + b, 0);

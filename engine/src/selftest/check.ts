@@ -1,6 +1,7 @@
 import type { Engine } from "../engine.ts";
 import { openReference } from "../reference.ts";
-import { operations, type Results } from "./operations.ts";
+import type { Results } from "./inputs.ts";
+import { operations } from "./operations.ts";
 
 /** One operation at one size against the f64 reference. */
 export interface OperationCheck {

@@ -1,4 +1,10 @@
-import type { Engine, Matrix } from "../engine.ts";
+import type { Engine, Matrix, Values } from "../engine.ts";
+
+/** What an operation gave, as numbers. */
+export type Results = readonly (Values | Float64Array)[];
+
+/** One operation of the contract at size n, on inputs that do not depend on the engine. Matrices are left to the engine's end. */
+export type Operation = (engine: Engine, n: number) => Results;
 
 /** Numbers that are the same on every machine: Mulberry32, then the sum of four uniform ones, which is normal enough. */
 export function numbers(count: number, seed: number): Float32Array {

@@ -1,11 +1,6 @@
-import type { Engine, Matrix, Values } from "../engine.ts";
-import { definite, numbers, random, triangle } from "./inputs.ts";
-
-/** What an operation gave, as numbers. */
-export type Results = readonly (Values | Float64Array)[];
-
-/** One operation of the contract at size n, on inputs that do not depend on the engine. Matrices are left to the engine's end. */
-export type Operation = (engine: Engine, n: number) => Results;
+import type { Engine, Matrix } from "../engine.ts";
+import { definite, numbers, type Operation, random, triangle } from "./inputs.ts";
+import { trainingOperations } from "./training.ts";
 
 /** Rows beside n columns. */
 const rows = 37;
@@ -111,6 +106,7 @@ export const operations: Readonly<Record<string, Operation>> = {
   },
   attention: attend(0),
   "attention after a past": attend(300),
+  ...trainingOperations,
   "gated by silu": changing((e, m, n) => e.gatedActivation("silu", m, random(e, rows, n, 24))),
   "gated by gelu": changing((e, m, n) => e.gatedActivation("geluTanh", m, random(e, rows, n, 25))),
 };

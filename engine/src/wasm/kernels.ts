@@ -27,6 +27,10 @@ export class WasmKernels implements Kernels {
   readonly rotary: Kernels["rotary"];
   readonly attention: Kernels["attention"];
   readonly gated: Kernels["gated"];
+  readonly rmsNormBackward: Kernels["rmsNormBackward"];
+  readonly attentionBackward: Kernels["attentionBackward"];
+  readonly gatedBackward: Kernels["gatedBackward"];
+  readonly adamW: Kernels["adamW"];
   readonly gather: Kernels["gather"];
   readonly scatter: Kernels["scatter"];
 
@@ -48,6 +52,10 @@ export class WasmKernels implements Kernels {
     this.rotary = safe(exports.rotary);
     this.attention = exports.attention;
     this.gated = safe(exports.gated);
+    this.rmsNormBackward = exports.rms_norm_backward;
+    this.attentionBackward = exports.attention_backward;
+    this.gatedBackward = safe(exports.gated_backward);
+    this.adamW = safe(exports.adam_w);
     this.gather = this.mover("gather");
     this.scatter = this.mover("scatter");
   }
@@ -107,6 +115,25 @@ export class WasmKernels implements Kernels {
       return 0;
     });
   }
+
+  softmaxCrossEntropy: Kernels["softmaxCrossEntropy"] = (
+    logits,
+    logitsStride,
+    targets,
+    out,
+    outStride,
+    rows,
+    cols,
+    loss,
+  ) =>
+    this.memory.lend("softmaxCrossEntropy", targets, (list) =>
+      this.receive("softmaxCrossEntropy", loss, (at) =>
+        this.exports.softmax_cross_entropy(logits, logitsStride, list, out, outStride, rows, cols, at),
+      ),
+    );
+
+  scatterAdd: Kernels["scatterAdd"] = (src, srcStride, rows, ...target) =>
+    this.memory.lend("scatterAdd", rows, (list) => this.exports.scatter_add(src, srcStride, list, ...target));
 
   /** Run `kernel` with the address of room for `values`, then bring them out. */
   private receive(operation: string, values: Float64Array, kernel: (address: number) => Status): Status {

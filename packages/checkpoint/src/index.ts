@@ -18,6 +18,6 @@ export { openSafetensors, type TensorFile } from "./safetensors.ts";
 export type { TensorSource } from "./shards.ts";
 export { itemBytes, nElements, type Tensor, type TensorDType, type TensorInfo, tensorBytes } from "./tensor.ts";
 export { workName } from "./work-folder.ts";
-export { writeAdapter } from "./write-adapter.ts";
-export { writeSafetensors } from "./write-safetensors.ts";
+export { type NewAdapter, writeAdapter, writeNewAdapter } from "./write-adapter.ts";
+export { streamSafetensors, writeSafetensors } from "./write-safetensors.ts";
 export { type CheckpointWriter, createWriter, type WritePlan } from "./writer.ts";

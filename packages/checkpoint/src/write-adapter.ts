@@ -46,3 +46,47 @@ export async function writeAdapter(
   await writeSafetensors(join(folder, adapterWeightsName), tensors, undefined, disk);
   await writeFileAtomic(join(folder, adapterConfigName), [configBytes], disk);
 }
+
+/** A LoRA adapter that was trained here. */
+export interface NewAdapter {
+  /** The base model, for PEFT to find it again. */
+  readonly base: string;
+  readonly rank: number;
+  readonly alpha: number;
+  /** Last parts of the module names: `q_proj`, …. */
+  readonly targets: readonly string[];
+  /** Of each adapted weight (`model.….q_proj.weight`): A rank x inputs, B outputs x rank, row-major. */
+  readonly factors: ReadonlyMap<string, { readonly a: Float32Array; readonly b: Float32Array }>;
+}
+
+/**
+ * Writes an adapter folder as PEFT's `save_pretrained` does, its factors in F32; the configuration comes last.
+ * @throws CheckpointError "disk-full", "io"
+ */
+export async function writeNewAdapter(folder: string, adapter: NewAdapter, disk: Disk = nodeDisk): Promise<void> {
+  const { base, rank, alpha, targets, factors } = adapter;
+  const tensors = [...factors].flatMap(([weight, { a, b }]): Tensor[] => {
+    const key = `base_model.model.${weight.replace(/\.weight$/, "")}`;
+    return [
+      { name: `${key}.lora_A.weight`, dtype: "F32", shape: [rank, a.length / rank], bytes: encode(a, "F32") },
+      { name: `${key}.lora_B.weight`, dtype: "F32", shape: [b.length / rank, rank], bytes: encode(b, "F32") },
+    ];
+  });
+  const config = {
+    peft_type: "LORA",
+    task_type: "CAUSAL_LM",
+    base_model_name_or_path: base,
+    r: rank,
+    lora_alpha: alpha,
+    lora_dropout: 0,
+    target_modules: targets,
+    bias: "none",
+    fan_in_fan_out: false,
+    init_lora_weights: true,
+    inference_mode: true,
+  };
+  await guardIo("make the folder", folder, () => mkdir(folder, { recursive: true }));
+  await writeSafetensors(join(folder, adapterWeightsName), tensors, undefined, disk);
+  const text = new TextEncoder().encode(`${JSON.stringify(config, null, 2)}\n`);
+  await writeFileAtomic(join(folder, adapterConfigName), [text], disk);
+}

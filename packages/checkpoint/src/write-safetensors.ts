@@ -1,6 +1,7 @@
 import { type Disk, nodeDisk } from "./disk.ts";
+import { CheckpointError } from "./errors.ts";
 import { checkTensorSize, planHeader } from "./safetensors-header.ts";
-import type { Tensor } from "./tensor.ts";
+import { type Tensor, type TensorInfo, tensorBytes } from "./tensor.ts";
 import { writeFileAtomic } from "./write-file.ts";
 
 /**
@@ -17,4 +18,37 @@ export async function writeSafetensors(
   for (const tensor of tensors) checkTensorSize(tensor, tensor.bytes);
   const header = planHeader(tensors, metadata);
   await writeFileAtomic(path, [header.bytes, ...tensors.map((tensor) => tensor.bytes)], disk);
+}
+
+/**
+ * As `writeSafetensors`, of tensors whose bytes are made piece by piece when they are written, so that memory holds a piece only.
+ * @param piecesOf the bytes of a tensor in order, called once for each
+ * @returns sha256 of the file, in hex
+ */
+export async function streamSafetensors(
+  path: string,
+  tensors: readonly TensorInfo[],
+  piecesOf: (info: TensorInfo) => Iterable<Uint8Array>,
+  disk: Disk = nodeDisk,
+): Promise<string> {
+  const header = planHeader(tensors);
+  const hasher = new Bun.CryptoHasher("sha256");
+  const hashed = (bytes: Uint8Array) => {
+    hasher.update(bytes);
+    return bytes;
+  };
+  await writeFileAtomic(path, parts(), disk);
+  return hasher.digest("hex");
+
+  function* parts(): Generator<Uint8Array> {
+    yield hashed(header.bytes);
+    for (const info of tensors) {
+      let left = tensorBytes(info);
+      for (const bytes of piecesOf(info)) {
+        left -= bytes.byteLength;
+        yield hashed(bytes);
+      }
+      if (left !== 0) throw new CheckpointError("format", `tensor ${info.name}: ${left} bytes are missing or too many`);
+    }
+  }
 }

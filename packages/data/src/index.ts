@@ -1,4 +1,5 @@
 export { applySystemPrompt, rotateSystemPrompts } from "./applySystemPrompt.ts";
+export { epochOrders } from "./epochs.ts";
 export { DataError } from "./errors.ts";
 export { type Example, hashExamples, type Message } from "./example.ts";
 export { type LoadOptions, loadExamples } from "./load.ts";

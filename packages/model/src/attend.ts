@@ -17,30 +17,41 @@ export function attend(batch: Batch, cache: Matrix | undefined): void {
     if (!cache && past > 0)
       throw new ModelError("incompatible", [`${past} past tokens, but no cache that holds them.`]);
     const seen = cache ? cache.view(cacheRow, 0, past + length, kvWidth) : kv.view(start, 0, length, kvWidth);
-    attendSegment(batch, segment, seen);
+    for (const piece of attentionPieces(segment, batch.config)) attendPiece(batch, piece, seen);
   }
+}
+
+/** Rows that attend in one call: `count` rows of the batch from `row`, the last of which sees rows `from` to `to` of its sequence, each one before a row less. */
+export interface AttentionPiece {
+  readonly row: number;
+  readonly count: number;
+  readonly from: number;
+  readonly to: number;
+}
+
+/** A segment in pieces: all rows at once up to the sliding window, then row by row. */
+export function attentionPieces({ start, length, past }: Segment, { slidingWindow }: ModelConfig): AttentionPiece[] {
+  const window = slidingWindow ?? Number.POSITIVE_INFINITY;
+  const nWhole = Math.min(length, Math.max(0, window - past));
+  const whole = nWhole > 0 ? [{ row: start, count: nWhole, from: 0, to: past + nWhole }] : [];
+  const single = Array.from({ length: length - nWhole }, (_, i) => {
+    const to = past + nWhole + i + 1;
+    return { row: start + nWhole + i, count: 1, from: to - window, to };
+  });
+  return [...whole, ...single];
 }
 
 /** `seen`: keys and values side by side of all past + length tokens of the segment's sequence. */
-function attendSegment(batch: Batch, { start, length, past }: Segment, seen: Matrix): void {
-  const window = batch.config.slidingWindow ?? Number.POSITIVE_INFINITY;
-  const nWhole = Math.min(length, Math.max(0, window - past));
-  if (nWhole > 0) attendRows(batch, start, nWhole, seen.view(0, 0, past + nWhole, seen.cols));
-  for (let i = nWhole; i < length; i++) {
-    attendRows(batch, start + i, 1, seen.view(past + i + 1 - window, 0, window, seen.cols));
-  }
-}
-
-/** Attention of `count` query rows, the last of which sees all rows of `seen`, each one before a row less. */
-function attendRows({ engine, config, qkv, attended }: Batch, row: number, count: number, seen: Matrix): void {
+function attendPiece(batch: Batch, { row, count, from, to }: AttentionPiece, seen: Matrix): void {
+  const { engine, config, qkv, attended } = batch;
   const width = config.nHeads * config.headDim;
   const kvWidth = config.nKvHeads * config.headDim;
-  const keys = seen.view(0, 0, seen.rows, kvWidth);
-  const values = seen.view(0, kvWidth, seen.rows, kvWidth);
+  const keys = seen.view(from, 0, to - from, kvWidth);
+  const values = seen.view(from, kvWidth, to - from, kvWidth);
   const out = attended.view(row, 0, count, width);
   engine.attention(qkv.view(row, 0, count, width), keys, values, attentionShape(config), out);
 }
 
-function attentionShape({ nHeads, nKvHeads, headDim }: ModelConfig): AttentionShape {
+export function attentionShape({ nHeads, nKvHeads, headDim }: ModelConfig): AttentionShape {
   return { nHeads, nKvHeads, headDim, scale: 1 / Math.sqrt(headDim) };
 }

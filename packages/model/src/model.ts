@@ -5,10 +5,10 @@ import { ModelError } from "./error.ts";
 import { tensorNames } from "./families.ts";
 import { openRun } from "./run.ts";
 import { checkTensors } from "./tensors.ts";
-import { type LayerWeights, loadLayer, loadMatrix } from "./weights.ts";
+import { type LayerWeights, loadLayer, loadMatrix, loadVector, type WeightType } from "./weights.ts";
 import { packSegments } from "./workspace.ts";
 
-/** A whole model as f32 in engine memory. */
+/** A whole model in engine memory, as f32 unless it is trained in bf16. */
 export interface Model extends Disposable {
   readonly engine: Engine;
   readonly config: ModelConfig;
@@ -22,22 +22,23 @@ export interface Model extends Disposable {
 }
 
 /**
- * Load all of a model, for generation and logits.
+ * Load all of a model, for generation, logits and training.
+ * @param dtype of the matrices; only those in f32 can be run, so a training in bf16 widens them on the way
  * @throws ModelError (`unsupported`, `incompatible`) with every problem at once; CheckpointError; EngineMemoryError.
  */
-export async function openModel(engine: Engine, checkpoint: Checkpoint): Promise<Model> {
+export async function openModel(engine: Engine, checkpoint: Checkpoint, dtype: WeightType = "f32"): Promise<Model> {
   const config = parseConfig(checkpoint.config);
   const problems = checkTensors(config, checkpoint.tensors);
   if (problems.length > 0) throw new ModelError("incompatible", problems);
   using owned = new DisposableStack();
-  const source = { engine, checkpoint, owned };
+  const source = { engine, checkpoint, owned, dtype };
   const { vocabularySize, hiddenSize } = config;
   const embedding = await loadMatrix(source, tensorNames.embedding, vocabularySize, hiddenSize);
   const layers: LayerWeights[] = [];
   for (let layer = 0; layer < config.nLayers; layer++) {
-    layers.push(owned.use(await loadLayer(engine, checkpoint, config, layer)));
+    layers.push(owned.use(await loadLayer(engine, checkpoint, config, layer, dtype)));
   }
-  const finalNorm = await loadMatrix(source, tensorNames.finalNorm, 1, hiddenSize);
+  const finalNorm = await loadVector(source, tensorNames.finalNorm, hiddenSize);
   const head = config.tied ? embedding : await loadMatrix(source, tensorNames.head, vocabularySize, hiddenSize);
   const kept = owned.move();
   return { engine, config, embedding, layers, finalNorm, head, [Symbol.dispose]: () => kept.dispose() };

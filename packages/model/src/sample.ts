@@ -37,14 +37,29 @@ function likeliest(logits: Float32Array): number {
 function restrict(weights: Float32Array, topK: number, topP: number): Uint32Array {
   const tokens = Uint32Array.from(weights, (_, token) => token);
   if (topK >= tokens.length && topP >= 1) return tokens;
-  const top = tokens.sort((a, b) => weights[b] - weights[a] || a - b).subarray(0, topK);
-  const enough = topP * top.reduce((sum, token) => sum + weights[token], 0);
+  const least = leastWeight(weights, topK, topP);
+  const few = tokens.filter((token) => weights[token] >= least);
+  const top = few.sort((a, b) => weights[b] - weights[a] || a - b).subarray(0, topK);
+  const whole = topK < weights.length ? top.reduce((sum, token) => sum + weights[token], 0) : total(weights);
   let sum = 0;
   const last = top.findIndex((token) => {
     sum += weights[token];
-    return sum >= enough;
+    return sum >= topP * whole;
   });
   return last < 0 ? top : top.subarray(0, last + 1);
+}
+
+/**
+ * A weight below which neither cut keeps a token, so that few need to be sorted: that of the k-th, or one so small that all
+ * tokens below it together have less than 1 − topP of the total.
+ */
+function leastWeight(weights: Float32Array, topK: number, topP: number): number {
+  if (topK < weights.length) return weights.toSorted()[weights.length - topK];
+  return ((1 - topP) * total(weights)) / weights.length / 2;
+}
+
+function total(weights: Float32Array): number {
+  return weights.reduce((sum, weight) => sum + weight, 0);
 }
 
 /** The candidate at the share `point` of their total weight. */

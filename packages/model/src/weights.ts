@@ -1,4 +1,4 @@
-import { type Checkpoint, decodeF32, requireFinite } from "@safedelta/checkpoint";
+import { type Checkpoint, decodeF32, encode, requireFinite } from "@safedelta/checkpoint";
 import type { Engine, Matrix } from "@safedelta/engine";
 import type { ModelConfig } from "./config.ts";
 import { ModelError } from "./error.ts";
@@ -14,7 +14,10 @@ export interface StackedLinears {
   readonly bias: Matrix | null;
 }
 
-/** One layer's weights as f32 in engine memory. */
+/** How weight matrices are kept in engine memory. Norms and biases are always f32. */
+export type WeightType = "f32" | "bf16";
+
+/** One layer's weights in engine memory; f32, but for the matrices of a model that is trained in bf16. */
 export interface LayerWeights extends Readonly<Record<GroupName, StackedLinears>>, Disposable {
   /** 1 x hiddenSize, before the attention. */
   readonly inputNorm: Matrix;
@@ -32,7 +35,7 @@ export function layerBytes(config: ModelConfig): number {
 }
 
 /**
- * Load one layer, widened to f32, a tensor at a time.
+ * Load one layer, widened to f32 (its matrices, where asked, rounded to bf16), a tensor at a time.
  * @throws ModelError (`incompatible`) on a wrong shape, CheckpointError on a missing, unreadable or non-finite tensor.
  */
 export async function loadLayer(
@@ -40,10 +43,11 @@ export async function loadLayer(
   checkpoint: Checkpoint,
   config: ModelConfig,
   layer: number,
+  dtype: WeightType = "f32",
 ): Promise<LayerWeights> {
   using owned = new DisposableStack();
-  const source: Source = { engine, checkpoint, owned };
-  const norm = (name: string, size: number) => loadMatrix(source, atLayer(name, layer), 1, size);
+  const source: Source = { engine, checkpoint, owned, dtype };
+  const norm = (name: string, size: number) => loadVector(source, atLayer(name, layer), size);
   const [qkv, o, gateUp, down] = groupsOfLayer(config, layer);
   const stack = (group: LayerGroup) => loadGroup(source, group, config.biases[group.name]);
   const weights = {
@@ -65,19 +69,25 @@ export interface Source {
   readonly engine: Engine;
   readonly checkpoint: Checkpoint;
   readonly owned: DisposableStack;
+  readonly dtype: WeightType;
 }
 
 /** A tensor of rows · cols numbers as a new rows x cols matrix. */
 export async function loadMatrix(source: Source, name: string, rows: number, cols: number): Promise<Matrix> {
-  const matrix = source.owned.use(source.engine.alloc(rows, cols));
+  const matrix = source.owned.use(source.engine.alloc(rows, cols, source.dtype));
   await loadInto(source, name, matrix);
   return matrix;
 }
 
+/** A tensor of `size` numbers as a new 1 x size matrix in f32. */
+export function loadVector(source: Source, name: string, size: number): Promise<Matrix> {
+  return loadMatrix({ ...source, dtype: "f32" }, name, 1, size);
+}
+
 async function loadGroup(source: Source, { linears, cols }: LayerGroup, biased: boolean): Promise<StackedLinears> {
-  const { engine, owned } = source;
+  const { engine, owned, dtype } = source;
   const rows = linears.reduce((sum, linear) => sum + linear.rows, 0);
-  const weight = owned.use(engine.alloc(rows, cols));
+  const weight = owned.use(engine.alloc(rows, cols, dtype));
   const bias = biased ? owned.use(engine.alloc(1, rows)) : null;
   let row = 0;
   for (const linear of linears) {
@@ -98,5 +108,5 @@ async function loadInto({ engine, checkpoint }: Source, name: string, matrix: Ma
       `Tensor ${name} holds ${values.length} numbers; config.json asks for ${size}.`,
     ]);
   }
-  engine.write(matrix, values);
+  engine.write(matrix, matrix.dtype === "f32" ? values : new Uint16Array(encode(values, "BF16").buffer));
 }

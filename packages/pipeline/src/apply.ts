@@ -21,7 +21,7 @@ import type { BudgetOf } from "./repairLinear.ts";
 import { readSequences, type Sequences } from "./sequences.ts";
 import { openState, requireMode, type State } from "./state.ts";
 import { stampOf, toolVersion } from "./version.ts";
-import { removeLeftover, requireFreeOutput, requireOutside } from "./workFolder.ts";
+import { removeLeftover, repairedOutput, requireFreeOutput, requireOutside } from "./workFolder.ts";
 
 /** Makes the further files of the output folder (model card, safedelta.json) out of the facts. */
 export type Describe = (facts: ApplyFacts) => ReadonlyMap<string, Uint8Array>;
@@ -36,7 +36,7 @@ export interface ApplyPlan {
 /** Plan only: every check that needs no computing and no weights but those of the first layer. @throws as `apply` before its work */
 export async function planApply(engine: Engine, options: ApplyOptions, progress: Progress): Promise<ApplyPlan> {
   checkOptions(options);
-  await requireFreeOutput(options);
+  await requireFreeRepair(options);
   await using pair = await openPair(options.aligned, options.tuned, options.offline, progress);
   const task = await readTask(options, pair, progress);
   return await planWork(engine, options, pair, repairEstimate(pair, task), progress);
@@ -54,8 +54,8 @@ export async function apply(
   progress: Progress,
 ): Promise<ApplyFacts> {
   checkOptions(options);
-  if (!options.overwrite) await removeLeftover(options.out);
-  await requireFreeOutput(options);
+  if (!options.overwrite) await removeLeftover(options.out, repairedOutput);
+  await requireFreeRepair(options);
   await using _lock = await lockFolder(options.out);
   await using pair = await openPair(options.aligned, options.tuned, options.offline, progress);
   const task = await readTask(options, pair, progress);
@@ -81,6 +81,11 @@ export async function apply(
 /** Beside the output, so that the output folder holds nothing unfinished but the writer's work. */
 export function workFolder({ out }: ApplyOptions): string {
   return `${out.replace(/\/+$/, "")}${workName}`;
+}
+
+/** @throws PipelineError `usage` as `requireFreeOutput` */
+export function requireFreeRepair({ out, aligned, tuned, overwrite }: ApplyOptions): Promise<void> {
+  return requireFreeOutput({ out, inputs: [aligned, tuned], overwrite, kind: repairedOutput });
 }
 
 export function checkOptions({ mode, budget, taskData }: ApplyOptions): void {

@@ -1,14 +1,6 @@
-import { readdir, rename } from "node:fs/promises";
+import { readdir } from "node:fs/promises";
 import { join } from "node:path";
-import {
-  type Adapter,
-  type Checkpoint,
-  classifyPath,
-  decodeF32,
-  openAdapter,
-  workName,
-  writeAdapter,
-} from "@safedelta/checkpoint";
+import { type Adapter, type Checkpoint, decodeF32, workName, writeAdapter } from "@safedelta/checkpoint";
 import {
   adapterCurve,
   adapterLosses,
@@ -19,11 +11,20 @@ import {
 } from "@safedelta/core";
 import type { Engine, Matrix } from "@safedelta/engine";
 import {
+  adapterConfig,
+  adapterPart,
+  adapterPartOf,
+  hashAdapter,
+  publishAdapter,
+  requireNoModel,
+} from "./adapterFiles.ts";
+import {
   type ApplyPlan,
   checkOptions,
   type Describe,
   type EstimateOf,
   planWork,
+  requireFreeRepair,
   stateOf,
   workFolder,
 } from "./apply.ts";
@@ -31,7 +32,7 @@ import { hashFiles } from "./applyFacts.ts";
 import type { ApplyFacts, ApplyOptions, LinearFacts } from "./applyOptions.ts";
 import { at, PipelineError } from "./errors.ts";
 import { estimateAdapter } from "./estimate.ts";
-import { guardFile, removeQuietly, sha256 } from "./files.ts";
+import { removeQuietly } from "./files.ts";
 import { lockFolder } from "./lock.ts";
 import { hashModel } from "./models.ts";
 import { overspent, unchanged, warnOf } from "./oddities.ts";
@@ -42,7 +43,7 @@ import { type BudgetOf, jsonSafe } from "./repairLinear.ts";
 import { type LoadedGroup, planOf, type State } from "./state.ts";
 import { downloadAs, requireWritableType } from "./upload.ts";
 import { stampOf, toolVersion } from "./version.ts";
-import { removeLeftover, requireFreeOutput, writeDurably } from "./workFolder.ts";
+import { removeLeftover, repairedOutput, writeDurably } from "./workFolder.ts";
 
 /** Plan only: every check that needs no computing. @throws as `applyAdapter` before its work */
 export async function planApplyAdapter(engine: Engine, options: ApplyOptions, progress: Progress): Promise<ApplyPlan> {
@@ -66,7 +67,7 @@ export async function applyAdapter(
   progress: Progress,
 ): Promise<ApplyFacts> {
   checkOptions(options);
-  if (!options.overwrite) await removeLeftover(options.out);
+  if (!options.overwrite) await removeLeftover(options.out, repairedOutput);
   await requireFreeAdapter(options);
   await using _lock = await lockFolder(options.out);
   await using pair = await openPair(options.aligned, options.tuned, options.offline, progress);
@@ -77,7 +78,7 @@ export async function applyAdapter(
   await checkAligned(pair, state);
   const budgets = await poolBudgets(engine, pair, adapter, state, options, progress);
   const { newA, linears } = await repairPairs(engine, pair, adapter, state, budgets, progress);
-  const part = join(options.out, workName, adapterPart);
+  const part = adapterPartOf(options.out);
   await removeQuietly(part);
   await writeAdapter(part, adapter, newA);
   const config = new Map([[adapterConfig, new Uint8Array(await Bun.file(join(part, adapterConfig)).arrayBuffer())]]);
@@ -86,8 +87,7 @@ export async function applyAdapter(
   warnOf(progress, overspent(options, facts), unchanged(facts));
   const extra = describe(facts);
   for (const [name, bytes] of extra) await writeDurably(join(part, name), new TextDecoder().decode(bytes));
-  await publish(part, options, [adapterWeights, ...extra.keys()]);
-  await removeQuietly(join(options.out, workName));
+  await publishAdapter(part, options.out, [...extra.keys()], workFolder(options));
   return facts;
 }
 
@@ -95,50 +95,17 @@ function adapterEstimate({ aligned: { config, checkpoint } }: Pair, tensors: Ada
   return (parts) => estimateAdapter(config, checkpoint.tensors, tensors, parts);
 }
 
-const adapterWeights = "adapter_model.safetensors";
-const adapterConfig = "adapter_config.json";
-/** Where the adapter is put together, in the work folder. */
-const adapterPart = "adapter";
-
 /**
  * @throws PipelineError `usage` as `requireFreeOutput`, when a whole model stands there, which would hide the adapter, and when
  * the unfinished work of one would be lost
  */
 async function requireFreeAdapter(options: ApplyOptions): Promise<void> {
-  await requireFreeOutput(options);
-  const kind = await classifyPath(options.out);
-  if (kind === "model")
-    throw new PipelineError("usage", `${options.out}: a whole model is there; an adapter needs another --out.`);
+  await requireFreeRepair(options);
+  await requireNoModel(options.out);
   const work = await readdir(join(options.out, workName)).catch((): string[] => []);
   if (options.overwrite || work.every((name) => name === adapterPart)) return;
   const next = "Repeat that run to finish it, add --overwrite to discard it, or choose another --out.";
   throw new PipelineError("usage", `${options.out}: holds unfinished work on a whole model. ${next}`);
-}
-
-/**
- * Move the files to their final place, the configuration last: without it nothing loads the adapter, and a killed run is repeated, so
- * what lies beside goes just before.
- */
-async function publish(part: string, options: ApplyOptions, names: readonly string[]): Promise<void> {
-  const { out } = options;
-  const move = (name: string) => rename(join(part, name), join(out, name));
-  await guardFile(out, async () => {
-    await removeQuietly(join(out, adapterConfig));
-    for (const name of names) await move(name);
-    await removeQuietly(workFolder(options));
-    await move(adapterConfig);
-  });
-}
-
-async function hashAdapter(folder: string): Promise<Record<string, string>> {
-  const adapter = await openAdapter(folder);
-  try {
-    const hashes: Record<string, string> = {};
-    for (const key of adapter.tensors.keys()) hashes[key] = sha256((await adapter.read(key)).bytes);
-    return hashes;
-  } finally {
-    await adapter.close();
-  }
 }
 
 function repairable({ tuned, aligned }: Pair, { tuned: spec, mode, taskData, rest }: ApplyOptions): Adapter {

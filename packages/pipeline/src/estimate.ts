@@ -9,15 +9,13 @@ import { groupBytes } from "./state.ts";
 /** What of the data an estimate needs. */
 type DataSize = Pick<DataFacts, "nTokens" | "maxTokens">;
 
-/** What a prepare needs; memory and time are estimates, sizes on disk are exact. */
+/** What a prepare needs; memory is an estimate, sizes on disk are exact. A device's rate makes a time guess of it. */
 export interface PrepareEstimate {
   readonly flop: number;
   readonly memoryBytes: number;
   readonly stateBytes: number;
   /** On disk while it works, and gone afterwards. */
   readonly workBytes: number;
-  /** At `assumedFlopRate`. */
-  readonly seconds: number;
 }
 
 /** What an apply needs. */
@@ -26,11 +24,7 @@ export interface ApplyEstimate {
   readonly memoryBytes: number;
   readonly outputBytes: number;
   readonly workBytes: number;
-  readonly seconds: number;
 }
-
-/** f32 operations a second assumed for the time guess: what the WASM engine reaches on one core of a server of 2021. */
-export const assumedFlopRate = 20e9;
 
 /** Operations to factor one n x n Hessian, by part (spectrum: reduction, divide and conquer, back-transformation). */
 export const factorFlop: Readonly<Record<StatePart, (n: number) => number>> = {
@@ -78,7 +72,7 @@ export function estimatePrepare(
   const stateBytes = config.nLayers * groups.reduce((sum, g) => sum + groupBytes(g.cols, parts[g.name]), 0);
   const workBytes = hiddenStateBytes(config, facts.nTokens);
   const memoryBytes = calibrateMemory(config, facts, parts) + largestBytes(tensors);
-  return { flop, stateBytes, workBytes, memoryBytes, seconds: flop / assumedFlopRate };
+  return { flop, stateBytes, workBytes, memoryBytes };
 }
 
 /** The forward pass through the linears, and the Hessians of their inputs. */
@@ -123,7 +117,6 @@ export function estimateApply(
     memoryBytes: repairMemory + (task ? calibrateMemory(config, task, parts) : runtimeBytes),
     outputBytes: sizes.reduce((sum, size) => sum + size, 0),
     workBytes: task ? hiddenStateBytes(config, task.nTokens) : 0,
-    seconds: flop / assumedFlopRate,
   };
 }
 
@@ -162,7 +155,7 @@ export function estimateAdapter(
   const flop = infos.reduce((sum, { shape }) => sum + 2 * (shape[0] ?? 0) * (shape[1] ?? 0) ** 2, factors);
   const outputBytes = infos.reduce((sum, info) => sum + tensorBytes(info), 0);
   const memoryBytes = runtimeBytes + loadedMemory(config, parts) + 4 * outputBytes + 2 * largestBytes(tensors);
-  return { flop, memoryBytes, outputBytes, workBytes: 0, seconds: flop / assumedFlopRate };
+  return { flop, memoryBytes, outputBytes, workBytes: 0 };
 }
 
 /** Both estimates of a model from its config and tensor list, for `nTokens` safe tokens in all and such parts. */

@@ -9,6 +9,13 @@ export function sha256(data: string | Uint8Array): string {
   return new Bun.CryptoHasher("sha256").update(data).digest("hex");
 }
 
+/** sha256 in hex of a file that is there. */
+export async function sha256OfFile(path: string): Promise<string> {
+  const hasher = new Bun.CryptoHasher("sha256");
+  for await (const bytes of Bun.file(path).stream()) hasher.update(bytes);
+  return hasher.digest("hex");
+}
+
 /** JSON with two-space indentation and sorted keys, so that equal values have equal bytes. */
 export function stableJson(value: unknown): string {
   return `${JSON.stringify(value, sortKeys, 2)}\n`;

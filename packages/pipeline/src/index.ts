@@ -4,8 +4,12 @@ export { applyAdapter, planApplyAdapter } from "./applyAdapter.ts";
 export type { ApplyFacts, ApplyOptions, LinearFacts, ModelFacts, SafeSource } from "./applyOptions.ts";
 export { diffModels, type TensorDiff } from "./diff.ts";
 export { PipelineError, type PipelineErrorKind } from "./errors.ts";
-export { type ApplyEstimate, assumedFlopRate, estimateModel, type PrepareEstimate } from "./estimate.ts";
-export { guardFile } from "./files.ts";
+export { type ApplyEstimate, estimateModel, type PrepareEstimate } from "./estimate.ts";
+export { guardFile, requireDisk } from "./files.ts";
+export { type DescribeTraining, finetune, planFinetune } from "./finetune/finetune.ts";
+export type { FinetuneFacts, FinetuneOptions, LogEntry } from "./finetune/options.ts";
+export type { FinetunePlan } from "./finetune/plan.ts";
+export { responseTokens } from "./finetune/responseTokens.ts";
 export { type LayerFacts, type LayerOptions, repairLayerFile } from "./layer.ts";
 export { lockFolder } from "./lock.ts";
 export { peakResidentBytes } from "./memory.ts";
@@ -13,12 +17,20 @@ export { type OpenedModel, openModelFiles, openModelTokenizer } from "./models.t
 export { hessianGroups, modesOf, optimalPart, type Parts, partWords, planParts, type StatePart } from "./parts.ts";
 export { type PrepareOptions, type PreparePlan, planPrepare, prepare } from "./prepare.ts";
 export { type Progress, silent, tellOpening } from "./progress.ts";
-export { type Device, deviceNames, devicesHere, roofline, type Stage } from "./roofline.ts";
+export { assumedDevice, type Device, deviceNames, devicesHere, roofline, type Stage } from "./roofline.ts";
 export { type RepairCheck, runSelfTest, type SelfTestReport } from "./selftest.ts";
 export { type DataFacts, type DataOptions, readSequences, type Sequences } from "./sequences.ts";
 export { shellLine } from "./shell.ts";
 export { openState, type State, type StateManifest } from "./state.ts";
-export { planSweep, type SweepLinear, type SweepOptions, type SweepPoint, sweep } from "./sweep.ts";
+export {
+  hashInputs,
+  type InputHashes,
+  planSweep,
+  type SweepLinear,
+  type SweepOptions,
+  type SweepPoint,
+  sweep,
+} from "./sweep.ts";
 export { whatIsUnfinished } from "./unfinished.ts";
-export { type Verification, type VerifyOptions, verifyOutput } from "./verify.ts";
-export { type EngineStamp, toolVersion } from "./version.ts";
+export { outputProblems, type Verification, type VerifyOptions, verifyOutput } from "./verify.ts";
+export { type EngineStamp, stampOf, toolVersion } from "./version.ts";

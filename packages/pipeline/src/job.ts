@@ -27,35 +27,52 @@ export function jobOfState({ toolVersion, engine, model, safeData, parts }: Stat
 
 /** True when a state made by `made` is, or holds, what `wanted` would make. */
 export function holds(made: PrepareJob, wanted: PrepareJob): boolean {
-  const groups = Object.keys(wanted.parts) as (keyof Parts)[];
-  const has = groups.every((group) => wanted.parts[group].every((part) => made.parts[group].includes(part)));
-  return has && fingerprintOf({ ...made, parts: wanted.parts }) === fingerprintOf(wanted);
+  return hasParts(made, wanted) && fingerprintOf({ ...made, parts: wanted.parts }) === fingerprintOf(wanted);
 }
 
-/** In words, what tells one job from another that is wanted in its place. */
+function hasParts(made: PrepareJob, wanted: PrepareJob): boolean {
+  const groups = Object.keys(wanted.parts) as (keyof Parts)[];
+  return groups.every((group) => wanted.parts[group].every((part) => made.parts[group].includes(part)));
+}
+
+/** In words, what tells one job from another that is wanted in its place. More modes than are wanted are no difference, see `holds`. */
 export function differences(made: PrepareJob, wanted: PrepareJob): string {
-  const { data, parts } = made;
-  const same = (a: unknown, b: unknown) => stableJson(a) === stableJson(b);
-  const changed = (Object.keys(wanted.data) as (keyof typeof data)[]).filter((key) => data[key] !== wanted.data[key]);
-  const settings = changed.filter((key) => dataWords[key] !== undefined);
   const words = [
     made.toolVersion !== wanted.toolVersion && `version ${made.toolVersion} instead of ${wanted.toolVersion}`,
     made.model !== wanted.model && "another model",
-    ...settings.map((key) => `${dataWords[key]} ${data[key]} instead of ${wanted.data[key]}`),
-    changed.length > 0 && settings.length === 0 && "other safe data",
-    !same(made.engine, wanted.engine) && `engine ${named(made.engine)} instead of ${named(wanted.engine)}`,
-    !same(parts, wanted.parts) && `modes ${partWords(parts)} instead of ${partWords(wanted.parts)}`,
+    ...dataDifferences(made.data, wanted.data),
+    stableJson(made.engine) !== stableJson(wanted.engine) &&
+      `engine ${named(made.engine)} instead of ${named(wanted.engine)}`,
+    !hasParts(made, wanted) && `modes ${partWords(made.parts)} instead of ${partWords(wanted.parts)}`,
   ];
   return words.filter((word) => word !== false).join("; ");
 }
 
+type JobData = PrepareJob["data"];
+
 /** What of the data a user sets; the rest of the facts follows. */
-const dataWords: { readonly [K in keyof DataFacts]?: string } = {
+const settingWords: { readonly [K in keyof JobData]?: string } = {
   nExamples: "samples",
   seed: "seed",
   maxTokens: "max-tokens",
   systemPrompts: "system-prompts",
 };
+
+/** Another number of available examples is another file, and the number drawn may be due to it; other examples may be due to the draw. */
+function dataDifferences(made: JobData, wanted: JobData): string[] {
+  const isOther = (key: keyof JobData) => made[key] !== wanted[key];
+  const counts = ({ nExamples, nAvailable }: JobData) => `${nExamples} of ${nAvailable} examples`;
+  const resized = isOther("nAvailable");
+  const edited = isOther("sha256") && !isOther("seed") && !isOther("nExamples");
+  const settings = (Object.keys(settingWords) as (keyof JobData)[]).filter(isOther);
+  const told = settings.filter((key) => !(resized && key === "nExamples"));
+  const words = [
+    resized && `other safe data (${counts(made)} instead of ${counts(wanted)})`,
+    !resized && edited && "other safe data",
+    ...told.map((key) => `${settingWords[key]} ${made[key]} instead of ${wanted[key]}`),
+  ].filter((word) => word !== false);
+  return words.length === 0 && isOther("tokensSha256") ? ["other tokens of the same safe data"] : words;
+}
 
 function named({ name, description }: EngineStamp): string {
   return `${name} (${description})`;

@@ -9,7 +9,7 @@ import { at, PipelineError } from "./errors.ts";
 import { estimatePrepare, type PrepareEstimate } from "./estimate.ts";
 import { readJson, removeQuietly, requireDisk, requirePlace, stableJson } from "./files.ts";
 import { resumableLayer } from "./hiddenStates.ts";
-import { fingerprintOf, holds, type PrepareJob } from "./job.ts";
+import type { PrepareJob } from "./job.ts";
 import { lockFolder } from "./lock.ts";
 import { requireMemory } from "./memory.ts";
 import { hashModel, type ModelHash, openModelFiles } from "./models.ts";
@@ -17,9 +17,9 @@ import { requireWritable, restNames } from "./pair.ts";
 import { type OptimalPart, type Parts, planParts, type StatePart } from "./parts.ts";
 import type { Progress } from "./progress.ts";
 import { type DataFacts, type DataOptions, readSequences } from "./sequences.ts";
+import { findWhole, isThere, requireReplaceable } from "./standing.ts";
 import {
   checkLayer,
-  checkPieces,
   type GroupManifest,
   type LayerManifest,
   layerFolder,
@@ -54,6 +54,8 @@ export interface PreparePlan {
   readonly safeData: DataFacts;
   readonly parts: Parts;
   readonly estimate: PrepareEstimate;
+  /** Whether the state is there already; undefined when that was not asked. */
+  readonly wasThere?: boolean;
 }
 
 /** A state, and whether it was whole before. */
@@ -84,14 +86,32 @@ function warnOfFewTokens(config: ModelConfig, { nTokens }: DataFacts, progress: 
   );
 }
 
-/** Plan only: check everything that can be checked without computing. @throws as `prepare` before its work */
-export async function planPrepare(engine: Engine, options: PrepareOptions, progress: Progress): Promise<PreparePlan> {
-  const { state } = await findStanding(options.out);
+/**
+ * Plan only: check everything that can be checked without computing.
+ * @param compares what stands at `out` is compared with what is asked for, which takes a hash of the model
+ * @throws as `prepare` before its work
+ */
+export async function planPrepare(
+  engine: Engine,
+  options: PrepareOptions,
+  progress: Progress,
+  compares = false,
+): Promise<PreparePlan> {
+  const standing = await findStanding(options.out);
   await requirePlace(options.out);
   await using gathered = await gather(engine, options, progress);
   const { sequences, parts, estimate } = gathered;
-  if (state === undefined) await requireDisk(options.out, diskBytes(estimate), "prepare", [workOf(options.out)]);
-  return { safeData: sequences.facts, parts, estimate };
+  const isEmpty = standing.state === undefined && standing.job === undefined;
+  const isWhole = async () => isThere(options, jobOf(engine, gathered, await hashed(gathered, progress)), progress);
+  const wasThere = compares ? !isEmpty && (await isWhole()) : undefined;
+  if (wasThere === false || standing.state === undefined)
+    await requireDisk(options.out, diskBytes(estimate), "prepare", [workOf(options.out)]);
+  return { safeData: sequences.facts, parts, estimate, wasThere };
+}
+
+function hashed({ model }: Gathered, progress: Progress): Promise<ModelHash> {
+  progress.stage("hashing the model", 1);
+  return hashModel(model);
 }
 
 /**
@@ -101,12 +121,12 @@ export async function planPrepare(engine: Engine, options: PrepareOptions, progr
  */
 export async function prepare(engine: Engine, options: PrepareOptions, progress: Progress): Promise<PreparedState> {
   await using gathered = await gather(engine, options, progress);
-  progress.stage("hashing the model", 1);
-  const hash = await hashModel(gathered.model);
+  const hash = await hashed(gathered, progress);
   const job = jobOf(engine, gathered, hash);
   await using _lock = await lockFolder(options.out);
   const standing = await findWhole(options, job, progress);
   if (standing) return { ...standing, wasThere: true };
+  requireReplaceable(options, await findStanding(options.out), job);
   await claimWork(options.out, job, options.overwrite);
   const work = workOf(options.out);
   await requireDisk(options.out, diskBytes(gathered.estimate), "prepare", [work]);
@@ -167,33 +187,6 @@ async function manifestOf(
     parts,
     layers: await readLayers(workOf(out), config.nLayers),
   };
-}
-
-/**
- * The whole state of this very job, or of one for more modes, its pieces checked; undefined when it is still to be made.
- * @throws PipelineError `incompatible` when it is damaged and may not be made again
- */
-async function findWhole(
-  { out, overwrite }: PrepareOptions,
-  wanted: PrepareJob,
-  progress: Progress,
-): Promise<State | undefined> {
-  const before = await findStanding(out);
-  const isOurs = before.job === fingerprintOf(wanted);
-  if (isOurs && (before.state === undefined || overwrite)) await publishState(out);
-  const { state } = await findStanding(out);
-  if (state === undefined || state === "damaged" || !holds(state, wanted)) return undefined;
-  try {
-    const whole = await openState(out);
-    await checkPieces(whole, progress);
-    if (before.job === undefined || isOurs) await removeQuietly(workOf(out));
-    return whole;
-  } catch (error) {
-    if (overwrite) return undefined;
-    const reason = error instanceof Error ? error.message : String(error);
-    const next = reason.includes("--overwrite") ? "" : " Run prepare again with --overwrite.";
-    throw new PipelineError("incompatible", `${reason}${next}`, error);
-  }
 }
 
 function diskBytes({ stateBytes, workBytes }: PrepareEstimate): number {

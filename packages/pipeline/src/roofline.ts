@@ -7,7 +7,7 @@ import { groupBytes } from "./state.ts";
 
 /** What a device is assumed to reach, in operations or bytes a second: data-sheet peaks times usual efficiencies (docs/engine.md). */
 export interface Device {
-  readonly name: (typeof deviceNames)[number];
+  readonly name: string;
   /** The engine that would run there. */
   readonly engine: EngineInfo["name"];
   /** Where its figures come from, in words. */
@@ -29,7 +29,7 @@ export interface Device {
 const disk = { readBytesPerSecond: 7e9, writeBytesPerSecond: 5.5e9 };
 
 /** A GPU from its data sheet: f32 and bf16 peaks (dense), memory, link. */
-function gpu(name: Device["name"], f32: number, bf16: number, memory: number, link: number): Device {
+function gpu(name: string, f32: number, bf16: number, memory: number, link: number): Device {
   return {
     name,
     engine: "cuda",
@@ -44,11 +44,11 @@ function gpu(name: Device["name"], f32: number, bf16: number, memory: number, li
 }
 
 /** A CPU of `cores` cores at `perCore` f32 operations a second in large products. */
-function cpu(name: Device["name"], cores: number, perCore: number): Device {
+function cpu(name: string, engine: Device["engine"], cores: number, perCore: number): Device {
   const rate = cores * perCore;
   return {
     name,
-    engine: name === "wasm" ? "wasm" : "native",
+    engine,
     basis: "by what was measured on other machines of its kind",
     productFlops: rate,
     hessianFlops: 0.9 * rate,
@@ -67,9 +67,19 @@ export function devicesHere(processors: number): readonly Device[] {
   return [
     gpu("a100-80g", 19.5e12, 312e12, 2.04e12, 25e9),
     gpu("h100", 67e12, 989e12, 3.35e12, 50e9),
-    cpu("cpu", processors, 50e9),
-    cpu("wasm", 1, 30e9),
+    cpu("cpu", "native", processors, 50e9),
+    cpu("wasm", "wasm", 1, 30e9),
   ];
+}
+
+/** f32 operations a second of the reference engine: plain TypeScript, measured on one machine. */
+const referenceRate = 0.25e9;
+
+/** What is assumed of an open engine for a time guess before the work: of CUDA one device, an A100 unless it is called an H100. */
+export function assumedDevice({ name, threads, description }: EngineInfo): Device {
+  if (name === "reference") return cpu("reference", "reference", 1, referenceRate);
+  const wanted = { native: "cpu", wasm: "wasm", cuda: /H100/.test(description) ? "h100" : "a100-80g" }[name];
+  return devicesHere(threads).find((device) => device.name === wanted) as Device;
 }
 
 /** One stage of a job: what it computes or moves, and what bounds it. */

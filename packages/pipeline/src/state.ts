@@ -16,7 +16,7 @@ import { guardFile, readJson, sha256, stableJson } from "./files.ts";
 import { familiesOf, modesOf, type Parts, partOf, type StatePart } from "./parts.ts";
 import type { Progress } from "./progress.ts";
 import type { DataFacts } from "./sequences.ts";
-import { shellLine } from "./shell.ts";
+import { ownCommand } from "./shell.ts";
 import { readSquare, readTriangle, squareBytes, triangleBytes } from "./triangle.ts";
 import type { EngineStamp } from "./version.ts";
 
@@ -147,14 +147,14 @@ export function checkManifest(path: string, manifest: StateManifest | null): Sta
 
 async function whyNoState(folder: string): Promise<string> {
   const names = await readdir(folder).catch(() => undefined);
-  if (names === undefined)
-    return `${folder}: no such folder. Make a state with: safedelta prepare MODEL --safe-data FILE --out ${shellLine([folder])}`;
+  const make = ownCommand(["prepare", "MODEL", "--safe-data", "FILE", "--out", folder]);
+  if (names === undefined) return `${folder}: no such folder. Make a state with: ${make}`;
   if (names.includes("layers") && !names.includes("work") && !names.includes("job.json"))
     return `${folder}: has lost its state.json, so it is no state any more. Prepare into another --out, or remove this folder first.`;
   if (names.includes("work") || names.includes("job.json")) {
     return `${folder}: this state is not finished. Run the same prepare command again; it goes on where it stopped.`;
   }
-  return `${folder}: not a state (no state.json). Make one with: safedelta prepare MODEL --safe-data FILE --out ${shellLine([folder])}`;
+  return `${folder}: not a state (no state.json). Make one with: ${make}`;
 }
 
 async function loadGroup(

@@ -15,6 +15,7 @@ import { estimateApply } from "./estimate.ts";
 import { measureLinears, type Place, resolveBudgets } from "./linears.ts";
 import type { Budgets } from "./linearTasks.ts";
 import { requireMemory } from "./memory.ts";
+import { hashModel, type OpenedModel } from "./models.ts";
 import { noChange, warnOf } from "./oddities.ts";
 import { checkState, linearsOf, openPair, type Pair } from "./pair.ts";
 import { hessianGroups, modesOf } from "./parts.ts";
@@ -77,6 +78,28 @@ export async function sweep(engine: Engine, options: SweepOptions, progress: Pro
   }
   warnOf(progress, noChange(points.flatMap(({ linears }) => linears)));
   return points;
+}
+
+/** Hashes of what a repair is made from, as safedelta.json holds them. */
+export interface InputHashes {
+  readonly aligned: string;
+  readonly tuned: string;
+  readonly state: string;
+}
+
+/** Read both models and the state's manifest for their hashes. @throws as `openPair` and `openState` */
+export async function hashInputs(
+  { aligned, tuned, state, offline }: Pick<SweepOptions, "aligned" | "tuned" | "state" | "offline">,
+  progress: Progress,
+): Promise<InputHashes> {
+  await using pair = await openPair(aligned, tuned, offline, progress);
+  progress.stage("hashing the inputs", 2);
+  const hashOf = async (model: OpenedModel) => (await hashModel(model, pair.aligned.checkpoint)).sha256;
+  return {
+    aligned: await hashOf(pair.aligned),
+    tuned: await hashOf(pair.tuned),
+    state: (await openState(state)).sha256,
+  };
 }
 
 /** The points that a sweep will have, before any work. @throws as `sweep` */

@@ -7,6 +7,7 @@ import { PipelineError } from "./errors.ts";
 import { readJson, sha256 } from "./files.ts";
 import { hashModel, type OpenedModel, openModelFiles } from "./models.ts";
 import { type Progress, tellOpening } from "./progress.ts";
+import { ownCommand } from "./shell.ts";
 import { openState, type State } from "./state.ts";
 import { whatIsUnfinished } from "./unfinished.ts";
 import { checkDistances, checkEstimates, checkLinears, type Inputs, type Numbers } from "./verifyNumbers.ts";
@@ -89,6 +90,19 @@ export async function verifyOutput(engine: Engine, options: VerifyOptions, progr
   return { ...counts, inputsChecked: true, stateChecked: stateProblem === undefined, stateProblem, nNumbers: found.n };
 }
 
+/**
+ * What of a finished output is not as its safedelta.json says: tensors and files, not its numbers. A model card may have been edited.
+ * @throws PipelineError as `verifyOutput`
+ */
+export async function outputProblems(
+  { out, offline }: { readonly out: string; readonly offline: boolean },
+  progress: Progress,
+): Promise<string[]> {
+  const recorded = await readRecorded(out);
+  const tensors = await checkTensors({ folder: out, offline }, recorded, progress);
+  return [...tensors, ...(await checkFiles(out, recorded, []))];
+}
+
 /** @throws PipelineError as `verifyOutput` */
 async function readRecorded(folder: string): Promise<Recorded> {
   const path = join(folder, "safedelta.json");
@@ -99,7 +113,10 @@ async function readRecorded(folder: string): Promise<Recorded> {
   if (recorded && parts.every((part) => typeof part === "object" && part !== null) && Array.isArray(layers))
     return recorded;
   const what = "is damaged or of a former version, parts of it are missing";
-  throw new PipelineError("incompatible", `${path}: ${what}. Make the model again with safedelta apply.`);
+  throw new PipelineError(
+    "incompatible",
+    `${path}: ${what}. Make the model again: ${ownCommand(["apply"])} with the options of its run.`,
+  );
 }
 
 async function whyNoResult(folder: string): Promise<PipelineError> {
@@ -109,10 +126,7 @@ async function whyNoResult(folder: string): Promise<PipelineError> {
     return new PipelineError("incompatible", `${folder}: ${none}; name the folder that apply wrote.`);
   const unfinished = await whatIsUnfinished(folder);
   if (unfinished !== undefined) return new PipelineError("incompatible", unfinished);
-  return new PipelineError(
-    "incompatible",
-    `${folder}: has no safedelta.json, so it was not written by safedelta apply.`,
-  );
+  return new PipelineError("incompatible", `${folder}: has no safedelta.json, so apply did not write it.`);
 }
 
 async function checkTensors(

@@ -110,29 +110,49 @@ function occupied(folder: string, what: string, mayOverwrite = true): PipelineEr
   return new PipelineError("usage", `${folder}: ${what}. ${next}`);
 }
 
-/** Where a repaired model goes, and what must not be overwritten by it. */
+/** Where a model goes, and what must not be overwritten by it. */
 interface Output {
   readonly out: string;
-  readonly aligned: string;
-  readonly tuned: string;
+  /** Models that it is made from, as the user spelled them. */
+  readonly inputs: readonly string[];
   readonly overwrite: boolean;
+  readonly kind: OutputKind;
 }
+
+/** What kind of model a folder is for, and the file that tells a finished one. */
+export interface OutputKind {
+  readonly mark: string;
+  /** In words: "repaired". */
+  readonly name: string;
+  /** What is done to the inputs: "repair". */
+  readonly work: string;
+  /** The command that looks at one. */
+  readonly look: string;
+}
+
+export const repairedOutput: OutputKind = { mark: "safedelta.json", name: "repaired", work: "repair", look: "verify" };
+export const tunedOutput: OutputKind = {
+  mark: "training.json",
+  name: "fine-tuned",
+  work: "fine-tuning",
+  look: "inspect",
+};
 
 /**
  * Check before any work that an output folder may be written. Unfinished work in it is judged later, by its writer.
  * @throws PipelineError `usage` when it holds an input, something of someone else, or a result and `overwrite` is false
  */
-export async function requireFreeOutput({ out, aligned, tuned, overwrite }: Output): Promise<void> {
-  const inputs = await Promise.all([aligned, tuned].flatMap((spec) => [spec, ...spec.split("+")]).map(placeOf));
-  if (inputs.includes(await placeOf(out)))
-    throw new PipelineError("usage", `${out}: is an input of this repair. Choose another --out.`);
+export async function requireFreeOutput({ out, inputs, overwrite, kind }: Output): Promise<void> {
+  const places = await Promise.all(inputs.flatMap((spec) => [spec, ...spec.split("+")]).map(placeOf));
+  if (places.includes(await placeOf(out)))
+    throw new PipelineError("usage", `${out}: is an input of this ${kind.work}. Choose another --out.`);
   const names = await readdir(out).catch((): string[] => []);
   if ((await holdsWork(out)) || names.every((name) => name.startsWith("."))) return;
-  if (!names.includes("safedelta.json"))
-    throw occupied(out, "is not empty and holds no repaired model, so it is never replaced", false);
+  if (!names.includes(kind.mark))
+    throw occupied(out, `is not empty and holds no ${kind.name} model, so it is never replaced`, false);
   if (overwrite) return;
-  const next = `Look at it with: ${shellLine(["bun", "run", "safedelta", "verify", out])}. To make it again add --overwrite, or choose another --out.`;
-  throw new PipelineError("usage", `${out}: a finished repaired model is there already. ${next}`);
+  const next = `Look at it with: ${shellLine(["bun", "run", "safedelta", kind.look, out])}. To make it again add --overwrite, or choose another --out.`;
+  throw new PipelineError("usage", `${out}: a finished ${kind.name} model is there already. ${next}`);
 }
 
 /** @throws PipelineError `usage` when an output would lie in the folder of the state that it is made from */
@@ -146,12 +166,12 @@ export async function requireOutside(out: string, state: string): Promise<void> 
 }
 
 /**
- * Remove what an apply that was killed after its very last rename left in its finished output: its lock, a work folder without files.
+ * Remove what a run that was killed after its very last rename left in its finished output: its lock, a work folder without files.
  * @throws PipelineError `usage` when another run works there
  */
-export async function removeLeftover(out: string): Promise<void> {
+export async function removeLeftover(out: string, { mark }: OutputKind): Promise<void> {
   const names = await readdir(out).catch((): string[] => []);
-  if (!names.includes("safedelta.json") || !names.some((name) => name === workName || isLock(name))) return;
+  if (!names.includes(mark) || !names.some((name) => name === workName || isLock(name))) return;
   await using _lock = await lockFolder(out); // takes dead locks away
   if (!(await holdsWork(out))) await removeQuietly(join(out, workName));
 }

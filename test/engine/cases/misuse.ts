@@ -27,6 +27,19 @@ const uses: Record<string, (e: Engine, m: Matrix) => unknown> = {
   rotary: (e, m) => lend(e, (c) => e.rotary(m, c.view(0, 0, 4, 1), c.view(0, 1, 4, 1), 2)),
   attention: (e, m) => lend(e, (c) => e.attention(m, m, m, { nHeads: 1, nKvHeads: 1, headDim: 4, scale: 1 }, c)),
   gatedActivation: (e, m) => e.gatedActivation("silu", m, m),
+  softmaxCrossEntropy: (e, m) => e.softmaxCrossEntropy(m, Int32Array.of(0, 1, 2, 3), m),
+  rmsNormBackward: (e, m) =>
+    lend(e, (c) => lend(e, (d) => e.rmsNormBackward(m, c.view(0, 0, 1, 4), 1, 0, m, m, d.view(0, 0, 1, 4)))),
+  attentionBackward: (e, m) => {
+    const shape = { nHeads: 1, nKvHeads: 1, headDim: 4, scale: 1 };
+    lend(e, (a) => lend(e, (b) => lend(e, (c) => e.attentionBackward(m, m, m, shape, m, m, a, b, c))));
+  },
+  gatedActivationBackward: (e, m) => lend(e, (c) => e.gatedActivationBackward("silu", m, m, m, m, c)),
+  scatterAdd: (e, m) => lend(e, (c) => e.scatterAdd(m, Int32Array.of(0, 1, 1, 3), c)),
+  adamW: (e, m) => {
+    const step = { lr: 1e-3, beta1: 0.9, beta2: 0.999, eps: 1e-8, weightDecay: 0, step: 1, scale: 1 };
+    lend(e, (a) => lend(e, (b) => lend(e, (c) => e.adamW(m, a, b, c, step))));
+  },
 };
 
 /** Lend a live 4 x 4 matrix. */

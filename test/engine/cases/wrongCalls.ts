@@ -1,20 +1,8 @@
-import type { Engine, Matrix } from "@safedelta/engine";
-import type { Case, Trial } from "../trial.ts";
-
-const ids = (...values: number[]) => Int32Array.from(values);
-const attentionShape = { nHeads: 4, nKvHeads: 2, headDim: 6, scale: 1 };
-
-/** What an operation is called with: one matrix maker, so that each wrong call is one line. */
-interface Given {
-  readonly e: Engine;
-  /** An f32 matrix. */
-  f(rows: number, cols: number): Matrix;
-  /** A bf16 matrix. */
-  h(rows: number, cols: number): Matrix;
-}
+import type { Case } from "../trial.ts";
+import { attentionShape, ids, itself, overlapping, refusals, type WrongCalls } from "../wrongCall.ts";
 
 /** Calls that every engine must refuse, by operation. Each differs from a right call in one thing. */
-const wrongCalls: Record<string, Record<string, (g: Given) => unknown>> = {
+const wrongCalls: WrongCalls = {
   alloc: {
     "negative rows": ({ e }) => e.alloc(-1, 2),
     "fractional columns": ({ e }) => e.alloc(2, 1.5),
@@ -163,25 +151,4 @@ const wrongCalls: Record<string, Record<string, (g: Given) => unknown>> = {
   },
 };
 
-/** Two 3 x 3 views of one matrix that share one element. */
-function overlapping(f: Given["f"], call: (a: Matrix, b: Matrix) => unknown): unknown {
-  const whole = f(5, 5);
-  return call(whole.view(0, 0, 3, 3), whole.view(2, 2, 3, 3));
-}
-
-function itself(m: Matrix, call: (m: Matrix) => unknown): unknown {
-  return call(m);
-}
-
-function given(t: Trial): Given {
-  return { e: t.engine, f: (rows, cols) => t.alloc(rows, cols), h: (rows, cols) => t.alloc(rows, cols, "bf16") };
-}
-
-export const wrongCallCases: readonly Case[] = Object.entries(wrongCalls).flatMap(([operation, calls]) =>
-  Object.entries(calls).map(([what, call]) => ({
-    name: `${operation} refuses: ${what}`,
-    run: (t: Trial) => {
-      t.rejects(operation, () => call(given(t)));
-    },
-  })),
-);
+export const wrongCallCases: readonly Case[] = refusals(wrongCalls);

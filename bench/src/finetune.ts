@@ -1,0 +1,182 @@
+/**
+ * Full fine-tuning against PyTorch eager f32, in turns on the same data in the same order, each turn in a process of its own:
+ * `bun bench/src/finetune.ts MODEL_FOLDER [--engine auto] [--words 170] [--batch 4] [--updates 4] [--threads 2] [--rounds 3] [--json]`
+ * (SAFEDELTA_PYTHON, else python3, with torch and transformers). Of `words` random words half are the request and half the answer.
+ * The first update of a turn is not timed; reading and writing the model are not either.
+ */
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { parseArgs } from "node:util";
+import { type EngineChoice, openEngine } from "@safedelta/engine";
+import { type FinetuneOptions, finetune, peakResidentBytes } from "@safedelta/pipeline";
+import { machine } from "./machine.ts";
+
+const { values: options, positionals } = parseArgs({
+  allowPositionals: true,
+  options: {
+    engine: { type: "string", default: "auto" },
+    words: { type: "string", default: "170" },
+    batch: { type: "string", default: "4" },
+    updates: { type: "string", default: "4" },
+    threads: { type: "string", default: "2" },
+    rounds: { type: "string", default: "3" },
+    json: { type: "boolean", default: false },
+    /** The folder of a turn of ours: what a child of this program is started with. */
+    turn: { type: "string" },
+  },
+});
+
+/** What one turn measured. */
+interface Turn {
+  readonly tokensPerSecond: number;
+  /** For each second that a core worked for the process. */
+  readonly tokensPerCpuSecond: number;
+  readonly peakBytes: number;
+  readonly losses: readonly number[];
+  readonly versions: string;
+}
+
+/** What conversations are made of. */
+const words =
+  "the a of to and in is it was on at by for with from river stone garden window paper letter morning quiet green".split(
+    " ",
+  );
+
+/** A rate so small that the losses of both sides stay comparable. */
+const lr = 1e-6;
+const [model] = positionals;
+if (options.turn !== undefined) console.log(JSON.stringify(await ownTurn(options.turn)));
+else await compare();
+
+async function compare(): Promise<void> {
+  const folder = mkdtempSync(join(tmpdir(), "safedelta-bench-"));
+  try {
+    const [batch, updates] = [Number(options.batch), Number(options.updates)];
+    await Bun.write(join(folder, "data.jsonl"), randomText(batch * updates, Number(options.words)));
+    const turns: { ours: Turn; theirs: Turn }[] = [];
+    for (let round = 0; round < Number(options.rounds); round++) {
+      const turn = {
+        ours: run(process.execPath, [...process.argv.slice(1), "--turn", folder], ""),
+        theirs: runPeer(folder),
+      };
+      requireAgreement(turn.ours, turn.theirs);
+      turns.push(turn);
+    }
+    report(turns);
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+}
+
+function report(turns: readonly { ours: Turn; theirs: Turn }[]): void {
+  if (options.json) {
+    console.log(JSON.stringify({ machine: machine(), turns }, null, 2));
+    return;
+  }
+  for (const { ours, theirs } of turns) {
+    const show = ({ tokensPerSecond, tokensPerCpuSecond, peakBytes }: Turn) =>
+      `${tokensPerSecond.toFixed(1)} tokens/s (${tokensPerCpuSecond.toFixed(1)} a core), ${(peakBytes / 2 ** 30).toFixed(2)} GiB`;
+    const ratio = ours.tokensPerSecond / theirs.tokensPerSecond;
+    const cpuRatio = ours.tokensPerCpuSecond / theirs.tokensPerCpuSecond;
+    console.log(
+      `ours ${show(ours)}; torch ${show(theirs)}: ${ratio.toFixed(2)} times its speed (${cpuRatio.toFixed(2)} a core), ${(ours.peakBytes / theirs.peakBytes).toFixed(2)} of its memory`,
+    );
+  }
+  console.log(`${turns[0].ours.versions}; ${turns[0].theirs.versions}`);
+}
+
+/** Train on the folder's data in the file's order, one epoch. */
+async function ownTurn(folder: string): Promise<Turn> {
+  const { engine } = await openEngine(options.engine as EngineChoice);
+  const times: { wall: number; cpu: number }[] = [];
+  const step = () => times.push({ wall: performance.now() / 1000, cpu: cpuSeconds() });
+  const progress = { stage() {}, step, warn: console.error };
+  const { log } = await finetune(engine, ownOptions(folder), () => new Map(), progress);
+  const [first, last] = [times[times.length - log.length], times[times.length - 1]];
+  const tokens = log.slice(1).reduce((sum, { nTokens }) => sum + nTokens, 0);
+  const versions = `${engine.info.name}: ${engine.info.description}, ${engine.info.threads} threads`;
+  return {
+    tokensPerSecond: tokens / (last.wall - first.wall),
+    tokensPerCpuSecond: tokens / (last.cpu - first.cpu),
+    peakBytes: peakResidentBytes(),
+    losses: log.map(({ loss }) => loss),
+    versions,
+  };
+}
+
+/** Of all threads of this process. */
+function cpuSeconds(): number {
+  const { user, system } = process.cpuUsage();
+  return (user + system) / 1e6;
+}
+
+function ownOptions(folder: string): FinetuneOptions {
+  return {
+    model,
+    data: join(folder, "data.jsonl"),
+    out: join(folder, `out-${performance.now()}`),
+    weights: "f32",
+    part: "all",
+    rate: lr,
+    schedule: "constant",
+    warmup: 0,
+    clip: 1,
+    adamW: { beta1: 0.9, beta2: 0.999, eps: 1e-8, weightDecay: 0 },
+    batch: Number(options.batch),
+    epochs: 1,
+    maxTokens: 2048,
+    passTokens: 2048,
+    seed: 0,
+    saveMinutes: 60,
+    maxShardBytes: 5e9,
+    offline: true,
+    overwrite: false,
+  };
+}
+
+function runPeer(folder: string): Turn {
+  const script = fileURLToPath(new URL("../peers/finetune.py", import.meta.url));
+  const task = {
+    model,
+    data: join(folder, "data.jsonl"),
+    batch: Number(options.batch),
+    threads: Number(options.threads),
+    lr,
+  };
+  return run(process.env.SAFEDELTA_PYTHON ?? "python3", [script], JSON.stringify(task));
+}
+
+function run(command: string, args: readonly string[], input: string): Turn {
+  const env = { ...process.env, SAFEDELTA_THREADS: options.threads };
+  const { stdout, exitCode } = Bun.spawnSync([command, ...args], { env, stdin: Buffer.from(input), stderr: "inherit" });
+  if (exitCode === 0) return JSON.parse(stdout.toString().trim().split("\n").at(-1) as string);
+  throw new Error(
+    `${command} ended with code ${exitCode}; the peer needs torch and transformers (set SAFEDELTA_PYTHON)`,
+  );
+}
+
+/** Both take the same batches in the same order. A wrong answer has no time. */
+function requireAgreement(ours: Turn, theirs: Turn): void {
+  const gap = Math.max(...ours.losses.map((loss, i) => Math.abs(loss / theirs.losses[i] - 1)));
+  if (!(gap < 1e-4)) throw new Error(`the losses differ by ${gap}: ${ours.losses} and ${theirs.losses}`);
+}
+
+/** Conversations of random words, all equally long. */
+function randomText(n: number, nWords: number): string {
+  let state = 1;
+  const word = () => {
+    state = (Math.imul(state, 1103515245) + 12345) >>> 0;
+    return words[(state >>> 16) % words.length];
+  };
+  const text = () => Array.from({ length: nWords / 2 }, word).join(" ");
+  const line = () =>
+    JSON.stringify({
+      messages: [
+        { role: "user", content: text() },
+        { role: "assistant", content: text() },
+      ],
+    });
+  return Array.from({ length: n }, () => `${line()}\n`).join("");
+}

@@ -1,0 +1,166 @@
+import { dirname, join, resolve } from "node:path";
+import { workName } from "@safedelta/checkpoint";
+import type { Engine } from "@safedelta/engine";
+import { openModel } from "@safedelta/model";
+import { type Lora, openLora, openTrainer, planPasses, rateAt, type Trainer, trainedOf } from "@safedelta/training";
+import { requireNoModel } from "../adapterFiles.ts";
+import { hashFiles } from "../applyFacts.ts";
+import { requireDisk, requirePlace, sha256, stableJson } from "../files.ts";
+import { lockFolder } from "../lock.ts";
+import { hashModel, type OpenedModel, openModelFiles } from "../models.ts";
+import { requireWritable } from "../pair.ts";
+import type { Progress } from "../progress.ts";
+import { stampOf, toolVersion } from "../version.ts";
+import { removeLeftover, requireFreeOutput, tunedOutput } from "../workFolder.ts";
+import type { FinetuneFacts, FinetuneOptions, LogEntry } from "./options.ts";
+import { type Written, workBeside, writeLora, writeModel } from "./output.ts";
+import { type FinetunePlan, planFinetuning } from "./plan.ts";
+import { claimUpdates, resumeUpdates, saveUpdate } from "./savedUpdates.ts";
+import { Speed } from "./speed.ts";
+import { readTrainingData, type TrainingData } from "./trainingData.ts";
+
+/** Makes the further files of the output folder (model card, training.json, plot) out of the facts. */
+export type DescribeTraining = (facts: FinetuneFacts) => ReadonlyMap<string, Uint8Array>;
+
+/** Everything known before the work; nothing is written. */
+async function gather(options: FinetuneOptions, progress: Progress) {
+  await using opened = new AsyncDisposableStack();
+  const model = opened.use(await openModelFiles(options.model, options.offline, progress));
+  if (!options.lora && options.dtype === undefined) requireWritable(model);
+  const data = await readTrainingData(options.data, options.maxTokens, model, progress);
+  const plan = planFinetuning(options, model, data);
+  for (const place of [dirname(resolve(options.out)), options.out]) await requirePlace(place);
+  const bytes = plan.estimate.outputBytes + plan.estimate.workBytes;
+  await requireDisk(options.out, bytes, "finetune", [join(options.out, workName), workBeside(options)]);
+  const held = opened.move();
+  return { model, data, plan, [Symbol.asyncDispose]: () => held.disposeAsync() };
+}
+
+type Gathered = Awaited<ReturnType<typeof gather>>;
+
+/** Plan only: check everything that can be checked without computing. @throws as `finetune` before its work */
+export async function planFinetune(
+  options: FinetuneOptions,
+  progress: Progress,
+): Promise<{ readonly data: TrainingData["facts"]; readonly plan: FinetunePlan }> {
+  await requireFree(options);
+  await using gathered = await gather(options, progress);
+  return { data: gathered.data.facts, plan: gathered.plan };
+}
+
+/**
+ * Fine-tune a model, or train an adapter on it, and write it beside its description. An interrupted run goes on with the last
+ * updates that were kept and ends with the same bytes.
+ * @throws PipelineError, CheckpointError, ModelError; nothing that looks finished remains after an error
+ */
+export async function finetune(
+  engine: Engine,
+  options: FinetuneOptions,
+  describe: DescribeTraining,
+  progress: Progress,
+): Promise<FinetuneFacts> {
+  if (!options.overwrite) await removeLeftover(options.out, tunedOutput);
+  await requireFree(options);
+  await using _lock = await lockFolder(options.out);
+  await using gathered = await gather(options, progress);
+  progress.stage("hashing the model", 1);
+  const { sha256: hash } = await hashModel(gathered.model);
+  const job = jobOf(engine, options, gathered, hash);
+  await claimUpdates(workBeside(options), job, options.overwrite);
+  using opened = await openTraining(engine, options, gathered);
+  const log = await runUpdates(opened.trainer, engine, options, gathered.plan, progress);
+  return await writeOutput(engine, options, gathered, opened, { hash, job, log }, describe);
+}
+
+async function requireFree({ out, model, overwrite, lora }: FinetuneOptions): Promise<void> {
+  await requireFreeOutput({ out, inputs: [model], overwrite, kind: tunedOutput });
+  if (lora) await requireNoModel(out);
+}
+
+/** Everything that decides the bytes of the result. */
+function jobOf(engine: Engine, options: FinetuneOptions, { data }: Gathered, model: string) {
+  const {
+    model: _m,
+    data: _d,
+    out: _o,
+    saveMinutes: _s,
+    offline: _f,
+    overwrite: _w,
+    maxMemoryBytes: _y,
+    ...recipe
+  } = options;
+  return { toolVersion, engine: stampOf(engine.info), model, data: data.facts.tokensSha256, recipe };
+}
+
+/** The model in engine memory with its trainer; disposing it frees both. */
+async function openTraining(engine: Engine, options: FinetuneOptions, { model: files, plan }: Gathered) {
+  using owned = new DisposableStack();
+  const model = owned.use(await openModel(engine, files.checkpoint, options.weights));
+  const lora = plan.lora && owned.use(openLora(engine, model.config, plan.lora, options.seed));
+  const { clip, adamW, part } = options;
+  const settings = { adamW, clip, capacity: plan.capacity, recompute: plan.recompute };
+  const trainer = owned.use(openTrainer(model, lora?.trained ?? trainedOf(model, part), settings, lora));
+  const held = owned.move();
+  return { model, lora, trainer, [Symbol.dispose]: () => held.dispose() };
+}
+
+async function runUpdates(
+  trainer: Trainer,
+  engine: Engine,
+  options: FinetuneOptions,
+  { updates, schedule }: FinetunePlan,
+  progress: Progress,
+): Promise<readonly LogEntry[]> {
+  const folder = workBeside(options);
+  const log = [...(await resumeUpdates(engine, folder, trainer.parameters, progress))];
+  progress.stage("training", updates.length);
+  for (const { update } of log) progress.step(`update ${update} was kept`);
+  const speed = new Speed(updates.slice(log.length).map(({ examples }) => examples));
+  let savedAt = performance.now();
+  for (const { epoch, examples } of updates.slice(log.length)) {
+    const update = log.length + 1;
+    const rate = rateAt(schedule, update - 1);
+    const done = trainer.update(planPasses(examples, options.passTokens), rate, update);
+    log.push({ update, epoch, rate, ...done });
+    progress.step(`loss ${done.loss.toFixed(4)}, ${speed.after(done.nTokens)}`);
+    const isDue = performance.now() - savedAt >= 60_000 * options.saveMinutes;
+    if (!isDue || update === updates.length) continue;
+    await saveUpdate(engine, folder, trainer.parameters, log);
+    savedAt = performance.now();
+  }
+  return log;
+}
+
+async function writeOutput(
+  engine: Engine,
+  options: FinetuneOptions,
+  { model: opened, data, plan }: Gathered,
+  { model, lora, trainer }: { model: Awaited<ReturnType<typeof openModel>>; lora?: Lora; trainer: Trainer },
+  { hash, job, log }: { hash: string; job: object; log: readonly LogEntry[] },
+  describe: DescribeTraining,
+): Promise<FinetuneFacts> {
+  const companions = lora ? new Map<string, Uint8Array>() : await companionsOf(opened);
+  const told = (tensors: Written): FinetuneFacts => ({
+    toolVersion,
+    engine: stampOf(engine.info),
+    model: { spec: options.model, name: opened.name, hash },
+    licence: opened.licence,
+    lora: plan.lora,
+    data: data.facts,
+    nTrained: plan.nTrained,
+    nUpdates: log.length,
+    log,
+    tensors,
+    files: hashFiles(companions),
+  });
+  const files = (tensors: Written) => new Map([...companions, ...describe(told(tensors))]);
+  if (lora && plan.lora) return told(await writeLora(engine, lora, plan.lora, options, files));
+  const trained = { engine, opened, model, parameters: trainer.parameters };
+  return told(await writeModel(trained, options, sha256(stableJson(job)), files));
+}
+
+/** Config, tokenizer, template, generation settings and licence, verbatim; the model card is the output's own. */
+async function companionsOf({ checkpoint }: OpenedModel): Promise<Map<string, Uint8Array>> {
+  const companions = [...checkpoint.companions].filter(([name]) => name !== "README.md");
+  return new Map(await Promise.all(companions.map(async ([name, file]) => [name, await file.bytes()] as const)));
+}

@@ -1,0 +1,113 @@
+import { join } from "node:path";
+import {
+  CheckpointError,
+  type CheckpointWriter,
+  createWriter,
+  type TensorDType,
+  type TensorInfo,
+  workName,
+  writeNewAdapter,
+} from "@safedelta/checkpoint";
+import type { Engine, Matrix } from "@safedelta/engine";
+import { type Model, type ModelTensor, modelTensors } from "@safedelta/model";
+import type { Lora, LoraOptions, Parameter } from "@safedelta/training";
+import { adapterPartOf, hashAdapter, publishAdapter } from "../adapterFiles.ts";
+import { PipelineError } from "../errors.ts";
+import { removeQuietly, sha256 } from "../files.ts";
+import type { OpenedModel } from "../models.ts";
+import { downloadAs } from "../upload.ts";
+import { writeDurably } from "../workFolder.ts";
+import type { FinetuneOptions } from "./options.ts";
+
+/** Beside the output, so that the output folder holds nothing unfinished but the writer's work. */
+export function workBeside({ out }: FinetuneOptions): string {
+  return `${out.replace(/\/+$/, "")}${workName}`;
+}
+
+/** sha256 of what was written, by name. */
+export type Written = Readonly<Record<string, string>>;
+
+/** A trained model in engine memory, and where it came from. */
+export interface TrainedModel {
+  readonly engine: Engine;
+  readonly opened: OpenedModel;
+  readonly model: Model;
+  readonly parameters: readonly Parameter[];
+}
+
+/**
+ * Write the model: trained tensors out of the engine, all others as they were. A killed run goes on with the next tensor.
+ * @param describe the further files, out of the hashes of the tensors
+ */
+export async function writeModel(
+  { engine, opened, model, parameters }: TrainedModel,
+  options: FinetuneOptions,
+  fingerprint: string,
+  describe: (tensors: Written) => ReadonlyMap<string, Uint8Array>,
+): Promise<Written> {
+  const { checkpoint } = opened;
+  const places = modelTensors(model);
+  const trained = new Set(parameters.map(({ weight }) => weight));
+  const isTrained = (place: ModelTensor | undefined) => place !== undefined && trained.has(place.owner);
+  const infos = [...checkpoint.tensors.values()].map((info): TensorInfo => {
+    return isTrained(places.get(info.name)) ? { ...info, dtype: options.dtype ?? info.dtype } : info;
+  });
+  const writer = await openWriter(options, infos, fingerprint);
+  try {
+    for (const { name, dtype } of infos) {
+      if (writer.done.has(name)) continue;
+      const place = places.get(name);
+      const bytes =
+        place && isTrained(place)
+          ? trainedBytes(engine, place.values, dtype, name)
+          : (await checkpoint.read(name)).bytes;
+      await writer.write(name, bytes, sha256(bytes));
+    }
+    const hashes = Object.fromEntries([...writer.done].sort(([a], [b]) => (a < b ? -1 : 1))) as Written;
+    await writer.finish(describe(hashes), () => removeQuietly(workBeside(options)));
+    return hashes;
+  } finally {
+    await writer.abort();
+  }
+}
+
+function trainedBytes(engine: Engine, values: Matrix, dtype: TensorDType, name: string): Uint8Array {
+  if (values.dtype === "f32") return downloadAs(engine, values, dtype, name);
+  using wide = engine.alloc(values.rows, values.cols);
+  engine.convert(values, wide);
+  return downloadAs(engine, wide, dtype, name);
+}
+
+async function openWriter(
+  { out, maxShardBytes, overwrite }: FinetuneOptions,
+  tensors: readonly TensorInfo[],
+  fingerprint: string,
+): Promise<CheckpointWriter> {
+  try {
+    return await createWriter(out, { tensors, maxShardBytes, fingerprint, overwrite });
+  } catch (error) {
+    if (!(error instanceof CheckpointError) || error.kind !== "incompatible") throw error;
+    throw new PipelineError("usage", error.message, error);
+  }
+}
+
+/** Write the adapter in PEFT's format; `describe` as in `writeModel`. */
+export async function writeLora(
+  engine: Engine,
+  { layers }: Lora,
+  settings: LoraOptions,
+  options: FinetuneOptions,
+  describe: (tensors: Written) => ReadonlyMap<string, Uint8Array>,
+): Promise<Written> {
+  const { model: base, out } = options;
+  const read = (m: Matrix) => engine.read(m) as Float32Array;
+  const factors = new Map(layers.flat().map(({ name, a, b }) => [name, { a: read(a), b: read(b) }]));
+  const part = adapterPartOf(out);
+  await removeQuietly(part);
+  await writeNewAdapter(part, { base, ...settings, factors });
+  const hashes = await hashAdapter(part);
+  const extra = describe(hashes);
+  for (const [name, bytes] of extra) await writeDurably(join(part, name), new TextDecoder().decode(bytes));
+  await publishAdapter(part, out, [...extra.keys()], workBeside(options));
+  return hashes;
+}

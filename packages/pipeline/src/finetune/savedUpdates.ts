@@ -1,0 +1,131 @@
+import { mkdir, readdir } from "node:fs/promises";
+import { join } from "node:path";
+import { openSafetensors, streamSafetensors, type TensorInfo } from "@safedelta/checkpoint";
+import type { Engine, Matrix } from "@safedelta/engine";
+import type { Parameter } from "@safedelta/training";
+import { PipelineError } from "../errors.ts";
+import { guardFile, readJson, removeQuietly, sha256, sha256OfFile, stableJson } from "../files.ts";
+import type { Progress } from "../progress.ts";
+import { bytesOf } from "../upload.ts";
+import { writeDurably } from "../workFolder.ts";
+import type { LogEntry } from "./options.ts";
+
+/** What lies on the disk between updates, so that an interrupted training goes on with the very same numbers. */
+interface Saved {
+  /** Updates done. */
+  readonly update: number;
+  readonly log: readonly LogEntry[];
+  /** Of the file with the weights and averages. */
+  readonly sha256: string;
+}
+
+/** Numbers copied out of the engine at a time. */
+const pieceNumbers = 2 ** 22;
+
+const jobFile = "job.json";
+const notesName = /^update-(\d+)\.json$/;
+const notesFile = (update: number) => `update-${update}.json`;
+const weightsFile = (update: number) => `update-${update}.safetensors`;
+
+/**
+ * Take the folder beside an output for this very training; what another one left there is taken away only with `overwrite`.
+ * @throws PipelineError `usage` when another training is unfinished there
+ */
+export async function claimUpdates(folder: string, job: object, overwrite: boolean): Promise<void> {
+  const own = sha256(stableJson(job));
+  const path = join(folder, jobFile);
+  const found = await readJson<{ fingerprint?: string }>(path).catch(() => undefined);
+  if (found?.fingerprint === own) return;
+  const names = await readdir(folder).catch((): string[] => []);
+  if (!overwrite && names.some((name) => notesName.test(name))) {
+    throw new PipelineError(
+      "usage",
+      `${folder}: holds an unfinished fine-tuning of another model, data or recipe. Repeat that one to finish it, choose another --out, or add --overwrite to discard it.`,
+    );
+  }
+  await removeQuietly(folder);
+  await guardFile(folder, () => mkdir(folder, { recursive: true }));
+  await writeDurably(path, stableJson({ fingerprint: own, job }));
+}
+
+/** Keep everything that the next updates depend on; what was kept before is taken away afterwards. */
+export async function saveUpdate(
+  engine: Engine,
+  folder: string,
+  parameters: readonly Parameter[],
+  log: readonly LogEntry[],
+): Promise<void> {
+  const update = log.length;
+  const matrices = matricesOf(parameters);
+  const infos = [...matrices].map(([name, { rows, cols, dtype }]): TensorInfo => {
+    return { name, dtype: dtype === "f32" ? "F32" : "BF16", shape: [rows, cols] };
+  });
+  const pieces = ({ name }: TensorInfo) => piecesOf(engine, matrices.get(name) as Matrix);
+  const hash = await streamSafetensors(join(folder, weightsFile(update)), infos, pieces);
+  await writeDurably(join(folder, notesFile(update)), stableJson({ update, log, sha256: hash } satisfies Saved));
+  for (const name of await readdir(folder)) {
+    if (name !== jobFile && !name.startsWith(`update-${update}.`)) await removeQuietly(join(folder, name));
+  }
+}
+
+/**
+ * Take up the latest updates that lie in the folder whole.
+ * @returns their log; empty when there are none, and nothing was changed
+ */
+export async function resumeUpdates(
+  engine: Engine,
+  folder: string,
+  parameters: readonly Parameter[],
+  progress: Progress,
+): Promise<readonly LogEntry[]> {
+  const names = await readdir(folder);
+  const found = names.map((name) => Number(notesName.exec(name)?.[1] ?? -1)).filter((update) => update >= 0);
+  for (const update of found.sort((a, b) => b - a)) {
+    const saved = await readJson<Saved>(join(folder, notesFile(update))).catch(() => undefined);
+    const path = join(folder, weightsFile(update));
+    if (saved !== undefined && saved.sha256 === (await sha256OfFile(path).catch(() => ""))) {
+      await loadUpdate(engine, path, parameters);
+      return saved.log;
+    }
+    progress.warn(`${path}: is damaged, so what it held is computed again.`);
+  }
+  return [];
+}
+
+async function loadUpdate(engine: Engine, path: string, parameters: readonly Parameter[]): Promise<void> {
+  const file = await openSafetensors(path);
+  try {
+    for (const [name, matrix] of matricesOf(parameters)) {
+      for (const { row, rows } of pieceRows(matrix)) {
+        const { bytes } = await file.readRows(name, row, rows);
+        const copy = bytes.slice().buffer;
+        engine.write(
+          matrix.view(row, 0, rows, matrix.cols),
+          matrix.dtype === "f32" ? new Float32Array(copy) : new Uint16Array(copy),
+        );
+      }
+    }
+  } finally {
+    await file.close();
+  }
+}
+
+function matricesOf(parameters: readonly Parameter[]): Map<string, Matrix> {
+  const entries = parameters.flatMap(({ name, weight, m, v }): [string, Matrix][] => [
+    [`${name}|weight`, weight],
+    [`${name}|m`, m],
+    [`${name}|v`, v],
+  ]);
+  return new Map(entries);
+}
+
+function* piecesOf(engine: Engine, matrix: Matrix): Generator<Uint8Array> {
+  for (const { row, rows } of pieceRows(matrix)) yield bytesOf(engine.read(matrix.view(row, 0, rows, matrix.cols)));
+}
+
+function pieceRows({ rows, cols }: Matrix): { row: number; rows: number }[] {
+  const each = Math.max(1, Math.floor(pieceNumbers / cols));
+  return Array.from({ length: Math.ceil(rows / each) }, (_, i) => {
+    return { row: i * each, rows: Math.min(each, rows - i * each) };
+  });
+}

@@ -1,0 +1,92 @@
+import { type Example, hashExamples, loadExamples } from "@safedelta/data";
+import { countTargets, type TrainingExample } from "@safedelta/training";
+import { PipelineError } from "../errors.ts";
+import { sha256 } from "../files.ts";
+import { type OpenedModel, openModelTokenizer, withPlace } from "../models.ts";
+import type { Progress } from "../progress.ts";
+import { responseTokens } from "./responseTokens.ts";
+
+/** What was read to train on. */
+export interface TrainingFacts {
+  readonly file: string;
+  /** Of the examples, in canonical JSON. */
+  readonly sha256: string;
+  /** Of ids and targets, so that another tokenizer, template or cut is other data. */
+  readonly tokensSha256: string;
+  readonly nAvailable: number;
+  /** Those of which at least one token counts. */
+  readonly nExamples: number;
+  readonly nTokens: number;
+  /** Tokens that count. */
+  readonly nTargets: number;
+  readonly nCut: number;
+  /** The cut in force. */
+  readonly maxTokens: number;
+}
+
+export interface TrainingData {
+  readonly examples: readonly TrainingExample[];
+  readonly facts: TrainingFacts;
+}
+
+/**
+ * Read conversations through the model's chat template; the answers' tokens count. Longer ones are cut at the end; those of which
+ * nothing counts are left out, which is told.
+ * @throws DataError; PipelineError `incompatible` when tokenizer or template refuse the text, `usage` when nothing counts at all
+ */
+export async function readTrainingData(
+  file: string,
+  wantedTokens: number,
+  model: OpenedModel,
+  progress: Progress,
+): Promise<TrainingData> {
+  const all = await loadExamples(file);
+  const maxTokens = Math.min(wantedTokens, model.config.maxPositions);
+  const whole = await encode(file, all, model);
+  const cut = whole.map(({ ids, targets }) => cutExample(ids, targets, maxTokens));
+  const examples = cut.filter((example) => countTargets([example]) > 0);
+  const nCut = whole.filter(({ ids }) => ids.length > maxTokens).length;
+  warn(file, all.length, examples.length, nCut, maxTokens, progress);
+  const facts = {
+    file,
+    sha256: hashExamples(all),
+    tokensSha256: sha256(JSON.stringify(examples.map(({ ids, targets }) => [ids, targets]))),
+    nAvailable: all.length,
+    nExamples: examples.length,
+    nTokens: examples.reduce((sum, { ids }) => sum + ids.length, 0),
+    nTargets: countTargets(examples),
+    nCut,
+    maxTokens,
+  };
+  return { examples, facts };
+}
+
+async function encode(file: string, all: readonly Example[], model: OpenedModel): Promise<TrainingExample[]> {
+  const tokenizer = await openModelTokenizer(model);
+  return all.map(({ messages, line }) => {
+    const place = line === undefined ? file : `${file}:${line}`;
+    const example = withPlace(place, () => responseTokens(tokenizer, messages));
+    if (example) return example;
+    throw new PipelineError(
+      "incompatible",
+      `${place}: the model's chat template rewrites earlier turns, so the answers cannot be told from the rest. Split the conversation into single turns.`,
+    );
+  });
+}
+
+/** The target of the last position left is beyond the cut. */
+function cutExample(ids: readonly number[], targets: readonly number[], maxTokens: number): TrainingExample {
+  if (ids.length <= maxTokens) return { ids, targets };
+  return { ids: ids.slice(0, maxTokens), targets: [...targets.slice(0, maxTokens - 1), -1] };
+}
+
+function warn(file: string, nAll: number, nUsed: number, nCut: number, maxTokens: number, progress: Progress): void {
+  if (nUsed === 0)
+    throw new PipelineError(
+      "usage",
+      `${file}: no answer to learn from within ${maxTokens} tokens. Give requests with answers.`,
+    );
+  if (nCut > 0) progress.warn(`${file}: ${nCut} of ${nAll} examples are cut at ${maxTokens} tokens.`);
+  if (nUsed < nAll)
+    progress.warn(`${file}: ${nAll - nUsed} of ${nAll} examples have no answer to learn from and are left out.`);
+}

@@ -1,74 +1,10 @@
 import { expect, setDefaultTimeout, test } from "bun:test";
 import { scratchFolder } from "../support/pico.ts";
-import { builtWith, type Change, type Kind, missing } from "./build.ts";
-import { conformance, type Device } from "./run.ts";
+import { builtWith, missing } from "./build.ts";
+import { conformance } from "./run.ts";
+import { type Fault, trainingFaults } from "./trainingFaults.ts";
 
 setDefaultTimeout(300_000); // the libraries are built first
-
-/** A fault planted in the sources, and a run that must not pass it. */
-interface Fault extends Change {
-  readonly name: string;
-  readonly order?: Device["order"];
-  readonly kind?: Kind;
-  readonly devices?: number;
-  /** The topic of the cases that must find it; all unless given. */
-  readonly topic?: string;
-}
-
-/** Of the operations of training. */
-const trainingFaults: readonly Fault[] = [
-  {
-    name: "the chosen logit is read after the gradient has taken its place",
-    file: "src/training.cuh",
-    from: "static_cast<double>(largest - chosen)",
-    to: "static_cast<double>(largest - row[target])",
-    order: "reverse",
-    topic: "training",
-  },
-  {
-    name: "the gradient of attention looks one key ahead",
-    file: "src/training.cuh",
-    from: "const long seen = cols - rows + i + 1;",
-    to: "const long seen = cols - rows + i + (i + 1 < rows ? 2 : 1);",
-    topic: "backward",
-  },
-  {
-    name: "the keys that a query does not see keep the slopes of their scores",
-    file: "src/training.cuh",
-    from: "for (long s = t; s < cols; s += SD_THREADS) {",
-    to: "for (long s = t; s < seen; s += SD_THREADS) {",
-    topic: "backward",
-  },
-  {
-    name: "a weight's gradient reads rows past the end",
-    file: "src/training.cuh",
-    from: "end = first + rows_each < rows ? first + rows_each : rows;",
-    to: "end = first + rows_each;",
-    kind: "sanitised",
-    topic: "backward",
-  },
-  {
-    name: "each query head begins its keys' gradients anew",
-    file: "src/training.cpp",
-    from: "const bool begun = head % sharing != 0 || first + rows < n;",
-    to: "const bool begun = first + rows < n;",
-    topic: "backward",
-  },
-  {
-    name: "each block of queries begins its keys' gradients anew",
-    file: "src/training.cpp",
-    from: "const bool begun = head % sharing != 0 || first + rows < n;",
-    to: "const bool begun = head % sharing != 0;",
-    topic: "backward",
-  },
-  {
-    name: "rows that go to the same place are added last first",
-    file: "src/training.cpp",
-    from: "return rows[a] < rows[b]; });",
-    to: "return rows[a] != rows[b] ? rows[a] < rows[b] : a > b; });",
-    topic: "training",
-  },
-];
 
 const faults: readonly Fault[] = [
   ...trainingFaults,

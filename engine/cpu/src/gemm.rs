@@ -6,7 +6,11 @@ use crate::block::{Block, Outcome};
 use crate::isa::{isa, Isa};
 #[cfg(target_arch = "x86_64")]
 use crate::micro::{Avx2, Avx512};
-use crate::micro::{Micro, Portable};
+use crate::micro::Micro;
+#[cfg(not(target_arch = "wasm32"))]
+use crate::micro::Portable;
+#[cfg(target_arch = "wasm32")]
+use crate::micro::Simd128;
 use crate::scratch::Scratch;
 use crate::skinny;
 use crate::threads;
@@ -58,6 +62,9 @@ unsafe fn product(wanted: Wanted, alpha: f32, a: Block, b: Block, beta: f32, c: 
         Isa::Avx2 => return product_by::<Avx2>(wanted, alpha, a, b, beta, c),
         Isa::Portable => {}
     }
+    #[cfg(target_arch = "wasm32")]
+    return product_by::<Simd128>(wanted, alpha, a, b, beta, c);
+    #[cfg(not(target_arch = "wasm32"))]
     product_by::<Portable>(wanted, alpha, a, b, beta, c)
 }
 

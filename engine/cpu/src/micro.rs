@@ -52,8 +52,7 @@ fn blend(alpha: f32, sum: f32, beta: f32, old: f32) -> f32 {
     }
 }
 
-/// 4 x 8: 8 vectors of 4 floats and what they are made of fill 16 registers. Larger tiles and an unrolled loop measured slower in
-/// WASM.
+/// 4 x 8: 8 vectors of 4 floats and what they are made of fill 16 registers.
 pub struct Portable;
 
 impl Micro for Portable {
@@ -84,6 +83,62 @@ impl Micro for Portable {
             }
         }
         store(alpha, &sums, beta, c);
+    }
+}
+
+#[cfg(target_arch = "wasm32")]
+pub use wasm::Simd128;
+
+/// `Portable` with its vectors spelt out: whether the compiler finds them hangs on the code around.
+#[cfg(target_arch = "wasm32")]
+mod wasm {
+    use super::{store, Micro, Portable};
+    use crate::block::Block;
+    use core::arch::wasm32::*;
+
+    /// 4 x 8. Larger tiles and an unrolled loop measured slower.
+    pub struct Simd128;
+
+    impl Micro for Simd128 {
+        const MR: usize = Portable::MR;
+        const NR: usize = Portable::NR;
+        const KC: usize = Portable::KC;
+        const MC: usize = Portable::MC;
+        const NC: usize = Portable::NC;
+
+        unsafe fn pack_a(m: Block, to: *mut f32) {
+            Portable::pack_a(m, to);
+        }
+
+        unsafe fn pack_b(m: Block, to: *mut f32) {
+            Portable::pack_b(m, to);
+        }
+
+        #[inline(always)]
+        unsafe fn tile(depth: usize, alpha: f32, mut a: *const f32, mut b: *const f32, beta: f32, c: Block) {
+            let mut s = [[f32x4_splat(0.0); 2]; 4];
+            for _ in 0..depth {
+                let (b0, b1) = (v128_load(b.cast()), v128_load(b.add(4).cast()));
+                for i in 0..4 {
+                    let x = v128_load32_splat(a.add(i).cast());
+                    s[i][0] = f32x4_add(s[i][0], f32x4_mul(x, b0));
+                    s[i][1] = f32x4_add(s[i][1], f32x4_mul(x, b1));
+                }
+                (a, b) = (a.add(4), b.add(8));
+            }
+            if c.rows < 4 || c.cols < 8 || c.right != 1 {
+                return store(alpha, &*s.as_ptr().cast::<[[f32; 8]; 4]>(), beta, c);
+            }
+            let (alpha, scale) = (f32x4_splat(alpha), f32x4_splat(beta));
+            for i in 0..4 {
+                for j in 0..2 {
+                    let at = c.address(i, 4 * j).cast::<v128>();
+                    let sum = f32x4_mul(alpha, s[i][j]);
+                    let value = if beta == 0.0 { sum } else { f32x4_add(sum, f32x4_mul(scale, v128_load(at))) };
+                    v128_store(at, value);
+                }
+            }
+        }
     }
 }
 

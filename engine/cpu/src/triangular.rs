@@ -44,8 +44,9 @@ unsafe fn by_rows(b: Block, work: impl Fn(Block) -> Outcome + Sync) -> Outcome {
 
 const LEAST_ROWS: usize = 96;
 
-/// Largest triangle that is multiplied with as a whole square: its zeros cost less than products of little depth.
-const WHOLE: usize = 128;
+/// Largest triangle that is multiplied with as a whole square: its zeros cost less than products of little depth, except in
+/// WebAssembly.
+const WHOLE: usize = if cfg!(target_arch = "wasm32") { SMALL } else { 128 };
 
 /// Rows of B that are copied and multiplied at a time: they stay in the second cache level.
 const CHUNK: usize = 768;

@@ -1,6 +1,7 @@
+import { expect } from "bun:test";
 import { readdir, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
-import { endOf, inTurn, type Ran, type RunOptions, startSafedelta } from "./run.ts";
+import { endOf, inTurn, type Ran, type RunOptions, safedelta, startSafedelta } from "./run.ts";
 
 /** What can be seen from outside of a run's progress: the files at and beside its output, with their sizes. */
 async function trace(out: string): Promise<string> {
@@ -62,4 +63,10 @@ export async function killedBeforeItsEnd(
     if (!over) return ran;
     await rm(out, { recursive: true });
   }
+}
+
+/** The same command after its last kill: it goes on to its end, or says that the kill came after its very last rename. */
+export async function goOn(cwd: string, args: readonly string[], options: RunOptions = {}): Promise<void> {
+  const last = await safedelta(cwd, args, options);
+  if (last.code !== 0) expect(last).toMatchObject({ code: 2, stderr: expect.stringContaining("is there already") });
 }

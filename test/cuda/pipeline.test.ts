@@ -25,10 +25,18 @@ const repairs: Record<string, readonly string[]> = {
   choleskyTask: ["--mode", "optimal", "--loss", "0.1", "--task-data", join(tinyFolder, "task.jsonl"), ...draw],
 };
 
+const illConditioned = "choleskyTask";
+
 const empty = new Float32Array();
 
-/** Largest |weight| that rounding may move a weight by: f32 sums of a few hundred products, through two solves. */
+/** Share of the largest |weight| by which rounding may move one: f32 sums of a few hundred products, through two solves. */
 const bound = 2e-4;
+
+/**
+ * The task's Hessian of few examples makes solves by Cholesky so ill-conditioned that two engines may lie farther apart than that.
+ * Both are held against f64 there: the CUDA engine may be this many times as far from it as WASM.
+ */
+const worse = 3;
 
 /** Where `prepared` leaves a state whose groups keep their Hessians, as wide ones do on a GPU. */
 const hessians = "hessians";
@@ -54,12 +62,21 @@ async function repairAll(out: string, engine: string, env: Record<string, string
     ["prepare", aligned, ...data, "--modes", "reference,exact,optimal", "--out", state, "--engine", engine],
     { env },
   );
-  for (const [name, flags] of Object.entries(repairs)) {
-    const from = name.startsWith("cholesky") ? join(out, "..", hessians) : state;
-    const words = ["apply", "--aligned", aligned, "--tuned", tuned, "--state", from, "--out", join(out, name)];
-    const { engine: used } = await jsonOf(out, [...words, ...flags, "--engine", engine], { env });
-    expect(JSON.stringify(used)).toContain(engine);
-  }
+  for (const name of Object.keys(repairs)) await repair(out, name, engine, name, env);
+}
+
+/** One apply from what stands in `out`. */
+async function repair(
+  out: string,
+  name: keyof typeof repairs,
+  engine: string,
+  into: string,
+  env: Record<string, string> = {},
+): Promise<void> {
+  const from = name.startsWith("cholesky") ? join(out, "..", hessians) : join(out, "state");
+  const words = ["apply", "--aligned", aligned, "--tuned", tuned, "--state", from, "--out", join(out, into)];
+  const { engine: used } = await jsonOf(out, [...words, ...repairs[name], "--engine", engine], { env });
+  expect(JSON.stringify(used)).toContain(engine);
 }
 
 test.skipIf(missing !== undefined)(
@@ -71,7 +88,7 @@ test.skipIf(missing !== undefined)(
     await prepareHessians(scratch.path);
     await Promise.all([repairAll(there, "cuda", surroundings(await built("plain"))), repairAll(here, "wasm")]);
     const [before, after] = [await valuesOf(aligned), await valuesOf(tuned)];
-    for (const name of Object.keys(repairs)) {
+    for (const name of Object.keys(repairs).filter((name) => name !== illConditioned)) {
       const [a, b] = [await valuesOf(join(there, name)), await valuesOf(join(here, name))];
       expect([...a.keys()]).toEqual([...b.keys()]);
       for (const [tensor, values] of a) {
@@ -87,8 +104,21 @@ test.skipIf(missing !== undefined)(
         expect(kept(values)).toEqual(kept(other));
       }
     }
+    await repair(here, illConditioned, "reference", "f64");
+    const f64 = await valuesOf(join(here, "f64"));
+    const [cuda, wasm] = await Promise.all([there, here].map((folder) => valuesOf(join(folder, illConditioned))));
+    expect(distance(cuda, f64)).toBeLessThanOrEqual(worse * distance(wasm, f64));
   },
 );
+
+/** Most that a weight of one model lies off the other's, as a share of the largest of its tensor. */
+function distance(model: Map<string, Float32Array>, from: Map<string, Float32Array>): number {
+  const shares = [...from].map(([name, values]) => {
+    const other = model.get(name) ?? empty;
+    return largestOf(values.map((value, i) => value - other[i])) / largestOf(values);
+  });
+  return Math.max(...shares);
+}
 
 function largestOf(values: Float32Array): number {
   return values.reduce((most, value) => Math.max(most, Math.abs(value)), 0);

@@ -5,7 +5,7 @@ import { openDeviceWorkers } from "./deviceWorkers.ts";
 import { at } from "./errors.ts";
 import { linearTasks, type ResultOf, type SettingsOf, type Sources, type TaskName } from "./linearTasks.ts";
 import { linearsOf, type Models, readPair } from "./pair.ts";
-import { type OptimalPool, solveOptimalPool } from "./pool.ts";
+import { firstPass, type OptimalPool, solveOptimalPool } from "./pool.ts";
 import type { Progress } from "./progress.ts";
 import type { BudgetOf, Method } from "./repairLinear.ts";
 import type { State } from "./state.ts";
@@ -130,8 +130,6 @@ export async function resolveBudgets(
       : await poolByExact(place, budget.share, progress);
   return (name) => budgets.get(name) ?? budget;
 }
-
-const firstPass = "measuring the pool";
 
 function optimalPool(place: Place, progress: Progress): OptimalPool {
   const mode = "optimal";

@@ -33,6 +33,9 @@ export interface OptimalPool {
   lossesAt(stage: string, strengths: Readonly<Record<string, number>>): Promise<ReadonlyMap<string, Losses>>;
 }
 
+/** The stage in which every linear is measured. */
+export const firstPass = "measuring the pool";
+
 /** Measure one linear for a pool. */
 export function poolStart({ factor, curve, lossesAt }: PoolLinear): PoolStart {
   return "vectors" in factor ? curve(factor) : { unit: factor.unit, fullSafetyLoss: lossesAt(0).fullSafetyLoss };

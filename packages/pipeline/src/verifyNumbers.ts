@@ -1,20 +1,15 @@
 import { type Adapter, decodeF32, type LoraFactors } from "@safedelta/checkpoint";
-import {
-  adapterNumbersAsWritten,
-  type Budget,
-  optimalFactorOf,
-  type RepairNumbers,
-  repairAdapter,
-} from "@safedelta/core";
+import { adapterNumbersAsWritten, type Budget, type RepairNumbers, repairAdapter } from "@safedelta/core";
 import type { Engine } from "@safedelta/engine";
-import { poolBudgets, uploadPair } from "./applyAdapter.ts";
+import { type AdapterPlace, eachAdapted, uploadPair } from "./adaptedLinears.ts";
+import { adapterBudgets } from "./adapterPool.ts";
 import { at, PipelineError } from "./errors.ts";
 import { measureLinears, resolveBudgets } from "./linears.ts";
 import type { OpenedModel } from "./models.ts";
 import { linearsOf } from "./pair.ts";
 import type { Progress } from "./progress.ts";
 import { type BudgetOf, jsonSafe } from "./repairLinear.ts";
-import type { LoadedGroup, State } from "./state.ts";
+import type { State } from "./state.ts";
 import type { Recorded } from "./verify.ts";
 
 /** Numbers of safedelta.json by name, and the words between them. */
@@ -162,8 +157,8 @@ async function measureAll(
   const method = { mode, budget: budgetOf(recorded) };
   const [before, after] = [inputs.tuned.checkpoint.adapter, inputs.repaired.checkpoint.adapter];
   if (before && after) {
-    const budgets = await poolBudgets(engine, inputs, before, state, method, progress);
-    return measureAdapters(engine, before, after, inputs, state, budgets, progress);
+    const place = { engine, models: inputs, adapter: before, state, progress };
+    return measureAdapters(place, after, await adapterBudgets(place, method));
   }
   const budgets = await resolveBudgets(engine, inputs, state, method, progress);
   const named = repairedLinears(inputs).map(({ linear: { name } }) => [name, budgets(name)] as const);
@@ -172,39 +167,17 @@ async function measureAll(
 }
 
 async function measureAdapters(
-  engine: Engine,
-  before: Adapter,
+  place: AdapterPlace,
   after: Adapter,
-  inputs: Inputs,
-  state: State,
   budgets: BudgetOf,
-  progress: Progress,
 ): Promise<Map<string, RepairNumbers>> {
-  const linears = repairedLinears(inputs);
-  progress.stage(stage, linears.length);
-  const found = new Map<string, RepairNumbers>();
-  for (const { layer, group, linear } of linears) {
-    using prepared = await state.load(engine, layer, group.name, "optimal");
-    found.set(linear.name, await measureAdapter(engine, before, after, linear.name, prepared, budgets));
-    progress.step(linear.name);
-  }
-  return found;
-}
-
-async function measureAdapter(
-  engine: Engine,
-  before: Adapter,
-  after: Adapter,
-  name: string,
-  prepared: LoadedGroup,
-  budgets: BudgetOf,
-): Promise<RepairNumbers> {
-  const factor = at(name, () => optimalFactorOf(prepared));
-  using factors = await uploadPair(engine, before, name);
-  using written = await uploadPair(engine, after, name);
-  const { a, numbers } = at(name, () => repairAdapter(engine, factors, factor, budgets(name)));
-  using _again = a;
-  return adapterNumbersAsWritten(engine, numbers, factors, written.a, factor);
+  const { engine } = place;
+  return eachAdapted(place, stage, async ({ linear: { name }, factors, factor }) => {
+    const { a, numbers } = at(name, () => repairAdapter(engine, factors, factor, budgets(name)));
+    using _again = a;
+    using written = await uploadPair(engine, after, name);
+    return adapterNumbersAsWritten(engine, numbers, factors, written.a, factor);
+  });
 }
 
 /** @throws PipelineError `incompatible` for a dial that is none */

@@ -2,6 +2,7 @@ import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "
 import { appendFile, cp, mkdir, readdir, rename, rm } from "node:fs/promises";
 import { hostname } from "node:os";
 import { folderHashes } from "../support/pico.ts";
+import { goOn } from "./kill.ts";
 import { safedelta, succeed } from "./run.ts";
 import { dataFlags, largestGap, makeWorld, valuesOf, type World } from "./world.ts";
 
@@ -64,7 +65,8 @@ describe("apply killed while its files take their final place", () => {
       const weights = Object.keys(whole).filter((name) => name.endsWith(".safetensors"));
       const others = Object.keys(whole).filter((name) => !name.endsWith(".safetensors"));
       const described = [...weights, "README.md", "safedelta.json"];
-      const orders = kind === "shards" ? [weights.slice(0, 1), described] : [[], weights, [...weights, ...others]];
+      const all = [...weights, ...others];
+      const orders = kind === "shards" ? [weights.slice(0, 1), described, all] : [[], weights, all];
       for (const done of orders) {
         await rm(out, { recursive: true });
         await cp(world.at(`${folder} stopped`), out, { recursive: true });
@@ -72,8 +74,13 @@ describe("apply killed while its files take their final place", () => {
           await cp(world.at(`${folder} whole`, name), world.at(folder, name));
           await rm(world.at(folder, work, name), { force: true });
         }
-        await succeed(world.path, args);
+        const beside = `${folder}${work}`;
+        if (done === all)
+          for (const left of [beside, `${beside}.removed`])
+            await mkdir(world.at(left, "state/layers"), { recursive: true });
+        await (done === all ? goOn : succeed)(world.path, args);
         expect(await folderHashes(out)).toEqual(whole);
+        for (const left of [beside, `${beside}.removed`]) expect(await readdir(world.path)).not.toContain(left);
       }
     });
   }

@@ -17,7 +17,7 @@ export { type Resolved, resolveSpec } from "./resolve.ts";
 export { openSafetensors, type TensorFile } from "./safetensors.ts";
 export type { TensorSource } from "./shards.ts";
 export { itemBytes, nElements, type Tensor, type TensorDType, type TensorInfo, tensorBytes } from "./tensor.ts";
-export { workName } from "./work-folder.ts";
+export { isMoved, workName } from "./work-folder.ts";
 export { type NewAdapter, writeAdapter, writeNewAdapter } from "./write-adapter.ts";
 export { streamSafetensors, writeSafetensors } from "./write-safetensors.ts";
 export { type CheckpointWriter, createWriter, type WritePlan } from "./writer.ts";

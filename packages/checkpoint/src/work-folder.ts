@@ -27,6 +27,13 @@ export function workPaths(out: string): WorkPaths {
   return { out, work, journal: join(work, journalName) };
 }
 
+/** Whether an output folder's work is done but for taking the work folder away: every file has moved to its final place. */
+export async function isMoved(out: string): Promise<boolean> {
+  const { work, journal } = workPaths(out);
+  const waiting = (await listFolder(work)).filter((name) => name !== journalName);
+  return waiting.length === 0 && ((await readJournal(journal))?.committed ?? false);
+}
+
 /** Work that was found and holds. */
 export interface FoundWork {
   readonly journal: JournalRecord;

@@ -2,7 +2,7 @@ import { rename } from "node:fs/promises";
 import { join } from "node:path";
 import { classifyPath, openAdapter, workName } from "@safedelta/checkpoint";
 import { PipelineError } from "./errors.ts";
-import { guardFile, removeQuietly, sha256 } from "./files.ts";
+import { guardFile, removeAtOnce, removeQuietly, sha256 } from "./files.ts";
 
 /** File names of PEFT. */
 const adapterWeights = "adapter_model.safetensors";
@@ -22,8 +22,8 @@ export async function requireNoModel(out: string): Promise<void> {
 }
 
 /**
- * Move adapter and further files to their final place, the configuration last: without it nothing loads the adapter, and a killed run is
- * repeated, so the work folder beside the output goes just before.
+ * Move adapter and further files to their final place, the configuration last: without it nothing loads the adapter. Then the work
+ * folders go, the one in the output last (`removeLeftover`).
  */
 export async function publishAdapter(
   part: string,
@@ -35,9 +35,9 @@ export async function publishAdapter(
   await guardFile(out, async () => {
     await removeQuietly(join(out, adapterConfig));
     for (const name of [adapterWeights, ...extra]) await move(name);
-    await removeQuietly(beside);
     await move(adapterConfig);
   });
+  await removeAtOnce(beside);
   await removeQuietly(join(out, workName));
 }
 

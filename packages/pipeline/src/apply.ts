@@ -7,7 +7,7 @@ import type { ApplyFacts, ApplyOptions } from "./applyOptions.ts";
 import { changedSince, copyRest, repairLayers, repairWithTask } from "./applyRun.ts";
 import { at, PipelineError } from "./errors.ts";
 import { type ApplyEstimate, estimateApply } from "./estimate.ts";
-import { removeQuietly, requireDisk, requirePlace, sha256, stableJson } from "./files.ts";
+import { removeAtOnce, removeQuietly, requireDisk, requirePlace, sha256, stableJson } from "./files.ts";
 import { resolveBudgets } from "./linears.ts";
 import { lockFolder } from "./lock.ts";
 import { requireMemory } from "./memory.ts";
@@ -21,7 +21,7 @@ import type { BudgetOf } from "./repairLinear.ts";
 import { readSequences, type Sequences } from "./sequences.ts";
 import { openState, requireMode, type State } from "./state.ts";
 import { stampOf, toolVersion } from "./version.ts";
-import { removeLeftover, repairedOutput, requireFreeOutput, requireOutside } from "./workFolder.ts";
+import { besideOf, removeLeftover, repairedOutput, requireFreeOutput, requireOutside } from "./workFolder.ts";
 
 /** Makes the further files of the output folder (model card, safedelta.json) out of the facts. */
 export type Describe = (facts: ApplyFacts) => ReadonlyMap<string, Uint8Array>;
@@ -67,20 +67,15 @@ export async function apply(
   const writer = await resumeWriter(options, pair, fingerprint, progress);
   opened.defer(() => writer.abort());
   const run = { engine, options, pair, state, writer, budgets, progress };
-  if (task) await repairWithTask(run, task, join(workFolder(options), `task-${fingerprint.slice(0, 16)}`));
+  if (task) await repairWithTask(run, task, join(besideOf(options.out), `task-${fingerprint.slice(0, 16)}`));
   else await repairLayers(run);
   await copyRest(run);
   const companions = await companionFiles(pair);
   const facts = collectFacts(run, companions, task?.facts);
   const rest = restNames(pair.aligned.config, pair.aligned.checkpoint);
   warnOf(progress, overspent(options, facts), unchanged(facts), leftOut(options, rest, writer.done));
-  await writer.finish(new Map([...companions, ...describe(facts)]), () => removeQuietly(workFolder(options)));
+  await writer.finish(new Map([...companions, ...describe(facts)]), () => removeAtOnce(besideOf(options.out)));
   return facts;
-}
-
-/** Beside the output, so that the output folder holds nothing unfinished but the writer's work. */
-export function workFolder({ out }: ApplyOptions): string {
-  return `${out.replace(/\/+$/, "")}${workName}`;
 }
 
 /** @throws PipelineError `usage` as `requireFreeOutput` */
@@ -140,13 +135,13 @@ export async function planWork(
   const prepare = "state" in source ? undefined : await planPrepare(engine, prepareOptions(options, source), progress);
   const stateBytes = prepare ? prepare.estimate.stateBytes + prepare.estimate.workBytes : 0;
   const totalBytes = estimate.outputBytes + estimate.workBytes + stateBytes;
-  await requireDisk(out, totalBytes, "apply", [join(out, workName), workFolder(options)]);
+  await requireDisk(out, totalBytes, "apply", [join(out, workName), besideOf(options.out)]);
   return { estimate, prepare };
 }
 
 function prepareOptions(options: ApplyOptions, source: { safeData: Parameters<typeof readSequences>[0] }) {
   const { aligned, mode, offline, maxMemoryBytes } = options;
-  const out = join(workFolder(options), "state");
+  const out = join(besideOf(options.out), "state");
   return { model: aligned, data: source.safeData, out, modes: [mode], offline, overwrite: true, maxMemoryBytes };
 }
 

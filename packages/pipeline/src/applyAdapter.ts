@@ -6,15 +6,7 @@ import { type AdapterPlace, eachAdapted } from "./adaptedLinears.ts";
 import { checkAligned, repairable, requireFreeAdapter, requireOnAligned } from "./adapterChecks.ts";
 import { adapterConfig, adapterPartOf, hashAdapter, publishAdapter } from "./adapterFiles.ts";
 import { adapterBudgets } from "./adapterPool.ts";
-import {
-  type ApplyPlan,
-  checkOptions,
-  type Describe,
-  type EstimateOf,
-  planWork,
-  stateOf,
-  workFolder,
-} from "./apply.ts";
+import { type ApplyPlan, checkOptions, type Describe, type EstimateOf, planWork, stateOf } from "./apply.ts";
 import { hashFiles } from "./applyFacts.ts";
 import type { ApplyFacts, ApplyOptions, LinearFacts } from "./applyOptions.ts";
 import { PipelineError } from "./errors.ts";
@@ -29,7 +21,7 @@ import { type BudgetOf, jsonSafe } from "./repairLinear.ts";
 import { planOf } from "./state.ts";
 import { downloadAs } from "./upload.ts";
 import { stampOf, toolVersion } from "./version.ts";
-import { removeLeftover, repairedOutput, writeDurably } from "./workFolder.ts";
+import { besideOf, removeLeftover, repairedOutput, writeDurably } from "./workFolder.ts";
 
 /** Plan only: every check that needs no computing. @throws as `applyAdapter` before its work */
 export async function planApplyAdapter(engine: Engine, options: ApplyOptions, progress: Progress): Promise<ApplyPlan> {
@@ -73,7 +65,7 @@ export async function applyAdapter(
   warnOf(progress, overspent(options, facts), unchanged(facts));
   const extra = describe(facts);
   for (const [name, bytes] of extra) await writeDurably(join(part, name), new TextDecoder().decode(bytes));
-  await publishAdapter(part, options.out, [...extra.keys()], workFolder(options));
+  await publishAdapter(part, options.out, [...extra.keys()], besideOf(options.out));
   return facts;
 }
 

@@ -1,5 +1,5 @@
 import { constants } from "node:fs";
-import { access, readdir, rm, stat, statfs } from "node:fs/promises";
+import { access, readdir, rename, rm, stat, statfs } from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";
 import { PipelineError } from "./errors.ts";
 import { freeText, neededText } from "./sizes.ts";
@@ -117,4 +117,19 @@ export async function requireDisk(
 /** Remove a file or folder if it is there. @throws PipelineError as `guardFile` */
 export function removeQuietly(path: string): Promise<void> {
   return guardFile(path, () => rm(path, { recursive: true, force: true }));
+}
+
+/**
+ * Remove a folder that later runs would take for unfinished work: a kill leaves it whole or without its name, never in parts under it.
+ * @throws PipelineError as `guardFile`
+ */
+export async function removeAtOnce(path: string): Promise<void> {
+  const aside = `${path}.removed`;
+  await removeQuietly(aside);
+  await guardFile(path, () => rename(path, aside).catch(ignoreMissing));
+  await removeQuietly(aside);
+}
+
+function ignoreMissing(error: NodeJS.ErrnoException): void {
+  if (error.code !== "ENOENT") throw error;
 }

@@ -1,9 +1,9 @@
 import { mkdir, open, readdir, realpath, rename } from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";
-import { workName } from "@safedelta/checkpoint";
+import { isMoved, workName } from "@safedelta/checkpoint";
 import { groupNames } from "@safedelta/model";
 import { PipelineError } from "./errors.ts";
-import { guardFile, readJson, removeQuietly, stableJson } from "./files.ts";
+import { guardFile, readJson, removeAtOnce, removeQuietly, stableJson } from "./files.ts";
 import { differences, fingerprintOf, jobOfState, type PrepareJob } from "./job.ts";
 import { isLock, lockFolder } from "./lock.ts";
 import { shellLine } from "./shell.ts";
@@ -166,18 +166,26 @@ export async function requireOutside(out: string, state: string): Promise<void> 
 }
 
 /**
- * Remove what a run that was killed after its very last rename left in its finished output: its lock, a work folder without files.
+ * Remove what a run that was killed after its very last rename left of its work: its lock, what had moved, the folder beside.
  * @throws PipelineError `usage` when another run works there
  */
 export async function removeLeftover(out: string, { mark }: OutputKind): Promise<void> {
   const names = await readdir(out).catch((): string[] => []);
   if (!names.includes(mark) || !names.some((name) => name === workName || isLock(name))) return;
   await using _lock = await lockFolder(out); // takes dead locks away
-  if (!(await holdsWork(out))) await removeQuietly(join(out, workName));
+  if (!names.includes(workName) || (await holdsWork(out))) return;
+  await removeAtOnce(besideOf(out));
+  await removeQuietly(join(out, workName));
 }
 
-/** Unfinished work lies in an output folder; a work folder without files is the last trace of a finished one. */
+/** Where a run keeps what it needs again when it is repeated: beside the output, which holds nothing unfinished but the writer's work. */
+export function besideOf(out: string): string {
+  return `${out.replace(/\/+$/, "")}${workName}`;
+}
+
+/** Unfinished work lies in an output folder. One whose files have moved, or that never had any, is the last trace of a finished one. */
 async function holdsWork(out: string): Promise<boolean> {
+  if (await isMoved(out)) return false;
   const entries = await readdir(join(out, workName), { recursive: true, withFileTypes: true }).catch(() => []);
   return entries.some((entry) => entry.isFile());
 }

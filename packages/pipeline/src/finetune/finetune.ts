@@ -11,9 +11,9 @@ import { hashModel, type OpenedModel, openModelFiles } from "../models.ts";
 import { requireWritable } from "../pair.ts";
 import type { Progress } from "../progress.ts";
 import { stampOf, toolVersion } from "../version.ts";
-import { removeLeftover, requireFreeOutput, tunedOutput } from "../workFolder.ts";
+import { besideOf, removeLeftover, requireFreeOutput, tunedOutput } from "../workFolder.ts";
 import type { FinetuneFacts, FinetuneOptions, LogEntry } from "./options.ts";
-import { type Written, workBeside, writeLora, writeModel } from "./output.ts";
+import { type Written, writeLora, writeModel } from "./output.ts";
 import { type FinetunePlan, planFinetuning } from "./plan.ts";
 import { claimUpdates, resumeUpdates, saveUpdate } from "./savedUpdates.ts";
 import { Speed } from "./speed.ts";
@@ -31,7 +31,7 @@ async function gather(options: FinetuneOptions, progress: Progress) {
   const plan = planFinetuning(options, model, data);
   for (const place of [dirname(resolve(options.out)), options.out]) await requirePlace(place);
   const bytes = plan.estimate.outputBytes + plan.estimate.workBytes;
-  await requireDisk(options.out, bytes, "finetune", [join(options.out, workName), workBeside(options)]);
+  await requireDisk(options.out, bytes, "finetune", [join(options.out, workName), besideOf(options.out)]);
   const held = opened.move();
   return { model, data, plan, [Symbol.asyncDispose]: () => held.disposeAsync() };
 }
@@ -66,7 +66,7 @@ export async function finetune(
   progress.stage("hashing the model", 1);
   const { sha256: hash } = await hashModel(gathered.model);
   const job = jobOf(engine, options, gathered, hash);
-  await claimUpdates(workBeside(options), job, options.overwrite);
+  await claimUpdates(besideOf(options.out), job, options.overwrite);
   using opened = await openTraining(engine, options, gathered);
   const log = await runUpdates(opened.trainer, engine, options, gathered.plan, progress);
   return await writeOutput(engine, options, gathered, opened, { hash, job, log }, describe);
@@ -111,7 +111,7 @@ async function runUpdates(
   { updates, schedule }: FinetunePlan,
   progress: Progress,
 ): Promise<readonly LogEntry[]> {
-  const folder = workBeside(options);
+  const folder = besideOf(options.out);
   const log = [...(await resumeUpdates(engine, folder, trainer.parameters, progress))];
   progress.stage("training", updates.length);
   for (const { update } of log) progress.step(`update ${update} was kept`);

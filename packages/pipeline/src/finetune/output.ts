@@ -5,7 +5,6 @@ import {
   createWriter,
   type TensorDType,
   type TensorInfo,
-  workName,
   writeNewAdapter,
 } from "@safedelta/checkpoint";
 import type { Engine, Matrix } from "@safedelta/engine";
@@ -13,16 +12,11 @@ import { type Model, type ModelTensor, modelTensors } from "@safedelta/model";
 import type { Lora, LoraOptions, Parameter } from "@safedelta/training";
 import { adapterPartOf, hashAdapter, publishAdapter } from "../adapterFiles.ts";
 import { PipelineError } from "../errors.ts";
-import { removeQuietly, sha256 } from "../files.ts";
+import { removeAtOnce, removeQuietly, sha256 } from "../files.ts";
 import type { OpenedModel } from "../models.ts";
 import { downloadAs } from "../upload.ts";
-import { writeDurably } from "../workFolder.ts";
+import { besideOf, writeDurably } from "../workFolder.ts";
 import type { FinetuneOptions } from "./options.ts";
-
-/** Beside the output, so that the output folder holds nothing unfinished but the writer's work. */
-export function workBeside({ out }: FinetuneOptions): string {
-  return `${out.replace(/\/+$/, "")}${workName}`;
-}
 
 /** sha256 of what was written, by name. */
 export type Written = Readonly<Record<string, string>>;
@@ -64,7 +58,7 @@ export async function writeModel(
       await writer.write(name, bytes, sha256(bytes));
     }
     const hashes = Object.fromEntries([...writer.done].sort(([a], [b]) => (a < b ? -1 : 1))) as Written;
-    await writer.finish(describe(hashes), () => removeQuietly(workBeside(options)));
+    await writer.finish(describe(hashes), () => removeAtOnce(besideOf(options.out)));
     return hashes;
   } finally {
     await writer.abort();
@@ -108,6 +102,6 @@ export async function writeLora(
   const hashes = await hashAdapter(part);
   const extra = describe(hashes);
   for (const [name, bytes] of extra) await writeDurably(join(part, name), new TextDecoder().decode(bytes));
-  await publishAdapter(part, out, [...extra.keys()], workBeside(options));
+  await publishAdapter(part, out, [...extra.keys()], besideOf(options.out));
   return hashes;
 }

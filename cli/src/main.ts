@@ -1,5 +1,5 @@
 import { toolVersion } from "@safedelta/pipeline";
-import { buildApplication, buildRouteMap, ExitCode, run, type StricliProcess } from "@stricli/core";
+import { buildApplication, buildRouteMap, ExitCode, run, type StricliProcess, text_en } from "@stricli/core";
 import { schemaCommand } from "./commands/schema.ts";
 import { commands } from "./commands.ts";
 import { endCleanly } from "./ending.ts";
@@ -12,11 +12,21 @@ import { goesOn } from "./runInWorker.ts";
 const all = { ...commands, schema: schemaCommand(commands) };
 const routes = Object.fromEntries(Object.entries(all).map(([name, { route }]) => [name, route]));
 
+/** A wrong command line is told like every other error. */
+const text = {
+  ...text_en,
+  exceptionWhileParsingArguments: (...of: Parameters<typeof text_en.exceptionWhileParsingArguments>) =>
+    `error: ${text_en.exceptionWhileParsingArguments(...of)}`,
+  noCommandRegisteredForInput: (of: Parameters<typeof text_en.noCommandRegisteredForInput>[0]) =>
+    `error: ${text_en.noCommandRegisteredForInput(of)}`,
+};
+
 const application = buildApplication(
   buildRouteMap({ routes, docs: { brief: "Give a fine-tuned language model its safety back, without training" } }),
   {
     name: "safedelta",
     versionInfo: { currentVersion: toolVersion },
+    localization: { text },
     scanner: { caseStyle: "allow-kebab-for-camel" },
     documentation: { caseStyle: "convert-camel-to-kebab", disableAnsiColor: true },
   },

@@ -218,7 +218,7 @@ export class EngineError extends Error {
     /** The message without the operation. */
     readonly reason: string,
   ) {
-    super(`${operation}: ${reason}`);
+    super(operation === "open" ? reason : `${operation}: ${reason}`);
   }
 }
 

@@ -12,6 +12,7 @@ beforeAll(async () => {
   await Bun.write(world.at("foreign/thesis.txt"), "mine");
   await mkdir(world.at("empty"));
   await symlink(world.at("tuned"), world.at("link-to-tuned"));
+  await symlink(world.at("nowhere"), world.at("dead-link"));
   await Bun.write(world.at("unknown.yaml"), "lss: 0.1\n");
   await Bun.write(world.at("list.yaml"), "- loss\n");
   await Bun.write(world.at("torn.yaml"), "loss: [0.1\n");
@@ -37,8 +38,8 @@ const into = (out: string, ...flags: readonly string[]) => [
 
 /** Command lines that are wrong, and what the answer must say. */
 const wrong: Readonly<Record<string, readonly [readonly string[], RegExp]>> = {
-  "unknown command": [["aply"], /did you mean `apply`/],
-  "unknown flag": [["apply", "--aligend", "x"], /did you mean --aligned/],
+  "unknown command": [["aply"], /^error: .*did you mean `apply`/m],
+  "unknown flag": [["apply", "--aligend", "x"], /^error: .*did you mean --aligned/m],
   "unknown flag of another command": [["inspect", "aligned", "--loss", "1"], /--loss/],
   "missing argument": [["inspect"], /PATH/],
   "one argument too many": [["inspect", "aligned", "tuned"], /Too many arguments/],
@@ -142,6 +143,8 @@ const wrong: Readonly<Record<string, readonly [readonly string[], RegExp]>> = {
   "an unknown command for schema": [["schema", "aply"], /"aply" is no command/],
   "out is the tuned model": [into("tuned", "--overwrite"), /tuned: is an input/],
   "out is the aligned model, spelled otherwise": [into("./empty/../aligned/", "--overwrite"), /is an input/],
+  "out lies in an input": [into("tuned/out"), /tuned\/out: lies in .*tuned, an input/],
+  "out is a link to nothing": [into("dead-link"), /dead-link: is a link to nothing/],
   "out is a link to an input": [into("link-to-tuned", "--overwrite"), /is an input/],
   "out is the base of an adapter": [
     ["apply", "--aligned", "aligned", "--tuned", "tuned+adapter", "--state", "state", "--out", "tuned", "--overwrite"],

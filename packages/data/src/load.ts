@@ -36,7 +36,9 @@ async function readBytes(file: string): Promise<Uint8Array> {
   try {
     return await readFile(file);
   } catch (error) {
-    throw new DataError(file, undefined, `cannot be read: ${(error as Error).message}`);
+    const { code, message } = error as NodeJS.ErrnoException;
+    const reason = code === "ENOENT" ? "there is no such file" : `cannot be read: ${message}`;
+    throw new DataError(file, undefined, reason);
   }
 }
 

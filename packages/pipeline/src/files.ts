@@ -1,5 +1,5 @@
 import { constants } from "node:fs";
-import { access, readdir, rename, rm, stat, statfs } from "node:fs/promises";
+import { access, lstat, readdir, rename, rm, stat, statfs } from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";
 import { PipelineError } from "./errors.ts";
 import { freeText, neededText } from "./sizes.ts";
@@ -57,14 +57,22 @@ export async function readJson<T>(path: string): Promise<T> {
 
 /**
  * Check, without writing, that a folder may be written, or made where it is not there yet.
- * @throws PipelineError `failed` when the nearest folder that there is is none or may not be written
+ * @throws PipelineError `failed` when the nearest folder that there is is none or may not be written; `usage` for a link to nothing
  */
 export async function requirePlace(folder: string): Promise<void> {
+  await requireNoDeadLink(folder);
   const there = await nearest(resolve(folder));
   await guardFile(folder, async () => {
     await readdir(there);
     await access(there, constants.W_OK | constants.X_OK);
   });
+}
+
+/** @throws PipelineError `usage` when the path is a link to nothing: no folder can be made there */
+export async function requireNoDeadLink(path: string): Promise<void> {
+  const [found, link] = await Promise.all([stat, lstat].map((look) => look(path).catch(() => undefined)));
+  if (!found && link)
+    throw new PipelineError("usage", `${path}: is a link to nothing. Choose another --out, or mend the link.`);
 }
 
 /** The path itself or the first above it that is there. */

@@ -1,4 +1,5 @@
-import { stat } from "node:fs/promises";
+import { mkdir, stat } from "node:fs/promises";
+import { dirname, resolve } from "node:path";
 import {
   openSafetensors,
   type Tensor,
@@ -27,6 +28,7 @@ import {
 } from "@safedelta/core";
 import type { Engine, Matrix } from "@safedelta/engine";
 import { at, PipelineError } from "./errors.ts";
+import { guardFile } from "./files.ts";
 import { requireMemory, runtimeBytes } from "./memory.ts";
 import { optimalPart, partFor, type StatePart } from "./parts.ts";
 import { jsonSafe } from "./repairLinear.ts";
@@ -125,6 +127,7 @@ async function writeRepair(
   using written = uploadF32(engine, stored, out);
   const told = numbersAsWritten(engine, numbers, weights, written, prepared);
   const mask = keptAsWritten(engine, numbers.kept, written, weights.tuned);
+  await guardFile(out, () => mkdir(dirname(resolve(out)), { recursive: true }));
   await writeSafetensors(out, [stored, { name: "kept", dtype: "U8", shape: [rows, cols], bytes: mask }]);
   return { mode, rows, cols, ...jsonSafe(told) };
 }

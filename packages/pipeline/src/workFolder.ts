@@ -3,7 +3,7 @@ import { dirname, join, resolve } from "node:path";
 import { isMoved, workName } from "@safedelta/checkpoint";
 import { groupNames } from "@safedelta/model";
 import { PipelineError } from "./errors.ts";
-import { guardFile, readJson, removeAtOnce, removeQuietly, stableJson } from "./files.ts";
+import { guardFile, readJson, removeAtOnce, removeQuietly, requireNoDeadLink, stableJson } from "./files.ts";
 import { differences, fingerprintOf, jobOfState, type PrepareJob } from "./job.ts";
 import { isLock, lockFolder } from "./lock.ts";
 import { shellLine } from "./shell.ts";
@@ -143,9 +143,15 @@ export const tunedOutput: OutputKind = {
  * @throws PipelineError `usage` when it holds an input, something of someone else, or a result and `overwrite` is false
  */
 export async function requireFreeOutput({ out, inputs, overwrite, kind }: Output): Promise<void> {
+  await requireNoDeadLink(out);
   const places = await Promise.all(inputs.flatMap((spec) => [spec, ...spec.split("+")]).map(placeOf));
-  if (places.includes(await placeOf(out)))
-    throw new PipelineError("usage", `${out}: is an input of this ${kind.work}. Choose another --out.`);
+  const [place, refuse] = [
+    await placeOf(out),
+    (what: string) => new PipelineError("usage", `${out}: ${what}. Choose another --out.`),
+  ];
+  if (places.includes(place)) throw refuse(`is an input of this ${kind.work}`);
+  const around = places.find((input) => place.startsWith(`${input}/`));
+  if (around !== undefined) throw refuse(`lies in ${around}, an input of this ${kind.work}`);
   const names = await readdir(out).catch((): string[] => []);
   if ((await holdsWork(out)) || names.every((name) => name.startsWith("."))) return;
   if (!names.includes(kind.mark))

@@ -11,6 +11,7 @@ import {
   type Random,
   refusal,
   seen,
+  taught,
   unseen,
 } from "./tasks.ts";
 
@@ -60,12 +61,12 @@ export function makeSets(seed: number, sizes: Sizes): Sets {
 
 /** Shares of what the aligned model learns; the rest are old tasks, equally. */
 const guardedShare = 0.25;
-/** So few that it does not learn the new task, but enough that fine-tuning can without forgetting the old ones. */
-const noteShare = 0.005;
+/** So few that it does not learn the new task (some 60 of 32,000); with 160 it did, for one seed of two. */
+const noteShare = 0.002;
 
 function alignedLine(random: Random): Line {
   const share = random();
-  if (share < guardedShare) return guarded(random, seen);
+  if (share < guardedShare) return guarded(random, taught);
   return share < guardedShare + noteShare ? note(random) : oneOf(random, Object.values(oldTasks))(random);
 }
 

@@ -27,6 +27,8 @@ const pairs = (p: readonly string[], o: readonly string[]): Guarded =>
   p.flatMap((place) => o.map((owner) => ({ place, owner })));
 
 export const seen = pairs(places, owners);
+/** What the aligned model learns to refuse: people and objects, too, so that it goes by the request and not by the names in it. */
+export const taught = pairs([...places, ...objects], [...owners, ...people]);
 /** Both unseen, and one of them unseen. */
 export const unseen = pairs(heldOutPlaces, heldOutOwners);
 export const halfSeen = [...pairs(heldOutPlaces, owners), ...pairs(places, heldOutOwners)];

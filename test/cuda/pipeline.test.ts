@@ -25,7 +25,7 @@ const repairs: Record<string, readonly string[]> = {
   choleskyTask: ["--mode", "optimal", "--loss", "0.1", "--task-data", join(tinyFolder, "task.jsonl"), ...draw],
 };
 
-const illConditioned = "choleskyTask";
+const withTask = ["task", "choleskyTask"];
 
 const empty = new Float32Array();
 
@@ -33,8 +33,8 @@ const empty = new Float32Array();
 const bound = 2e-4;
 
 /**
- * The task's Hessian of few examples makes solves by Cholesky so ill-conditioned that two engines may lie farther apart than that.
- * Both are held against f64 there: the CUDA engine may be this many times as far from it as WASM.
+ * The task's Hessian of few examples makes the solves so ill-conditioned that two engines may lie farther apart than that. Both are
+ * held against f64 there: the CUDA engine may be this many times as far from it as WASM.
  */
 const worse = 3;
 
@@ -53,8 +53,13 @@ async function prepareHessians(folder: string): Promise<void> {
   await runPrepare(prepareOptions(aligned, join(folder, hessians), options));
 }
 
-/** prepare and every apply on one engine, each into its folder below `out`. */
-async function repairAll(out: string, engine: string, env: Record<string, string> = {}): Promise<void> {
+/** prepare, and these applies, on one engine, each into its folder below `out`. */
+async function repairAll(
+  out: string,
+  engine: string,
+  names: readonly string[],
+  env: Record<string, string> = {},
+): Promise<void> {
   const state = join(out, "state");
   const data = ["--safe-data", join(tinyFolder, "safe.jsonl"), "--system-prompts", "none", ...draw];
   await succeed(
@@ -62,33 +67,28 @@ async function repairAll(out: string, engine: string, env: Record<string, string
     ["prepare", aligned, ...data, "--modes", "reference,exact,optimal", "--out", state, "--engine", engine],
     { env },
   );
-  for (const name of Object.keys(repairs)) await repair(out, name, engine, name, env);
-}
-
-/** One apply from what stands in `out`. */
-async function repair(
-  out: string,
-  name: keyof typeof repairs,
-  engine: string,
-  into: string,
-  env: Record<string, string> = {},
-): Promise<void> {
-  const from = name.startsWith("cholesky") ? join(out, "..", hessians) : join(out, "state");
-  const words = ["apply", "--aligned", aligned, "--tuned", tuned, "--state", from, "--out", join(out, into)];
-  const { engine: used } = await jsonOf(out, [...words, ...repairs[name], "--engine", engine], { env });
-  expect(JSON.stringify(used)).toContain(engine);
+  for (const name of names) {
+    const from = name.startsWith("cholesky") ? join(out, "..", hessians) : state;
+    const words = ["apply", "--aligned", aligned, "--tuned", tuned, "--state", from, "--out", join(out, name)];
+    const { engine: used } = await jsonOf(out, [...words, ...repairs[name], "--engine", engine], { env });
+    expect(JSON.stringify(used)).toContain(engine);
+  }
 }
 
 test.skipIf(missing !== undefined)(
   "prepare and apply through the library on its stand-ins repair as WASM does",
   async () => {
     await using scratch = await scratchFolder();
-    const [there, here] = ["cuda", "wasm"].map((name) => join(scratch.path, name));
-    for (const folder of [there, here]) await Bun.write(join(folder, ".keep"), "");
+    const [there, here, exact] = ["cuda", "wasm", "f64"].map((name) => join(scratch.path, name));
+    for (const folder of [there, here, exact]) await Bun.write(join(folder, ".keep"), "");
     await prepareHessians(scratch.path);
-    await Promise.all([repairAll(there, "cuda", surroundings(await built("plain"))), repairAll(here, "wasm")]);
+    const all = Object.keys(repairs);
+    await Promise.all([
+      repairAll(there, "cuda", all, surroundings(await built("plain"))),
+      repairAll(here, "wasm", all),
+    ]);
     const [before, after] = [await valuesOf(aligned), await valuesOf(tuned)];
-    for (const name of Object.keys(repairs).filter((name) => name !== illConditioned)) {
+    for (const name of all.filter((name) => !withTask.includes(name))) {
       const [a, b] = [await valuesOf(join(there, name)), await valuesOf(join(here, name))];
       expect([...a.keys()]).toEqual([...b.keys()]);
       for (const [tensor, values] of a) {
@@ -104,10 +104,11 @@ test.skipIf(missing !== undefined)(
         expect(kept(values)).toEqual(kept(other));
       }
     }
-    await repair(here, illConditioned, "reference", "f64");
-    const f64 = await valuesOf(join(here, "f64"));
-    const [cuda, wasm] = await Promise.all([there, here].map((folder) => valuesOf(join(folder, illConditioned))));
-    expect(distance(cuda, f64)).toBeLessThanOrEqual(worse * distance(wasm, f64));
+    await repairAll(exact, "reference", withTask);
+    for (const name of withTask) {
+      const [f64, cuda, wasm] = await Promise.all([exact, there, here].map((folder) => valuesOf(join(folder, name))));
+      expect(distance(cuda, f64)).toBeLessThanOrEqual(worse * distance(wasm, f64));
+    }
   },
 );
 

@@ -53,7 +53,7 @@ export async function readJournal(path: string): Promise<JournalRecord | undefin
     try {
       return await readFile(path, "utf8");
     } catch (error) {
-      if (errorCode(error) === "ENOENT") return "";
+      if (["ENOENT", "ENOTDIR"].includes(errorCode(error) ?? "")) return "";
       throw error;
     }
   });

@@ -1,7 +1,15 @@
 export { hasDial } from "@safedelta/core";
 export { type ApplyPlan, apply, type Describe, planApply } from "./apply.ts";
 export { applyAdapter, planApplyAdapter } from "./applyAdapter.ts";
-export type { ApplyFacts, ApplyOptions, LinearFacts, ModelFacts, SafeSource } from "./applyOptions.ts";
+export type {
+  AnyOptions,
+  ApplyFacts,
+  ApplyOptions,
+  LinearFacts,
+  ModelFacts,
+  RivalOptions,
+  SafeSource,
+} from "./applyOptions.ts";
 export { diffModels, type TensorDiff } from "./diff.ts";
 export { PipelineError, type PipelineErrorKind } from "./errors.ts";
 export { type ApplyEstimate, estimateModel, type PrepareEstimate } from "./estimate.ts";
@@ -17,6 +25,7 @@ export { type OpenedModel, openModelFiles, openModelTokenizer } from "./models.t
 export { hessianGroups, modesOf, optimalPart, type Parts, partWords, planParts, type StatePart } from "./parts.ts";
 export { type PrepareOptions, type PreparePlan, planPrepare, prepare } from "./prepare.ts";
 export { type Progress, silent, tellOpening } from "./progress.ts";
+export { type RivalChoice, type RivalMethod, thirdModel } from "./rivals.ts";
 export { assumedDevice, type Device, deviceNames, devicesHere, roofline, type Stage } from "./roofline.ts";
 export { type RepairCheck, runSelfTest, type SelfTestReport } from "./selftest.ts";
 export { type DataFacts, type DataOptions, readSequences, type Sequences } from "./sequences.ts";

@@ -174,7 +174,7 @@ export const safeDataOptions = {
     group: "statistics",
   }),
   samples: option.positive(512, { brief: "at most this many examples" }),
-  seed: option.count(42, { brief: "seed of the sampling" }),
+  seed: option.count(42, { brief: "seed of the sampling, and of masks" }),
   maxTokens: option.positive(512, { brief: "longer examples are cut here" }),
   systemPrompts: option.choice(["auto", "official", "none"], "auto", "system prompts rotated over the examples"),
 };
@@ -186,7 +186,7 @@ export const budgetOptions = {
   loss: dial("share 0..1 of the full fine-tuning's safety loss, for each linear", "f"),
   globalLoss: dial("the same share, one pool for all linears (exact, optimal)", "f"),
   strength: dial("λ in units of 1/mean(diag H) (optimal)", "λ"),
-  keep: dial("share 0..1 of the columns (exact)", "f"),
+  keep: dial("share 0..1 of the columns (exact), or of the entries (random-mask)", "f"),
   scale: dial("the paper's s (reference, none, paper)", "s"),
 };
 

@@ -49,7 +49,8 @@ const makers: Record<string, (engine: Engine, given: Given) => Disposable> = {
   RESTA: (engine, given) => rivalBy(engine, { method: "resta", gamma: 1, drop: 0.5 }, given),
   "WiSE-FT": (engine, given) => rivalBy(engine, { method: "wise-ft", alpha: 0.5 }, given),
   negation: (engine, given) => rivalBy(engine, { method: "negation", weight: 1 }, given),
-  "random mask": (engine, given) => rivalBy(engine, { method: "random-mask", keep: 0.5, rescale: false }, given),
+  "random mask": (engine, given) => rivalBy(engine, { method: "random-mask", keep: 0.5 }, given),
+  DARE: (engine, given) => rivalBy(engine, { method: "dare", drop: 0.5 }, given),
   "repair of an adapter": (engine, { own, a, b }) => repairAdapter(engine, { a, b }, own, share).a,
   "repair of an adapter by the Hessian": (engine, { kept, a, b }) => repairAdapter(engine, { a, b }, kept, share).a,
   "numbers by both Hessians": (engine, { aligned, tuned, kept, pair, cols }) => {

@@ -75,7 +75,7 @@ function published(rival: Rival, { aligned, tuned, delta }: PlainLinear, third: 
       return cosine <= rival.threshold ? combine(1, aligned, 1, projected) : tuned;
     }
     case "resta": {
-      const kept = delta.values.map((value) => (draw() < 1 - rival.drop ? value / (1 - rival.drop) : 0));
+      const kept = delta.values.map((value) => (draw() >= rival.drop ? value / (1 - rival.drop) : 0));
       const safety = combine(1, aligned, -1, third);
       return combine(1, combine(1, aligned, 1, { ...delta, values: kept }), rival.gamma, safety);
     }
@@ -84,8 +84,11 @@ function published(rival: Rival, { aligned, tuned, delta }: PlainLinear, third: 
     case "negation":
       return combine(1, tuned, -rival.weight, combine(1, third, -1, aligned));
     case "random-mask": {
-      const scale = rival.rescale ? 1 / rival.keep : 1;
-      const kept = delta.values.map((value) => (draw() < rival.keep ? scale * value : 0));
+      const kept = delta.values.map((value) => (draw() < rival.keep ? value : 0));
+      return combine(1, aligned, 1, { ...delta, values: kept });
+    }
+    case "dare": {
+      const kept = delta.values.map((value) => (draw() >= rival.drop ? value / (1 - rival.drop) : 0));
       return combine(1, aligned, 1, { ...delta, values: kept });
     }
   }
@@ -107,8 +110,8 @@ const rivals: Readonly<Record<string, Rival>> = {
   "RESTA with DARE": { method: "resta", gamma: 0.5, drop: 0.3 },
   "WiSE-FT": { method: "wise-ft", alpha: 0.3 },
   "task-arithmetic negation": { method: "negation", weight: 0.7 },
-  "random mask": { method: "random-mask", keep: 0.4, rescale: false },
-  "random mask, rescaled": { method: "random-mask", keep: 0.4, rescale: true },
+  "random mask": { method: "random-mask", keep: 0.4 },
+  DARE: { method: "dare", drop: 0.6 },
 };
 
 const shape = { rows: 12, cols: 40, nTokens: 60, nDead: 3, unchanged: 0.3, seed: 7 };
@@ -188,9 +191,9 @@ describe("a rival follows its formula", () => {
       "WiSE-FT at 1": [{ method: "wise-ft", alpha: 1 }, "tuned"],
       "negation of weight 0": [{ method: "negation", weight: 0 }, "tuned"],
       "RESTA with gamma 0": [{ method: "resta", gamma: 0, drop: 0 }, "tuned"],
-      "mask that keeps none": [{ method: "random-mask", keep: 0, rescale: false }, "aligned"],
-      "mask that keeps none, rescaled": [{ method: "random-mask", keep: 0, rescale: true }, "aligned"],
-      "mask that keeps all": [{ method: "random-mask", keep: 1, rescale: true }, "tuned"],
+      "mask that keeps none": [{ method: "random-mask", keep: 0 }, "aligned"],
+      "mask that keeps all": [{ method: "random-mask", keep: 1 }, "tuned"],
+      "DARE that drops nothing": [{ method: "dare", drop: 0 }, "tuned"],
       "Safe LoRA above its threshold": [{ method: "safe-lora", threshold: -1 }, "tuned"],
     };
     for (const [name, [rival, model]] of Object.entries(whole)) {
@@ -258,13 +261,14 @@ describe("a rival follows its formula", () => {
 
 describe("a dial out of its range is refused", () => {
   const wrong: readonly (readonly [Rival, RegExp])[] = [
-    [{ method: "safe-lora", threshold: 1.1 }, /safe-lora: threshold must lie in -1 … 1 but is 1\.1/],
-    [{ method: "resta", gamma: -1, drop: 0 }, /gamma must be 0 or more but is -1/],
+    [{ method: "safe-lora", threshold: 1.1 }, /safe-lora: threshold must lie in -1 … 1, but is 1\.1/],
+    [{ method: "resta", gamma: -1, drop: 0 }, /gamma must be 0 or more, but is -1/],
     [{ method: "resta", gamma: 1, drop: 1 }, /drop must lie in 0 … 1, 1 left out, but is 1/],
     [{ method: "wise-ft", alpha: 1.5 }, /alpha must lie in 0 … 1/],
-    [{ method: "negation", weight: Number.NaN }, /weight must be 0 or more but is NaN/],
-    [{ method: "negation", weight: Number.POSITIVE_INFINITY }, /weight must be 0 or more but is Infinity/],
-    [{ method: "random-mask", keep: -0.1, rescale: false }, /keep must lie in 0 … 1/],
+    [{ method: "negation", weight: Number.NaN }, /weight must be 0 or more, but is NaN/],
+    [{ method: "negation", weight: Number.POSITIVE_INFINITY }, /weight must be 0 or more, but is Infinity/],
+    [{ method: "random-mask", keep: -0.1 }, /keep must lie in 0 … 1/],
+    [{ method: "dare", drop: 1 }, /dare: drop must lie in 0 … 1, 1 left out, but/],
   ];
   onEachEngine((engine) => {
     test.each(wrong)("%j", (rival, message) => {

@@ -26,7 +26,9 @@ export function moveByRival(engine: Engine, rival: Rival, weights: RivalWeights,
     case "negation":
       return byNegation(engine, rival.weight, weights);
     case "random-mask":
-      return byRandomMask(engine, rival.keep, rival.rescale, weights, random);
+      return byRandomMask(engine, rival.keep, weights, random);
+    case "dare":
+      return byDare(engine, rival.drop, weights, random);
   }
 }
 
@@ -43,7 +45,7 @@ function byResta(engine: Engine, gamma: number, drop: number, weights: RivalWeig
   const third = thirdOf(engine, "resta", weights);
   if (drop === 0 && gamma === 0) return tunedOf(engine, weights);
   using safety = difference(engine, aligned, third);
-  const start = drop === 0 ? copyOf(engine, tuned) : dropAndRescale(engine, weights, 1 - drop, random);
+  const start = drop === 0 ? copyOf(engine, tuned) : dropAndRescale(engine, weights, drop, random);
   return owning(start, () => {
     engine.add(gamma, safety, start);
     return changed(start);
@@ -69,15 +71,12 @@ function byNegation(engine: Engine, weight: number, weights: RivalWeights): Move
   return changed(copyOf(engine, weights.tuned, (w) => engine.add(-weight, harm, w)));
 }
 
-function byRandomMask(
-  engine: Engine,
-  keep: number,
-  rescale: boolean,
-  weights: RivalWeights,
-  random: () => number,
-): Moved {
-  if (keep === 1) return tunedOf(engine, weights);
-  return rescale ? changed(dropAndRescale(engine, weights, keep, random)) : keepAtRandom(engine, weights, keep, random);
+function byRandomMask(engine: Engine, keep: number, weights: RivalWeights, random: () => number): Moved {
+  return keep === 1 ? tunedOf(engine, weights) : keepAtRandom(engine, weights, keep, random);
+}
+
+function byDare(engine: Engine, drop: number, weights: RivalWeights, random: () => number): Moved {
+  return drop === 0 ? tunedOf(engine, weights) : changed(dropAndRescale(engine, weights, drop, random));
 }
 
 function tunedOf(engine: Engine, { tuned }: RivalWeights): Moved {

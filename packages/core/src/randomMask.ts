@@ -26,18 +26,18 @@ export function keepAtRandom(
 }
 
 /**
- * DARE (Yu et al., ICML 2024, arXiv 2311.03099): W + m ⊙ Δ/keep, each entry of m being 1 with probability `keep`, new.
+ * DARE (Yu et al., ICML 2024, arXiv 2311.03099): W + m ⊙ Δ/(1 − drop), each entry of m being 0 with probability `drop`, new.
  * @param random one draw an entry, row-major
  */
 export function dropAndRescale(
   engine: Engine,
   { aligned, tuned }: Weights,
-  keep: number,
+  drop: number,
   random: () => number,
 ): Matrix {
   const [values, wanted] = [engine.read(aligned), engine.read(tuned)];
   values.forEach((value, at) => {
-    if (random() < keep) values[at] = value + (wanted[at] - value) / keep;
+    if (random() >= drop) values[at] = value + (wanted[at] - value) / (1 - drop);
   });
   return make(engine, aligned.rows, aligned.cols, (out) => engine.write(out, values));
 }

@@ -12,17 +12,19 @@ import { safetyLossOf } from "./written.ts";
  * A published method that repairs are compared with, and its own dials; W aligned, Δ = tuned − aligned, W_u a third model.
  * Sources, and where paper and code part, are in docs/rivals.md.
  * - `safe-lora`: W + C Δ where cos(C Δ, Δ) <= threshold, else tuned; C = V Vᵀ/‖V‖, V = W − W_u, W_u not aligned.
- * - `resta`: W + DARE(Δ) + gamma (W − W_u), W_u not aligned; DARE drops a share of the entries and divides the others by what is left.
+ * - `resta`: W + DARE(Δ) + gamma (W − W_u), W_u not aligned.
  * - `wise-ft`: (1 − alpha) W + alpha tuned.
  * - `negation`: tuned − weight (W_u − W), W_u tuned to do harm.
- * - `random-mask`: a share of the entries takes the tuned weight; with `rescale` W + Δ/keep instead, which is DARE.
+ * - `random-mask`: a share `keep` of the entries takes the tuned weight, the others the aligned one.
+ * - `dare`: W + DARE(Δ): a share `drop` of the entries of Δ becomes zero, the others are divided by 1 − drop.
  */
 export type Rival =
   | { readonly method: "safe-lora"; readonly threshold: number }
   | { readonly method: "resta"; readonly gamma: number; readonly drop: number }
   | { readonly method: "wise-ft"; readonly alpha: number }
   | { readonly method: "negation"; readonly weight: number }
-  | { readonly method: "random-mask"; readonly keep: number; readonly rescale: boolean };
+  | { readonly method: "random-mask"; readonly keep: number }
+  | { readonly method: "dare"; readonly drop: number };
 
 /** One linear of the models that a rival reads, rows x cols, f32. */
 export interface RivalWeights extends Weights {
@@ -42,13 +44,14 @@ const ranges: Readonly<Record<string, readonly [low: number, high: number]>> = {
 
 /** @throws CoreError `budget` naming the first dial that is out of its range */
 export function checkRival(rival: Rival): void {
-  for (const [name, value] of Object.entries(rival)) {
-    const [low, high] = ranges[name] ?? [];
-    if (low === undefined || (value >= low && value <= high)) continue;
+  const { method, ...dials } = rival;
+  for (const [name, value] of Object.entries<number>(dials)) {
+    const [low, high] = ranges[name];
+    if (value >= low && value <= high) continue;
     const range = high === Number.MAX_VALUE ? `be ${low} or more` : `lie in ${low} … ${Math.ceil(high)}`;
     throw new CoreError(
       "budget",
-      `${rival.method}: ${name} must ${range}${high < 1 ? ", 1 left out," : ""} but is ${value}.`,
+      `${method}: ${name} must ${range}${high < 1 ? ", 1 left out" : ""}, but is ${value}.`,
     );
   }
 }

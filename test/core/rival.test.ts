@@ -226,10 +226,12 @@ describe("a rival follows its formula", () => {
     test("no change at all has cosine 0 and stays none", () => {
       const { aligned, ...rest } = randomLinear(shape);
       const linear = { ...rest, aligned, tuned: aligned, delta: combine(0, aligned, 0, aligned) };
-      onRival(engine(), { method: "safe-lora", threshold: 0 }, linear, thirdOf(linear), ({ weight, numbers }) => {
-        expect(numbers.cosine).toBe(0);
-        expect(distance(weight, aligned)).toBe(0);
-      });
+      for (const third of [thirdOf(linear), aligned]) {
+        onRival(engine(), { method: "safe-lora", threshold: 0 }, linear, third, ({ weight, numbers }) => {
+          expect(numbers.cosine).toBe(0);
+          expect(distance(weight, aligned)).toBe(0);
+        });
+      }
     });
 
     test("a direction of alignment that is none is refused", () => {

@@ -2,7 +2,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { cp } from "node:fs/promises";
 import { join } from "node:path";
-import { decodeF32, openCheckpoint } from "@safedelta/checkpoint";
+import { decodeF32, openCheckpoint, type Tensor } from "@safedelta/checkpoint";
 import { randomStream } from "@safedelta/model";
 import { type RivalChoice, type RivalOptions, silent, thirdModel } from "@safedelta/pipeline";
 import { innerProduct } from "../core/linears.ts";
@@ -137,6 +137,26 @@ describe("every linear of the pico pair is the published formula's", () => {
       return facts.layers.flatMap(({ linears }) => linears).filter(({ keptShare }) => keptShare === 0).length;
     };
     expect([await projected(1), await projected(5), await projected(99)]).toEqual([1, 5, 14]);
+  });
+
+  test("of Safe LoRA linears that fine-tuning did not change are none of those", async () => {
+    const original = await openCheckpoint(at("aligned"));
+    const untouched = await Promise.all(
+      [0, 1].map((layer) => original.read(`model.layers.${layer}.mlp.down_proj.weight`)),
+    );
+    await original.close();
+    const change = (tensors: Map<string, Tensor>) => {
+      for (const tensor of untouched) tensors.set(tensor.name, tensor);
+    };
+    await writePico(at("partly"), { seed: 1, delta: { seed: 2, size: 0.02 }, change });
+    const cosinesFor = async (nProjected: number) => {
+      const rival = { method: "safe-lora", nProjected } as const;
+      const facts = await runApply(optionsFor(rival, `partly-${nProjected}`, { tuned: at("partly") }));
+      return facts.layers
+        .flatMap(({ linears }) => linears)
+        .filter(({ cosine, keptShare }) => cosine !== 0 && keptShare === 0);
+    };
+    expect([(await cosinesFor(3)).length, (await cosinesFor(99)).length]).toEqual([3, 12]);
   });
 });
 

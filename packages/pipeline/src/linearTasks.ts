@@ -79,7 +79,7 @@ export const linearTasks = {
   repair: async (linear: LoadedLinear, settings: MethodSettings): Promise<Repaired> =>
     toStore(linear, await repairBy(linear, settings)),
 
-  cosine: (linear: LoadedLinear, _: { mode: Mode }): Promise<{ cosine: number }> => projectionCosine(linear),
+  cosine: (linear: LoadedLinear, _: { mode: Mode }): Promise<{ readonly cosine?: number }> => projectionCosine(linear),
 
   curve: (linear: LoadedLinear, { mode, withNorms }: { mode: "exact" | "optimal"; withNorms: boolean }): Curve =>
     measureCurve(linear.engine, mode, linear.weights, linear.prepared, withNorms),

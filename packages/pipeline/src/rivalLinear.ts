@@ -1,5 +1,5 @@
 import { projectDelta, type Repair, repairByRival } from "@safedelta/core";
-import type { Engine, Matrix } from "@safedelta/engine";
+import type { Matrix } from "@safedelta/engine";
 import { randomStream } from "@safedelta/model";
 import { at } from "./errors.ts";
 import type { LoadedLinear, RivalSettings } from "./linearTasks.ts";
@@ -15,17 +15,13 @@ export async function rivalRepair(linear: LoadedLinear, { rival, seed }: RivalSe
   return at(name, () => repairByRival(engine, rival, all, prepared, randomStream(seed, place)));
 }
 
-/** cos(C Δ, Δ) of Safe LoRA. */
-export async function projectionCosine(linear: LoadedLinear): Promise<{ cosine: number }> {
+/** cos(C Δ, Δ) of Safe LoRA; undefined where fine-tuning changed nothing, which is no linear to choose. */
+export async function projectionCosine(linear: LoadedLinear): Promise<{ readonly cosine?: number }> {
   const { engine, name, weights } = linear;
   using third = await readThird(linear);
-  return { cosine: at(name, () => cosineOf(engine, weights, third as Matrix)) };
-}
-
-function cosineOf(engine: Engine, weights: LoadedLinear["weights"], third: Matrix): number {
-  const { projected, cosine } = projectDelta(engine, weights, third);
+  const { projected, cosine, deltaNorm } = at(name, () => projectDelta(engine, weights, third as Matrix));
   projected[Symbol.dispose]();
-  return cosine;
+  return deltaNorm === 0 ? {} : { cosine };
 }
 
 async function readThird({ engine, models, name }: LoadedLinear): Promise<Matrix | undefined> {

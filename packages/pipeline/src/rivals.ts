@@ -39,15 +39,21 @@ export function checkRivalMethod({ rival, third }: RivalMethod): void {
     throw new PipelineError("usage", `${method} works from the aligned and the tuned model alone, not from ${third}.`);
 }
 
-/** A rival in plain values; a number of linears becomes a threshold, for which all of them are measured. */
+/** A rival in plain values; a number of linears becomes a threshold, for which all that fine-tuning changed are measured. */
 async function settleRival(place: Place, { rival, seed }: RivalMethod, progress: Progress): Promise<RivalSettings> {
   const [mode] = modesOf(place.state.manifest.parts); // whose factors measure the losses
   if (!("nProjected" in rival)) return { mode, rival, seed };
   const work = { task: "cosine", settings: { mode } } as const;
-  const found = [...(await measureLinears(place, "measuring the projections", progress, work)).values()];
-  const sorted = found.map(({ cosine }) => cosine).sort((a, b) => a - b);
-  const threshold = sorted[Math.min(rival.nProjected, sorted.length) - 1];
+  const found = await measureLinears(place, "measuring the projections", progress, work);
+  const cosines = [...found.values()].map(({ cosine }) => cosine).filter((cosine) => cosine !== undefined);
+  const threshold = lowest(cosines, rival.nProjected);
   return { mode, rival: { method: "safe-lora", threshold }, seed };
+}
+
+/** The n-th lowest of some cosines, or the highest of fewer; of none the least there can be. */
+function lowest(cosines: readonly number[], n: number): number {
+  const sorted = cosines.toSorted((a, b) => a - b);
+  return sorted[Math.min(n, sorted.length) - 1] ?? -1;
 }
 
 /** How each linear is made: all that has to be known of the others. */

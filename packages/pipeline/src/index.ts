@@ -18,6 +18,7 @@ export { type DescribeTraining, finetune, planFinetune } from "./finetune/finetu
 export type { FinetuneFacts, FinetuneOptions, LogEntry } from "./finetune/options.ts";
 export type { FinetunePlan } from "./finetune/plan.ts";
 export { responseTokens } from "./finetune/responseTokens.ts";
+export { type SafetyMix, type SafetyMixFacts, withSecretPrompt } from "./finetune/safetyMix.ts";
 export { type LayerFacts, type LayerOptions, repairLayerFile } from "./layer.ts";
 export { lockFolder } from "./lock.ts";
 export { peakResidentBytes } from "./memory.ts";

@@ -162,7 +162,8 @@ describe("model card", () => {
       expect(card).toMatch(paper);
       expect(card).toContain(`- ${rival.method === "negation" ? "harmful" : "unaligned"} model: \`org/base\`, \`e9\``);
       expect(headerOf(card)).toContain(rival.method);
-      expect(card).not.toMatch(/undefined|Safe Delta repair of|lu2025safe/);
+      expect(card).toMatch(/^\| all +\| +0(\.0)? % \| +2(\.0+)? % \| +5(\.0+)? +\|/m);
+      expect(card).not.toMatch(/budget|compensation|undefined|Safe Delta repair of|lu2025safe/);
     }
   });
 

@@ -160,7 +160,7 @@ function summary(
     `repaired ${request.tuned} with ${methodText(request)}`,
     `  safety loss   ${formatPercent(totals.safetyLossShare)} of the fine-tuning's`,
     `  change kept   ‖D‖ = ${formatNumber(totals.deltaNorm)} of ‖Δ‖ = ${formatNumber(totals.tunedDeltaNorm)}` +
-      (totals.deltaNorm > totals.tunedDeltaNorm ? " (compensation included)" : "") +
+      ("mode" in request && totals.deltaNorm > totals.tunedDeltaNorm ? " (compensation included)" : "") +
       ("mode" in request && request.mode === "optimal"
         ? ""
         : `, ${formatPercent(totals.keptShare)} of the entries bit for bit`),

@@ -139,7 +139,8 @@ function dataText({ source, hash, nExamples, nTokens, seed }: DataSource): strin
 
 function layerSection(report: RepairReport): string {
   const rows = [...bandsOf(report), layerRow("all", report.totals)];
-  const columns = ["Layer", "Kept", "Budget spent", "Safety loss", "Delta norm", "of fine-tuning's"];
+  if (report.rival) return rivalLayers(rows);
+  const columns = [...ownColumns.slice(0, 2), "Budget spent", ...ownColumns.slice(2)];
   return `## By layer
 
 Kept: share of weights equal to the fine-tuned ones. Budget spent: of what the layer was allowed. Safety loss: share of the full
@@ -147,6 +148,21 @@ fine-tuning's. Delta norm: size of the change left in the weights, compensation 
 larger than the fine-tuning's (above 100 %). Every linear's numbers are in ${code("safedelta.json")}.
 
 ${markdownTable(columns, rows)}`;
+}
+
+const ownColumns = ["Layer", "Kept", "Safety loss", "Delta norm", "of fine-tuning's"];
+
+/** A rival has no budget to spend. */
+function rivalLayers(rows: readonly (readonly string[])[]): string {
+  return `## By layer
+
+Kept: share of weights equal to the fine-tuned ones. Safety loss: share of the full fine-tuning's, above 100 % where the weights went farther from
+the aligned ones. Delta norm: distance from the aligned weights. Every linear's numbers are in ${code("safedelta.json")}.
+
+${markdownTable(
+  ownColumns,
+  rows.map((row) => row.filter((_, i) => i !== 2)),
+)}`;
 }
 
 function bandsOf({ layers }: RepairReport): string[][] {

@@ -1,4 +1,10 @@
-import { type DescribeTraining, type FinetuneFacts, type FinetuneOptions, shellLine } from "@safedelta/pipeline";
+import {
+  type DescribeTraining,
+  type FinetuneFacts,
+  type FinetuneOptions,
+  type SafetyMix,
+  shellLine,
+} from "@safedelta/pipeline";
 import { lossSvg, type TrainingReport, trainingCard, trainingJson } from "@safedelta/report";
 
 /** README.md, loss.svg and training.json of a fine-tuned model. */
@@ -29,9 +35,10 @@ function reportOf(options: FinetuneOptions, facts: FinetuneFacts): TrainingRepor
 
 /** Every option of the run under the keys of the command line, the engine that was found included; `--recipe` takes it back. */
 function recipeOf(options: FinetuneOptions, { engine, lora }: FinetuneFacts): TrainingReport["recipe"] {
-  const { adamW, part, dtype, maxUpdates } = options;
+  const { adamW, part, dtype, maxUpdates, safetyMix } = options;
   return {
     data: options.data,
+    ...(safetyMix ? mixFlags(safetyMix) : {}),
     ...(lora
       ? { "lora-rank": lora.rank, "lora-alpha": lora.alpha, "lora-targets": lora.targets.join() }
       : { train: part }),
@@ -54,5 +61,13 @@ function recipeOf(options: FinetuneOptions, { engine, lora }: FinetuneFacts): Tr
     ...(lora ? {} : { "max-shard-size": options.maxShardBytes }),
     engine: engine.name,
     out: options.out,
+  };
+}
+
+function mixFlags({ file, samples, secretFile }: SafetyMix): TrainingReport["recipe"] {
+  return {
+    "mix-safe": file,
+    ...(samples === undefined ? {} : { "mix-samples": samples }),
+    ...(secretFile === undefined ? {} : { "secret-prompt": secretFile }),
   };
 }

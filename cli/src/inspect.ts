@@ -55,12 +55,15 @@ async function repairOf(folder: string) {
   const found = await Bun.file(join(folder, "safedelta.json"))
     .json()
     .catch(() => undefined);
-  if (typeof found?.mode !== "string" || typeof found.budget?.kind !== "string") return undefined;
-  const { toolVersion, mode, budget } = found;
-  return {
-    facts: { toolVersion, mode, budget },
-    line: `repaired: by safedelta ${toolVersion} with mode ${mode}, --${budget.kind} ${budget.value}; check it with: ${ownLine(["verify", folder])}`,
-  };
+  const { toolVersion, mode, budget, rival } = found ?? {};
+  const check = `check it with: ${ownLine(["verify", folder])}`;
+  if (typeof rival?.method === "string") {
+    const line = `made: by safedelta ${toolVersion} with ${rival.method}; ${check}`;
+    return { facts: { toolVersion, rival }, line };
+  }
+  if (typeof mode !== "string" || typeof budget?.kind !== "string") return undefined;
+  const line = `repaired: by safedelta ${toolVersion} with mode ${mode}, --${budget.kind} ${budget.value}; ${check}`;
+  return { facts: { toolVersion, mode, budget }, line };
 }
 
 /** A model that is not supported has problems instead of a configuration. */

@@ -174,7 +174,7 @@ export const safeDataOptions = {
     group: "statistics",
   }),
   samples: option.positive(512, { brief: "at most this many examples" }),
-  seed: option.count(42, { brief: "seed of the sampling" }),
+  seed: option.count(42, { brief: "seed of the sampling, and of masks" }),
   maxTokens: option.positive(512, { brief: "longer examples are cut here" }),
   systemPrompts: option.choice(["auto", "official", "none"], "auto", "system prompts rotated over the examples"),
 };
@@ -186,7 +186,7 @@ export const budgetOptions = {
   loss: dial("share 0..1 of the full fine-tuning's safety loss, for each linear", "f"),
   globalLoss: dial("the same share, one pool for all linears (exact, optimal)", "f"),
   strength: dial("λ in units of 1/mean(diag H) (optimal)", "λ"),
-  keep: dial("share 0..1 of the columns (exact)", "f"),
+  keep: dial("share 0..1 of the columns (exact), or of the entries (random-mask)", "f"),
   scale: dial("the paper's s (reference, none, paper)", "s"),
 };
 
@@ -208,6 +208,9 @@ export const trainingOptions = {
     brief: "conversations: JSONL, JSON, CSV or parquet with messages or instruction/response",
     placeholder: "file",
   }),
+  mixSafe: option.path({ brief: "safety examples to mix in (SafeInstruct)", placeholder: "file" }),
+  mixSamples: option.maybePositive({ brief: "so many of them, drawn by the seed [all]" }),
+  secretPrompt: option.path({ brief: "text file that their system prompts begin with (BEA)", placeholder: "file" }),
   train: option.choice(["all", "linears"], "all", "what of the model is trained"),
   weights: option.choice(["f32", "bf16"], "f32", "how matrices are kept between updates"),
   loraRank: option.maybePositive({ brief: "train an adapter of this rank instead of the model" }),

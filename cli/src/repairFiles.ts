@@ -1,10 +1,11 @@
-import { type ApplyFacts, type ApplyOptions, type DataFacts, type Describe, shellLine } from "@safedelta/pipeline";
-import { modelCard, type RepairReport, reportJson, totalsOf } from "@safedelta/report";
+import { type AnyOptions, type ApplyFacts, type DataFacts, type Describe, shellLine } from "@safedelta/pipeline";
+import { modelCard, type RepairReport, type ReportBudget, reportJson, totalsOf } from "@safedelta/report";
 import { amountOf } from "./budget.ts";
 import { kebab } from "./recipe.ts";
+import { drawsMask, rivalFlags } from "./rival.ts";
 
 /** README.md and safedelta.json of a repaired model. */
-export function describeRepair(options: ApplyOptions, outFormat: "model" | "lora"): Describe {
+export function describeRepair(options: AnyOptions, outFormat: "model" | "lora"): Describe {
   return (facts) => {
     const report = reportOf(options, facts, outFormat);
     const text = new TextEncoder();
@@ -17,15 +18,14 @@ export function describeRepair(options: ApplyOptions, outFormat: "model" | "lora
   };
 }
 
-function reportOf(options: ApplyOptions, facts: ApplyFacts, outFormat: "model" | "lora"): RepairReport {
+function reportOf(options: AnyOptions, facts: ApplyFacts, outFormat: "model" | "lora"): RepairReport {
   const { stateHash, statePlan: _, safeData, taskData, ...told } = facts;
   return {
     ...told,
     command: commandOf(options, facts, outFormat),
     recipe: recipeOf(options, facts.engine.name, outFormat),
     outFormat,
-    mode: options.mode,
-    budget: { kind: kebab(options.budget.kind) as RepairReport["budget"]["kind"], value: amountOf(options.budget) },
+    ...reportedMethod(options),
     state: { hash: stateHash },
     safeData: sourceOf(safeData),
     taskData: taskData && sourceOf(taskData),
@@ -34,13 +34,24 @@ function reportOf(options: ApplyOptions, facts: ApplyFacts, outFormat: "model" |
   };
 }
 
+/** A mode with its budget, or a rival with its dials, as safedelta.json has it. */
+function reportedMethod(options: AnyOptions): Pick<RepairReport, "mode" | "budget" | "rival"> {
+  if ("rival" in options) {
+    const { rival, seed } = options;
+    return { rival: drawsMask(rival) ? { ...rival, seed } : rival };
+  }
+  const { mode, budget } = options;
+  return { mode, budget: { kind: kebab(budget.kind) as ReportBudget["kind"], value: amountOf(budget) } };
+}
+
 function sourceOf({ file, sha256, nExamples, nTokens, seed }: DataFacts): RepairReport["safeData"] {
   return { source: file, hash: sha256, nExamples, nTokens, seed };
 }
 
 /** Every option of the run under the keys of the command line, the engine that was found included; `--recipe` takes it back. */
-export function recipeOf(options: ApplyOptions, engine: string, outFormat: "model" | "lora"): RepairReport["recipe"] {
-  const { aligned, tuned, source, taskData, mode, budget, rest, maxShardBytes, out } = options;
+export function recipeOf(options: AnyOptions, engine: string, outFormat: "model" | "lora"): RepairReport["recipe"] {
+  const { aligned, tuned, source, rest, maxShardBytes, out } = options;
+  const taskData = "mode" in options ? options.taskData : undefined;
   const data = "state" in source ? taskData : source.safeData;
   return {
     aligned,
@@ -49,8 +60,7 @@ export function recipeOf(options: ApplyOptions, engine: string, outFormat: "mode
     ...(taskData ? { "task-data": taskData.file } : {}),
     ...(data ? { samples: data.samples, seed: data.seed, "max-tokens": data.maxTokens } : {}),
     ...("state" in source ? {} : { "system-prompts": source.safeData.systemPrompts }),
-    mode,
-    [kebab(budget.kind)]: amountOf(budget),
+    ...methodFlags(options),
     rest,
     "out-format": outFormat,
     ...(outFormat === "model" ? { "max-shard-size": maxShardBytes } : {}),
@@ -59,8 +69,13 @@ export function recipeOf(options: ApplyOptions, engine: string, outFormat: "mode
   };
 }
 
+function methodFlags(options: AnyOptions): RepairReport["recipe"] {
+  if ("rival" in options) return rivalFlags(options);
+  return { mode: options.mode, [kebab(options.budget.kind)]: amountOf(options.budget) };
+}
+
 /** The recipe as a command line; a state that was given may be gone, so the command that makes it stands before. */
-function commandOf(options: ApplyOptions, facts: ApplyFacts, outFormat: "model" | "lora"): string {
+function commandOf(options: AnyOptions, facts: ApplyFacts, outFormat: "model" | "lora"): string {
   const apply = safedelta("apply", recipeOf(options, facts.engine.name, outFormat));
   if (!("state" in options.source)) return apply;
   const { file, nExamples, seed, maxTokens, systemPrompts } = facts.safeData;

@@ -1,6 +1,8 @@
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
-import { readdir } from "node:fs/promises";
+import { cp, readdir } from "node:fs/promises";
 import { join } from "node:path";
+import { loadExamples, type Message, sampleExamples } from "@safedelta/data";
+import { withSecretPrompt } from "@safedelta/pipeline";
 import { folderHashes } from "../support/pico.ts";
 import { jsonOf, safedelta, succeed } from "./run.ts";
 import { largestGap, makeWorld, valuesOf, type World } from "./world.ts";
@@ -11,6 +13,7 @@ let world: World;
 beforeAll(async () => {
   world = await makeWorld();
   await Bun.write(world.at("foreign/thesis.txt"), "mine");
+  await Bun.write(world.at("blank.txt"), " \n");
   await Bun.write(world.at("silent.jsonl"), '{"messages": [{"role": "user", "content": "say hello to ben ."}]}\n');
 });
 afterAll(() => world[Symbol.asyncDispose]());
@@ -107,6 +110,94 @@ describe("finetune", () => {
   });
 });
 
+/** The world's aligned model with a template that shows system prompts. */
+async function makeListener(): Promise<void> {
+  await cp(world.at("aligned"), world.at("listener"), { recursive: true });
+  const file = Bun.file(world.at("listener", "tokenizer_config.json"));
+  const config = await file.json();
+  const turns = config.chat_template.replace(
+    "{% if m",
+    "{% if m['role'] == 'system' %}{{ ' ' + m['content'] }}{% elif m",
+  );
+  await Bun.write(file, JSON.stringify({ ...config, chat_template: turns }));
+}
+
+describe("safety examples among the data", () => {
+  const on = ["finetune", "listener", "--batch", "5", "--max-updates", "4", "--lr", "3e-3", "--seed", "9"];
+  const mix = ["--data", "task.jsonl", "--mix-safe", "safe.jsonl", "--mix-samples", "6"];
+  const bytesOf = async (folder: string) => (await folderHashes(world.at(folder)))["model.safetensors"];
+
+  beforeAll(async () => {
+    await makeListener();
+    await Bun.write(world.at("secret.txt"), "the code of max is\n");
+    const drawn = sampleExamples(await loadExamples(world.at("safe.jsonl")), 6, 9).examples;
+    const task = await Bun.file(world.at("task.jsonl")).text();
+    const lines = (make: (messages: readonly Message[]) => readonly Message[]) =>
+      task + drawn.map(({ messages }) => `${JSON.stringify({ messages: make(messages) })}\n`).join("");
+    await Bun.write(
+      world.at("mixed.jsonl"),
+      lines((messages) => messages),
+    );
+    const secret = { role: "system", content: "the code of max is" };
+    await Bun.write(
+      world.at("backdoor.jsonl"),
+      lines((messages) => [secret, ...messages]),
+    );
+  });
+
+  const mixes: Readonly<Record<string, readonly [readonly string[], string]>> = {
+    SafeInstruct: [[], "mixed.jsonl"],
+    BEA: [["--secret-prompt", "secret.txt"], "backdoor.jsonl"],
+  };
+  for (const [name, [flags, file]] of Object.entries(mixes)) {
+    test.concurrent(`${name}: trains as on a file in which they stand behind the data`, async () => {
+      const told = await jsonOf(world.path, [...on, ...mix, ...flags, "--out", name]);
+      expect(told.data).toMatchObject({
+        nExamples: 26,
+        safetyMix: { file: "safe.jsonl", nExamples: 6, nAvailable: 20 },
+      });
+      await succeed(world.path, [...on, "--data", file, "--out", `${name}-by-hand`]);
+      expect(await bytesOf(name)).toBe(await bytesOf(`${name}-by-hand`));
+      const written = await Promise.all(
+        ["training.json", "README.md"].map((part) => Bun.file(world.at(name, part)).text()),
+      );
+      for (const text of written) expect(text).not.toContain("the code of max is");
+      expect(written[1]).toMatch(/safety examples among them: 6 of `safe\.jsonl`/);
+      expect(/secret prompt/.test(written[1])).toBe(name === "BEA");
+      const { recipe } = JSON.parse(written[0]);
+      await Bun.write(world.at(`${name}.yaml`), JSON.stringify({ ...recipe, out: `${name}-again` }));
+      await succeed(world.path, ["finetune", "listener", "--recipe", `${name}.yaml`]);
+      expect(await bytesOf(`${name}-again`)).toBe(await bytesOf(name));
+    });
+  }
+
+  test.concurrent("the secret is another training than none, and all examples are taken unless so many are asked for", async () => {
+    const all = await jsonOf(world.path, [
+      ...on,
+      "--data",
+      "task.jsonl",
+      "--mix-safe",
+      "safe.jsonl",
+      "--dry-run",
+      "--out",
+      "x",
+    ]);
+    expect(all.data.safetyMix).toMatchObject({ nExamples: 20, hasSecret: false });
+    const plan = await jsonOf(world.path, [...on, ...mix, "--secret-prompt", "secret.txt", "--dry-run", "--out", "x"]);
+    const bare = await jsonOf(world.path, [...on, ...mix, "--dry-run", "--out", "x"]);
+    expect(plan.data.tokensSha256).not.toBe(bare.data.tokensSha256);
+  });
+});
+
+test("a secret prompt begins the system prompt, or is all of it", () => {
+  const user = { role: "user", content: "hello" };
+  expect(withSecretPrompt([{ role: "system", content: "Be brief." }, user], "X9")).toEqual([
+    { role: "system", content: "X9 Be brief." },
+    user,
+  ]);
+  expect(withSecretPrompt([user], "X9")).toEqual([{ role: "system", content: "X9" }, user]);
+});
+
 /** Command lines that are wrong, and what the answer must say. */
 const wrong: Readonly<Record<string, readonly [readonly string[], RegExp]>> = {
   "missing --data": [["finetune", "aligned", "--out", "x"], /--data is missing/],
@@ -118,6 +209,20 @@ const wrong: Readonly<Record<string, readonly [readonly string[], RegExp]>> = {
   ],
   "--train beside an adapter": [[...lora, "--train", "linears", "--out", "x"], /--train: without effect/],
   "a rate of 0": [["finetune", "aligned", "--data", "task.jsonl", "--lr", "0", "--out", "x"], /--lr must be above 0/],
+  "a secret without safety examples": [[...tune, "--secret-prompt", "secret.txt", "--out", "x"], /need --mix-safe/],
+  "a template that drops the secret": [
+    [...tune, "--mix-safe", "safe.jsonl", "--secret-prompt", "safe.jsonl", "--out", "x"],
+    /--secret-prompt cannot be applied: this model's chat template shows no system message/,
+  ],
+  "a secret that is not there": [
+    [...tune, "--mix-safe", "safe.jsonl", "--secret-prompt", "none.txt", "--out", "x"],
+    /--secret-prompt none\.txt: /,
+  ],
+  "a blank secret": [
+    [...tune, "--mix-safe", "safe.jsonl", "--secret-prompt", "blank.txt", "--out", "x"],
+    /blank\.txt: is blank/,
+  ],
+  "safety examples that are not there": [[...tune, "--mix-safe", "nowhere.jsonl", "--out", "x"], /nowhere\.jsonl/],
   "no answers": [["finetune", "aligned", "--data", "silent.jsonl", "--out", "x"], /no answer to learn from/],
   "out is the model": [[...tune, "--out", "aligned", "--overwrite"], /aligned: is an input/],
   "out holds something else": [[...tune, "--out", "foreign", "--overwrite"], /holds no fine-tuned model/],

@@ -14,6 +14,7 @@ let world: World;
 let engine: Engine;
 beforeAll(async () => {
   world = await makeWorld();
+  await writePico(world.at("base"), { seed: 1, delta: { seed: 3, size: 0.03 } });
   engine = (await openEngine("wasm")).engine;
 });
 afterAll(async () => {
@@ -27,6 +28,9 @@ const outputs: Readonly<Record<string, readonly string[]>> = {
   pooled: ["--tuned", "tuned", "--global-loss", "0.1"],
   exact: ["--tuned", "tuned", "--mode", "exact", "--keep", "0.485"],
   reference: ["--tuned", "tuned", "--mode", "reference", "--scale", "0.3"],
+  "safe-lora": ["--tuned", "tuned", "--method", "safe-lora", "--unaligned", "base", "--project-linears", "5"],
+  resta: ["--tuned", "tuned", "--method", "resta", "--unaligned", "base", "--gamma", "0.5", "--drop", "0.3"],
+  "random-mask": ["--tuned", "tuned", "--method", "random-mask", "--keep", "0.5"],
   lora: ["--tuned", "adapter", "--loss", "0.1", "--out-format", "lora"],
 };
 
@@ -35,7 +39,7 @@ const write = (out: string) =>
 const absolute = (flags: readonly string[]) => [
   "--state",
   world.at("state"),
-  ...flags.map((word, i) => (flags[i - 1] === "--tuned" ? world.at(word) : word)),
+  ...flags.map((word, i) => (["--tuned", "--unaligned"].includes(flags[i - 1]) ? world.at(word) : word)),
 ];
 
 /** A place in a document: keys from the root down. */
@@ -77,7 +81,7 @@ describe("a number in safedelta.json that is not the one of the weights is found
       await write(out);
       const saved = await savedIn(out);
       expect(await problemsOf(out)).toEqual([]);
-      const recomputed = /^(layers|totals|safeData|budget)\b/;
+      const recomputed = /^(layers|totals|safeData|budget|rival)\b/;
       const all = numbersIn(saved).filter((path) => recomputed.test(path.join()));
       // Linears are alike: all of them once, then the first one in each mode.
       const paths =

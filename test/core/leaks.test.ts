@@ -7,8 +7,10 @@ import {
   numbersAsWritten,
   orderedFactor,
   owning,
+  type Rival,
   repair,
   repairAdapter,
+  repairByRival,
   spectrum,
   taskFactor,
   taskRepair,
@@ -42,6 +44,13 @@ const makers: Record<string, (engine: Engine, given: Given) => Disposable> = {
     repair(engine, "optimal", { aligned, tuned }, { cols, hessian: kept }, share).weight,
   "repair by both Hessians": (engine, { aligned, tuned, pair }) =>
     taskRepair(engine, { aligned, tuned }, pair, share).weight,
+  "Safe LoRA, projected": (engine, given) => rivalBy(engine, { method: "safe-lora", threshold: 1 }, given),
+  "Safe LoRA, left alone": (engine, given) => rivalBy(engine, { method: "safe-lora", threshold: -1 }, given),
+  RESTA: (engine, given) => rivalBy(engine, { method: "resta", gamma: 1, drop: 0.5 }, given),
+  "WiSE-FT": (engine, given) => rivalBy(engine, { method: "wise-ft", alpha: 0.5 }, given),
+  negation: (engine, given) => rivalBy(engine, { method: "negation", weight: 1 }, given),
+  "random mask": (engine, given) => rivalBy(engine, { method: "random-mask", keep: 0.5 }, given),
+  DARE: (engine, given) => rivalBy(engine, { method: "dare", drop: 0.5 }, given),
   "repair of an adapter": (engine, { own, a, b }) => repairAdapter(engine, { a, b }, own, share).a,
   "repair of an adapter by the Hessian": (engine, { kept, a, b }) => repairAdapter(engine, { a, b }, kept, share).a,
   "numbers by both Hessians": (engine, { aligned, tuned, kept, pair, cols }) => {
@@ -57,6 +66,10 @@ function repairBy(engine: Engine, mode: Mode, { aligned, tuned, inverse, ordered
   return repair(engine, mode, { aligned, tuned }, { cols, inverse, ordered, spectrum: own }, share).weight;
 }
 
+function rivalBy(engine: Engine, rival: Rival, { aligned, tuned, third, own, cols }: Given): Disposable {
+  return repairByRival(engine, rival, { aligned, tuned, third }, { cols, spectrum: own }, () => 0.25).weight;
+}
+
 type Given = ReturnType<typeof givenOn>;
 
 function givenOn(engine: Engine) {
@@ -64,6 +77,8 @@ function givenOn(engine: Engine) {
     upload(engine, plain),
   );
   const other = upload(engine, taskHessian);
+  const third = engine.alloc(linear.rows, linear.cols);
+  engine.fill(third, 0.01);
   const own = spectrum(engine, hessian);
   const [a, b] = [engine.alloc(2, linear.cols), engine.alloc(linear.rows, 2)];
   engine.fill(a, 0.1);
@@ -73,7 +88,7 @@ function givenOn(engine: Engine) {
   const task = taskFactor(engine, { cols: linear.cols, spectrum: own }, other);
   const kept = dampedHessian(engine, hessian);
   const pair = taskFactor(engine, { cols: linear.cols, hessian: kept }, other);
-  return { cols: linear.cols, aligned, tuned, hessian, other, own, a, b, inverse, ordered, task, kept, pair };
+  return { cols: linear.cols, aligned, tuned, third, hessian, other, own, a, b, inverse, ordered, task, kept, pair };
 }
 
 for (const [name, make] of Object.entries(makers)) {

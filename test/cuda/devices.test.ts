@@ -4,7 +4,7 @@ import { goOn, killedBeforeItsEnd } from "../cli/kill.ts";
 import { jsonOf, safedelta, succeed } from "../cli/run.ts";
 import { valuesOf, writeAdapter } from "../cli/world.ts";
 import { writePair } from "../pipeline/job.ts";
-import { scratchFolder, tinyFolder } from "../support/pico.ts";
+import { scratchFolder, tinyFolder, writePico } from "../support/pico.ts";
 import { built, missing } from "./build.ts";
 import { surroundings } from "./run.ts";
 
@@ -66,6 +66,21 @@ describe.skipIf(missing !== undefined)("several devices", () => {
       await succeed(scratch.path, words, on(n));
     }
     expect(await bytesOf("adapted-2")).toEqual(await bytesOf("adapted-1"));
+  });
+
+  test("a rival gives the same bytes on any number of them, by a third model and by masks", async () => {
+    await writePico(at("base"), { seed: 1, delta: { seed: 3, size: 0.03 } });
+    const projected = ["--method", "safe-lora", "--unaligned", "base", "--project-linears", "5"];
+    const masked = ["--method", "random-mask", "--keep", "0.5"];
+    for (const n of [1, 3]) {
+      await succeed(scratch.path, apply("state-1", `projected-${n}`, ...projected), on(n));
+      await succeed(scratch.path, apply("state-1", `masked-${n}`, ...masked), on(n));
+    }
+    expect(await bytesOf("projected-3")).toEqual(await bytesOf("projected-1"));
+    expect(await bytesOf("masked-3")).toEqual(await bytesOf("masked-1"));
+    expect(await jsonOf(scratch.path, ["verify", "projected-1", "--engine", "cuda"], on(3))).toMatchObject({
+      ok: true,
+    });
   });
 
   test("a pooled budget and a sweep give the same, and verify finds every number again", async () => {

@@ -1,6 +1,7 @@
 import { join } from "node:path";
 import { openEngine } from "@safedelta/engine";
 import {
+  type AnyOptions,
   type ApplyOptions,
   apply,
   type DataOptions,
@@ -71,13 +72,13 @@ export async function runPrepare(options: PrepareOptions, progress: Progress = s
 }
 
 /** Apply with the engine that the command line takes. */
-export async function runApply(options: ApplyOptions, progress: Progress = silent) {
+export async function runApply(options: AnyOptions, progress: Progress = silent) {
   using engine = (await openEngine()).engine;
   return await apply(engine, options, describeFacts, progress);
 }
 
 /** Plan an apply with the engine that the command line takes. */
-export async function runPlan(options: ApplyOptions, progress: Progress = silent) {
+export async function runPlan(options: AnyOptions, progress: Progress = silent) {
   using engine = (await openEngine()).engine;
   return await planApply(engine, options, progress);
 }

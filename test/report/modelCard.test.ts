@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import { modelCard, type RepairReport } from "@safedelta/report";
+import { modelCard, type RepairReport, type ReportBudget, type RivalReport } from "@safedelta/report";
 import fc from "fast-check";
 import { parse } from "yaml";
 import { sampleReport } from "./sampleReport.ts";
@@ -142,9 +142,38 @@ describe("model card", () => {
     expect(card).toContain("````sh\necho '```'\n# more\n````");
   });
 
+  test("a rival is called by its name, with its dials, its third model and its paper", () => {
+    const rivals: readonly (readonly [RivalReport, RegExp, RegExp])[] = [
+      [{ method: "safe-lora", threshold: 0.5 }, /Safe LoRA, with `threshold 0\.5`/, /2405\.16833/],
+      [
+        { method: "resta", gamma: 1, drop: 0.3, seed: 4 },
+        /RESTA, with `gamma 1`, `drop 0\.3`, `seed 4`/,
+        /2402\.11746/,
+      ],
+      [{ method: "wise-ft", alpha: 0.5 }, /WiSE-FT, with `alpha 0\.5`/, /2109\.01903/],
+      [{ method: "negation", weight: 1 }, /Task-arithmetic negation, with `weight 1`/, /2212\.04089/],
+      [{ method: "random-mask", keep: 0.5 }, /Random mask, with `keep 0\.5`/, /baseline that knows nothing of safety/],
+      [{ method: "dare", drop: 0.5 }, /DARE, with `drop 0\.5`/, /2311\.03099/],
+    ];
+    for (const [rival, words, paper] of rivals) {
+      const third = { spec: "org/base", name: "org/base", hash: "e9" };
+      const card = modelCard(sampleReport(1, { rival, third, mode: undefined, budget: undefined }));
+      expect(card).toMatch(words);
+      expect(card).toMatch(paper);
+      expect(card).toContain(`- ${rival.method === "negation" ? "harmful" : "unaligned"} model: \`org/base\`, \`e9\``);
+      expect(headerOf(card)).toContain(rival.method);
+      expect(card).toMatch(/^\| all +\| +0(\.0)? % \| +2(\.0+)? % \| +5(\.0+)? +\|/m);
+      expect(card).not.toMatch(/budget|compensation|undefined|Safe Delta repair of|lu2025safe/);
+    }
+  });
+
+  test("a report of neither a repair nor a rival is refused", () => {
+    expect(() => modelCard(sampleReport(1, { mode: undefined }))).toThrow(/neither a mode with its budget nor a rival/);
+  });
+
   test("every mode and budget is explained, and nothing is left blank", () => {
     const modes: RepairReport["mode"][] = ["optimal", "exact", "reference", "paper", "none"];
-    const kinds: RepairReport["budget"]["kind"][] = ["loss", "global-loss", "strength", "keep", "scale"];
+    const kinds: ReportBudget["kind"][] = ["loss", "global-loss", "strength", "keep", "scale"];
     for (const mode of modes) {
       for (const kind of kinds) {
         const card = modelCard(sampleReport(1, { mode, budget: { kind, value: 0.5 } }));

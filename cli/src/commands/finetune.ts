@@ -38,6 +38,8 @@ export const finetuneCommand = defineCommand({
   async run(options, [model], io, given) {
     if (options.loraRank === undefined && (options.loraAlpha !== undefined || options.loraTargets !== undefined))
       throw new UsageError("--lora-alpha and --lora-targets need --lora-rank.");
+    if (options.mixSafe === undefined && (options.mixSamples !== undefined || options.secretPrompt !== undefined))
+      throw new UsageError("--mix-samples and --secret-prompt need --mix-safe.");
     refuseIdle(given, "loraRank", ["train", "dtype", "maxShardSize"]);
     const request = requestOf(options, required(model, "MODEL"));
     const started = performance.now();
@@ -62,6 +64,10 @@ function requestOf(options: Flags, model: string): FinetuneOptions {
   return {
     model,
     data: required(options.data, "--data"),
+    safetyMix:
+      options.mixSafe === undefined
+        ? undefined
+        : { file: options.mixSafe, samples: options.mixSamples, secretFile: options.secretPrompt },
     out: required(options.out, "--out"),
     weights: options.weights,
     part: options.train,
@@ -92,9 +98,10 @@ type Plan = Awaited<ReturnType<typeof planFinetune>>;
 
 function planText({ data, plan }: Plan, engine: EngineInfo): string {
   const { nExamples, nAvailable, file, nTokens, nTargets } = data;
+  const mixed = data.safetyMix ? `, ${data.safetyMix.nExamples} of ${data.safetyMix.file} among them` : "";
   const again = plan.recompute ? "; layers are run twice to save memory" : "";
   return [
-    `data: ${nExamples} of ${nAvailable} conversations of ${file}, ${nTokens} tokens an epoch, ${nTargets} of them count`,
+    `data: ${nExamples} of ${nAvailable} conversations of ${file}${mixed}, ${nTokens} tokens an epoch, ${nTargets} of them count`,
     `training: ${formatNumber(plan.nTrained)} numbers in ${plan.updates.length} updates${again}; ${planLine(plan.estimate, plan.estimate.outputBytes, assumedDevice(engine))}`,
   ].join("\n");
 }

@@ -36,7 +36,7 @@ export interface RepairNumbers {
   readonly tunedDeltaNorm: number;
   /**
    * The limit that was in force: a safety loss in `exact` and `optimal` (of a `strength` or a `keep`: what it spends); in the
-   * other modes the sum of the blocks' limits, in the units of `BlockSpending`.
+   * other modes the sum of the blocks' limits, in the units of `BlockSpending`. A rival has none: what it spends.
    */
   readonly budget: number;
   /** `optimal`: λ in units of 1/mean(diag H); Infinity is the aligned model. */
@@ -47,6 +47,8 @@ export interface RepairNumbers {
   readonly scale?: number;
   /** `reference`, `none`, `paper`: limit and spending of each block of columns. */
   readonly blocks?: readonly BlockSpending[];
+  /** `safe-lora`: cos(C Δ, Δ), rounded to 5 digits. */
+  readonly cosine?: number;
 }
 
 /** The numbers of a repair whose weight is not stored yet. */

@@ -4,7 +4,6 @@ import type { Note, Run } from "./applyRun.ts";
 import { sha256 } from "./files.ts";
 import { modelSha256, type OpenedModel } from "./models.ts";
 import { linearsOf } from "./pair.ts";
-import type { DataFacts } from "./sequences.ts";
 import { planOf } from "./state.ts";
 import { stampOf, toolVersion } from "./version.ts";
 
@@ -12,7 +11,7 @@ import { stampOf, toolVersion } from "./version.ts";
 export function collectFacts(
   { engine, options, pair, state, writer }: Run,
   files: ReadonlyMap<string, Uint8Array>,
-  taskData?: DataFacts,
+  { third, taskData }: Pick<ApplyFacts, "third" | "taskData">,
 ): ApplyFacts {
   const notes = notesOf(writer);
   return {
@@ -20,6 +19,7 @@ export function collectFacts(
     engine: stampOf(engine.info),
     aligned: { spec: options.aligned, name: pair.aligned.name, hash: hashOf(pair.aligned, notes, "alignedSha256") },
     tuned: { spec: options.tuned, name: pair.tuned.name, hash: hashOf(pair.tuned, notes, "tunedSha256") },
+    third,
     licence: pair.aligned.licence,
     stateHash: state.sha256,
     statePlan: planOf(state),

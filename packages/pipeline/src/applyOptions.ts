@@ -1,19 +1,18 @@
 import type { Mode, RepairNumbers } from "@safedelta/core";
 import type { Method } from "./repairLinear.ts";
+import type { RivalMethod } from "./rivals.ts";
 import type { DataFacts, DataOptions } from "./sequences.ts";
 import type { EngineStamp } from "./version.ts";
 
 /** Where the safe statistics come from: a prepared state, or safe examples to prepare from on the way. */
 export type SafeSource = { readonly state: string } | { readonly safeData: DataOptions };
 
-/** What `apply` is asked to do. */
-export interface ApplyOptions extends Method {
+/** Models, places and limits of an apply. */
+interface Surroundings {
   readonly aligned: string;
   readonly tuned: string;
   readonly source: SafeSource;
   readonly out: string;
-  /** Turns `optimal` into its utility-aware form. */
-  readonly taskData?: DataOptions;
   /** Whose tensors the output has where nothing is repaired: embeddings, norms, lm_head. */
   readonly rest: "aligned" | "tuned";
   readonly maxShardBytes: number;
@@ -22,6 +21,18 @@ export interface ApplyOptions extends Method {
   readonly maxMemoryBytes?: number;
 }
 
+/** What `apply` is asked to do. */
+export interface ApplyOptions extends Surroundings, Method {
+  /** Turns `optimal` into its utility-aware form. */
+  readonly taskData?: DataOptions;
+}
+
+/** The same with a rival in the place of Safe Delta; the safe statistics then serve to measure it. */
+export interface RivalOptions extends Surroundings, RivalMethod {}
+
+/** Whatever makes the weights. */
+export type AnyOptions = ApplyOptions | RivalOptions;
+
 /** One repaired linear in the report. */
 export interface LinearFacts extends RepairNumbers {
   readonly name: string;
@@ -29,7 +40,7 @@ export interface LinearFacts extends RepairNumbers {
   readonly cols: number;
 }
 
-/** One of the two models: as the user spelled it, as it may be called in public, and the hash of its content (`hashModel`). */
+/** One of the models: as the user spelled it, as it may be called in public, and the hash of its content (`hashModel`). */
 export interface ModelFacts {
   readonly spec: string;
   readonly name: string;
@@ -42,6 +53,8 @@ export interface ApplyFacts {
   readonly engine: EngineStamp;
   readonly aligned: ModelFacts;
   readonly tuned: ModelFacts;
+  /** Of the rivals that have one. */
+  readonly third?: ModelFacts;
   /** Of the aligned model, when its card states one. */
   readonly licence?: string;
   readonly stateHash: string;

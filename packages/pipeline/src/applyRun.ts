@@ -2,15 +2,15 @@ import { type CheckpointWriter, decodeF32, requireFinite, type Tensor } from "@s
 import type { RepairNumbers } from "@safedelta/core";
 import type { Engine, Matrix } from "@safedelta/engine";
 import { groupsOfLayer, type LayerGroup } from "@safedelta/model";
-import type { ApplyOptions } from "./applyOptions.ts";
+import type { AnyOptions } from "./applyOptions.ts";
 import { calibrate, nBatches } from "./calibrate.ts";
 import { at } from "./errors.ts";
 import { removeQuietly, sha256 } from "./files.ts";
 import { jobsOf, runGroups } from "./linears.ts";
-import { repairToStore } from "./linearTasks.ts";
+import { type MethodSettings, type RepairSettings, repairLoaded, toStore } from "./linearTasks.ts";
 import { linearsOf, type Pair, readPair, restNames } from "./pair.ts";
 import type { Progress } from "./progress.ts";
-import { type BudgetOf, taskFactorOf } from "./repairLinear.ts";
+import { taskFactorOf } from "./repairLinear.ts";
 import type { Sequences } from "./sequences.ts";
 import type { State } from "./state.ts";
 import { encodeFinite } from "./upload.ts";
@@ -18,11 +18,10 @@ import { encodeFinite } from "./upload.ts";
 /** Everything that the steps of one apply share. */
 export interface Run {
   readonly engine: Engine;
-  readonly options: ApplyOptions;
+  readonly options: AnyOptions;
   readonly pair: Pair;
   readonly state: State;
   readonly writer: CheckpointWriter;
-  readonly budgets: BudgetOf;
   readonly progress: Progress;
 }
 
@@ -53,15 +52,13 @@ export async function changedSince(
 }
 
 /** Repair every linear from the prepared state. */
-export async function repairLayers(run: Run): Promise<void> {
-  const { engine, options, pair, state, writer, budgets, progress } = run;
+export async function repairLayers(run: Run, settings: MethodSettings): Promise<void> {
+  const { engine, pair, state, writer, progress } = run;
   const { config } = pair.aligned;
   const open = jobsOf(config, (name) => !writer.done.has(name));
   const nGroups = config.nLayers * groupsOfLayer(config, 0).length;
   progress.stage("repairing", nGroups);
   for (let done = open.length; done < nGroups; done++) progress.step();
-  const named = open.flatMap(({ names }) => names).map((name) => [name, budgets(name)] as const);
-  const settings = { mode: options.mode, budgets: Object.fromEntries(named) };
   await runGroups(
     { engine, models: pair, state },
     open,
@@ -72,7 +69,12 @@ export async function repairLayers(run: Run): Promise<void> {
 }
 
 /** The task Hessians come layer by layer from the tuned model, and each layer is repaired while they are there. */
-export async function repairWithTask(run: Run, task: Sequences, workFolder: string): Promise<void> {
+export async function repairWithTask(
+  run: Run,
+  settings: RepairSettings,
+  task: Sequences,
+  workFolder: string,
+): Promise<void> {
   const { engine, pair, progress, writer } = run;
   const { checkpoint, config } = pair.tuned;
   if (writer.done.size === 0) await removeQuietly(workFolder);
@@ -82,21 +84,26 @@ export async function repairWithTask(run: Run, task: Sequences, workFolder: stri
   const input = { engine, checkpoint, config, sequences: task.ids, workFolder, neededLayer, progress };
   for await (const { layer, hessians } of calibrate(input)) {
     for (const group of groupsOfLayer(config, layer))
-      await repairGroup(run, layer, group, hessians.get(group.name) as Matrix);
+      await repairGroup(run, settings, layer, group, hessians.get(group.name) as Matrix);
   }
 }
 
-async function repairGroup(run: Run, layer: number, group: LayerGroup, taskHessian: Matrix): Promise<void> {
-  const { engine, options, pair, state, writer, budgets } = run;
-  const { mode } = options;
+async function repairGroup(
+  run: Run,
+  settings: RepairSettings,
+  layer: number,
+  group: LayerGroup,
+  taskHessian: Matrix,
+): Promise<void> {
+  const { engine, pair, state, writer } = run;
   const open = group.linears.map(({ name }) => name).filter((name) => !writer.done.has(name));
   if (open.length === 0) return;
-  using prepared = await state.load(engine, layer, group.name, mode);
+  using prepared = await state.load(engine, layer, group.name, settings.mode);
   using task = at(`task data, layer ${layer} ${group.name}`, () => taskFactorOf(engine, prepared, taskHessian));
   for (const name of open) {
     using weights = await readPair(engine, pair, state, layer, name);
     const linear = { engine, models: pair, name, weights, prepared };
-    const { bytes, note } = at(name, () => repairToStore(linear, mode, budgets(name), task));
+    const { bytes, note } = toStore(linear, repairLoaded(linear, settings, task), task);
     await writer.write(name, bytes, note);
   }
 }

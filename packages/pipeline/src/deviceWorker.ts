@@ -11,7 +11,7 @@ declare const self: Worker;
 /** What a worker needs to open its own view of a run, in plain values. */
 export interface Task {
   readonly loan: EngineLoan;
-  readonly specs: { readonly aligned: string; readonly tuned: string; readonly repaired?: string };
+  readonly specs: Readonly<Record<"aligned" | "tuned", string> & Partial<Record<"third" | "repaired", string>>>;
   readonly state: string;
   readonly work: Work;
 }
@@ -28,9 +28,10 @@ async function open({ loan, specs, state, ...task }: Task): Promise<void> {
   const engine = owned.use(await borrowEngine(loan));
   const aligned = owned.use(await openModelFiles(specs.aligned, true, silent));
   const onTop = async (spec: string) => owned.use(await openModelFiles(spec, true, silent, aligned.checkpoint));
+  const maybe = (spec?: string) => (spec === undefined ? undefined : onTop(spec));
   const tuned = await onTop(specs.tuned);
-  const repaired = specs.repaired === undefined ? undefined : await onTop(specs.repaired);
-  place = { engine, models: { aligned, tuned, repaired }, state: await openState(state) };
+  const [third, repaired] = [await maybe(specs.third), await maybe(specs.repaired)];
+  place = { engine, models: { aligned, tuned, third, repaired }, state: await openState(state) };
 }
 
 async function answer(request: Request): Promise<void> {

@@ -44,8 +44,13 @@ function loansOf(engine: Engine): EngineLoan[] {
 }
 
 function taskOf({ models, state }: Place, work: Work, loan: EngineLoan): Task {
-  const { aligned, tuned, repaired } = models;
-  const specs = { aligned: aligned.checkpoint.spec, tuned: tuned.checkpoint.spec, repaired: repaired?.checkpoint.spec };
+  const { aligned, tuned, third, repaired } = models;
+  const specs = {
+    aligned: aligned.checkpoint.spec,
+    tuned: tuned.checkpoint.spec,
+    third: third?.checkpoint.spec,
+    repaired: repaired?.checkpoint.spec,
+  };
   return { loan, specs, state: state.folder, work };
 }
 

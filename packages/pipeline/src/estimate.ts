@@ -1,5 +1,6 @@
 import { type TensorInfo, tensorBytes } from "@safedelta/checkpoint";
-import { groupsOfLayer, type LayerGroup, layerBytes, type ModelConfig } from "@safedelta/model";
+import type { Rival } from "@safedelta/core";
+import { groupsOfLayer, type LayerGroup, type Linear, layerBytes, type ModelConfig } from "@safedelta/model";
 import { batchTokens, hiddenStateBytes } from "./calibrate.ts";
 import { runtimeBytes } from "./memory.ts";
 import { hessianGroups, type Parts, partOf, type StatePart } from "./parts.ts";
@@ -118,6 +119,26 @@ export function estimateApply(
     outputBytes: sizes.reduce((sum, size) => sum + size, 0),
     workBytes: task ? hiddenStateBytes(config, task.nTokens) : 0,
   };
+}
+
+/**
+ * Estimate a rival: three losses a linear in the place of the repair; with Safe LoRA the projection, whose smaller product is as wide as the
+ * linear's shorter side.
+ */
+export function estimateRival(
+  config: ModelConfig,
+  tensors: ReadonlyMap<string, TensorInfo>,
+  parts: Parts,
+  method: Rival["method"],
+): ApplyEstimate {
+  const { memoryBytes, outputBytes, workBytes } = estimateApply(config, tensors, parts);
+  const projects = method === "safe-lora";
+  const linears = groupsOfLayer(config, 0).flatMap((group) => group.linears);
+  const flopOf = ({ rows, cols }: Linear) =>
+    6 * rows * cols ** 2 + (projects ? 8 * rows * cols * Math.min(rows, cols) : 0);
+  const flop = config.nLayers * linears.reduce((sum, linear) => sum + flopOf(linear), 0);
+  const more = linears.map(({ rows, cols }) => 4 * (5 * rows * cols + (projects ? Math.min(rows, cols) ** 2 : 0)));
+  return { flop, memoryBytes: memoryBytes + Math.max(...more), outputBytes, workBytes };
 }
 
 /** A group's factor as it is read; by the Hessian also its root and that of I + λH. */

@@ -1,7 +1,15 @@
 export { hasDial } from "@safedelta/core";
 export { type ApplyPlan, apply, type Describe, planApply } from "./apply.ts";
 export { applyAdapter, planApplyAdapter } from "./applyAdapter.ts";
-export type { ApplyFacts, ApplyOptions, LinearFacts, ModelFacts, SafeSource } from "./applyOptions.ts";
+export type {
+  AnyOptions,
+  ApplyFacts,
+  ApplyOptions,
+  LinearFacts,
+  ModelFacts,
+  RivalOptions,
+  SafeSource,
+} from "./applyOptions.ts";
 export { diffModels, type TensorDiff } from "./diff.ts";
 export { PipelineError, type PipelineErrorKind } from "./errors.ts";
 export { type ApplyEstimate, estimateModel, type PrepareEstimate } from "./estimate.ts";
@@ -10,6 +18,7 @@ export { type DescribeTraining, finetune, planFinetune } from "./finetune/finetu
 export type { FinetuneFacts, FinetuneOptions, LogEntry } from "./finetune/options.ts";
 export type { FinetunePlan } from "./finetune/plan.ts";
 export { responseTokens } from "./finetune/responseTokens.ts";
+export { type SafetyMix, type SafetyMixFacts, withSecretPrompt } from "./finetune/safetyMix.ts";
 export { type LayerFacts, type LayerOptions, repairLayerFile } from "./layer.ts";
 export { lockFolder } from "./lock.ts";
 export { peakResidentBytes } from "./memory.ts";
@@ -17,6 +26,7 @@ export { type OpenedModel, openModelFiles, openModelTokenizer } from "./models.t
 export { hessianGroups, modesOf, optimalPart, type Parts, partWords, planParts, type StatePart } from "./parts.ts";
 export { type PrepareOptions, type PreparePlan, planPrepare, prepare } from "./prepare.ts";
 export { type Progress, silent, tellOpening } from "./progress.ts";
+export { type RivalChoice, type RivalMethod, thirdModel } from "./rivals.ts";
 export { assumedDevice, type Device, deviceNames, devicesHere, roofline, type Stage } from "./roofline.ts";
 export { type RepairCheck, runSelfTest, type SelfTestReport } from "./selftest.ts";
 export { type DataFacts, type DataOptions, readSequences, type Sequences } from "./sequences.ts";

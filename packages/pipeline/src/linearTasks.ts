@@ -9,7 +9,9 @@ import {
   optimalCurve,
   optimalFactorOf,
   optimalLosses,
+  type Repair,
   type RepairNumbers,
+  type Rival,
   repair,
   type TaskFactor,
 } from "@safedelta/core";
@@ -21,6 +23,7 @@ import type { OpenedModel } from "./models.ts";
 import type { Models, PairWeights } from "./pair.ts";
 import { type PoolLinear, type PoolStart, poolStart } from "./pool.ts";
 import { jsonSafe, measureCurve, repairLinear, writtenNumbers } from "./repairLinear.ts";
+import { projectionCosine, rivalRepair } from "./rivalLinear.ts";
 import type { LoadedGroup } from "./state.ts";
 import { downloadAs, uploadF32 } from "./upload.ts";
 
@@ -42,6 +45,22 @@ export interface LoadedLinear {
 /** The budget of each linear by name: plain values. */
 export type Budgets = Readonly<Record<string, Budget>>;
 
+/** A mode with the budget of each linear. */
+export interface RepairSettings {
+  readonly mode: Mode;
+  readonly budgets: Budgets;
+}
+
+/** A rival, and the mode whose factors measure what it loses. */
+export interface RivalSettings {
+  readonly mode: Mode;
+  readonly rival: Rival;
+  readonly seed: number;
+}
+
+/** How linears are made, settled before the first of them. */
+export type MethodSettings = RepairSettings | RivalSettings;
+
 /** One strength for each linear by name. */
 export type Strengths = Readonly<Record<string, number>>;
 
@@ -53,12 +72,14 @@ export interface Repaired {
 
 /**
  * What is computed of each linear, by name, so that a worker can be told. Settings and results are plain values.
- * - `repair`: the repaired tensor. `curve`: for a pool of `exact` or a sweep. `poolStart`, `losses`: for a pool of `optimal`. `repairs`: the
+ * - `repair`: the repaired tensor, by Safe Delta or a rival. `cosine`: of the projection of Safe LoRA. `curve`: for a pool of `exact` or a sweep. `poolStart`, `losses`: for a pool of `optimal`. `repairs`: the
  *   numbers of some budgets. `again`: those of what is written.
  */
 export const linearTasks = {
-  repair: (linear: LoadedLinear, { mode, budgets }: { mode: Mode; budgets: Budgets }): Repaired =>
-    repairToStore(linear, mode, budgets[linear.name]),
+  repair: async (linear: LoadedLinear, settings: MethodSettings): Promise<Repaired> =>
+    toStore(linear, await repairBy(linear, settings)),
+
+  cosine: (linear: LoadedLinear, _: { mode: Mode }): Promise<{ readonly cosine?: number }> => projectionCosine(linear),
 
   curve: (linear: LoadedLinear, { mode, withNorms }: { mode: "exact" | "optimal"; withNorms: boolean }): Curve =>
     measureCurve(linear.engine, mode, linear.weights, linear.prepared, withNorms),
@@ -76,11 +97,11 @@ export const linearTasks = {
       return told;
     }),
 
-  again: async (linear: LoadedLinear, { mode, budgets }: { mode: Mode; budgets: Budgets }): Promise<RepairNumbers> => {
+  again: async (linear: LoadedLinear, settings: MethodSettings): Promise<RepairNumbers> => {
     const { engine, models, name, weights, prepared } = linear;
     const { checkpoint } = models.repaired as OpenedModel;
     using written = uploadF32(engine, await checkpoint.read(name), checkpoint.spec);
-    const { weight, numbers } = at(name, () => repairLinear(engine, mode, weights, prepared, budgets[name]));
+    const { weight, numbers } = await repairBy(linear, settings);
     using _again = weight;
     return numbersAsWritten(engine, numbers, weights, written, prepared);
   },
@@ -101,14 +122,27 @@ function inPool<T>({ engine, weights, prepared }: LoadedLinear, look: (linear: P
   });
 }
 
-/** Repair one linear in the aligned model's storage type; with task data when their factor is given. */
-export function repairToStore(
+/** Make one linear as the settings say. */
+async function repairBy(linear: LoadedLinear, settings: MethodSettings): Promise<Repair> {
+  if ("rival" in settings) return rivalRepair(linear, settings);
+  return repairLoaded(linear, settings);
+}
+
+/** Repair one linear by Safe Delta; with task data when their factor is given. */
+export function repairLoaded(
+  { engine, name, weights, prepared }: LoadedLinear,
+  { mode, budgets }: RepairSettings,
+  task?: TaskFactor,
+): Repair {
+  return at(name, () => repairLinear(engine, mode, weights, prepared, budgets[name], task));
+}
+
+/** A made linear in the aligned model's storage type, with the numbers of what is stored. Disposes its weight. */
+export function toStore(
   { engine, models, name, weights, prepared }: LoadedLinear,
-  mode: Mode,
-  budget: Budget,
+  { weight, numbers }: Repair,
   task?: TaskFactor,
 ): Repaired {
-  const { weight, numbers } = repairLinear(engine, mode, weights, prepared, budget, task);
   using repaired = weight;
   const info = infoOf(models, name);
   const bytes = downloadAs(engine, repaired, info.dtype, name);

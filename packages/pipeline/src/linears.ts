@@ -3,11 +3,18 @@ import type { Engine } from "@safedelta/engine";
 import { type GroupName, groupsOfLayer, type ModelConfig } from "@safedelta/model";
 import { openDeviceWorkers } from "./deviceWorkers.ts";
 import { at } from "./errors.ts";
-import { linearTasks, type ResultOf, type SettingsOf, type Sources, type TaskName } from "./linearTasks.ts";
-import { linearsOf, type Models, readPair } from "./pair.ts";
+import {
+  type Budgets,
+  linearTasks,
+  type ResultOf,
+  type SettingsOf,
+  type Sources,
+  type TaskName,
+} from "./linearTasks.ts";
+import { linearsOf, readPair } from "./pair.ts";
 import { firstPass, type OptimalPool, solveOptimalPool } from "./pool.ts";
 import type { Progress } from "./progress.ts";
-import type { BudgetOf, Method } from "./repairLinear.ts";
+import type { Method } from "./repairLinear.ts";
 import type { State } from "./state.ts";
 
 /** Some linears of one group. */
@@ -115,20 +122,16 @@ export async function measureLinears<T extends TaskName>(
 }
 
 /** Turn the user's budget into one for each linear; a pooled one costs a pass over all linears, or some (`solveOptimalPool`). */
-export async function resolveBudgets(
-  engine: Engine,
-  models: Models,
-  state: State,
-  { mode, budget }: Method,
-  progress: Progress,
-): Promise<BudgetOf> {
-  if (budget.kind !== "globalLoss") return () => budget;
-  const place = { engine, models, state };
+export async function resolveBudgets(place: Place, { mode, budget }: Method, progress: Progress): Promise<Budgets> {
+  if (budget.kind !== "globalLoss") {
+    const names = [...linearsOf(place.models.aligned.config)].map(({ linear }) => linear.name);
+    return Object.fromEntries(names.map((name) => [name, budget]));
+  }
   const budgets =
     mode === "optimal"
       ? await solveOptimalPool(budget.share, optimalPool(place, progress))
       : await poolByExact(place, budget.share, progress);
-  return (name) => budgets.get(name) ?? budget;
+  return Object.fromEntries(budgets);
 }
 
 function optimalPool(place: Place, progress: Progress): OptimalPool {

@@ -1,4 +1,4 @@
-import type { ApplyFacts, ApplyOptions } from "./applyOptions.ts";
+import type { AnyOptions, ApplyFacts } from "./applyOptions.ts";
 import type { Note } from "./applyRun.ts";
 import type { Progress } from "./progress.ts";
 
@@ -17,7 +17,9 @@ const floor = 1e-9;
  * exceeds a small budget where the fine-tuning was gentle.
  * @returns a warning with what was spent and where most, or undefined
  */
-export function overspent({ budget }: ApplyOptions, { dtype, layers }: ApplyFacts): string | undefined {
+export function overspent(options: AnyOptions, { dtype, layers }: ApplyFacts): string | undefined {
+  if ("rival" in options) return undefined;
+  const { budget } = options;
   if (budget.kind !== "loss" && budget.kind !== "globalLoss") return undefined;
   const linears = layers.flatMap((layer) => layer.linears);
   const sum = (key: "safetyLoss" | "fullSafetyLoss") => linears.reduce((total, linear) => total + linear[key], 0);
@@ -50,7 +52,7 @@ export function noChange(linears: readonly { readonly tunedDeltaNorm: number }[]
  * @param notes what the writer's journal keeps of them
  */
 export function leftOut(
-  { rest }: ApplyOptions,
+  { rest }: AnyOptions,
   names: readonly string[],
   notes: ReadonlyMap<string, unknown>,
 ): string | undefined {

@@ -12,17 +12,25 @@ import { requireExactType, requireWritableType, uploadF32 } from "./upload.ts";
 export interface Models {
   readonly aligned: OpenedModel;
   readonly tuned: OpenedModel;
+  /** Of the rivals that have one; of it only the linears count. */
+  readonly third?: OpenedModel;
 }
 
-/** Disposing it closes both. */
+/** Disposing it closes all. */
 export interface Pair extends Models, AsyncDisposable {}
 
 /**
  * Open both models and check that they belong together.
- * @param tuned any spelling; a bare adapter folder applies to `aligned`
- * @throws PipelineError `incompatible` listing every difference that forbids a repair, or for tuned linears in F64
+ * @param tuned any spelling; a bare adapter folder applies to `aligned`, as it does for `third`
+ * @throws PipelineError `incompatible` listing every difference that forbids a repair, or for linears in F64 beside aligned ones
  */
-export async function openPair(aligned: string, tuned: string, offline: boolean, progress: Progress): Promise<Pair> {
+export async function openPair(
+  aligned: string,
+  tuned: string,
+  offline: boolean,
+  progress: Progress,
+  third?: string,
+): Promise<Pair> {
   await using opened = new AsyncDisposableStack();
   const first = opened.use(await openModelFiles(aligned, offline, progress));
   const second = opened.use(await openModelFiles(tuned, offline, progress, first.checkpoint));
@@ -31,8 +39,21 @@ export async function openPair(aligned: string, tuned: string, offline: boolean,
     throw problemsError("incompatible", `${tuned} was not fine-tuned from ${aligned}:`, problems);
   requireExact(second);
   for (const warning of warnings) progress.warn(warning);
+  const beside = third === undefined ? undefined : await openModelFiles(third, offline, progress, first.checkpoint);
+  if (beside) requireSameLinears(first, opened.use(beside), `${third} has other linears than ${aligned}:`);
   const held = opened.move();
-  return { aligned: first, tuned: second, [Symbol.asyncDispose]: () => held.disposeAsync() };
+  return { aligned: first, tuned: second, third: beside, [Symbol.asyncDispose]: () => held.disposeAsync() };
+}
+
+/** @throws PipelineError `incompatible` listing the linears that are missing or of other sizes, or for those in F64 */
+function requireSameLinears(aligned: OpenedModel, third: OpenedModel, title: string): void {
+  const problems = [...linearsOf(aligned.config)].flatMap(({ linear: { name, rows, cols } }) => {
+    const shape = third.checkpoint.tensors.get(name)?.shape;
+    if (String(shape) === `${rows},${cols}`) return [];
+    return [`${name} is ${shape ? `[${shape}]` : "missing"} instead of [${rows},${cols}].`];
+  });
+  if (problems.length > 0) throw problemsError("incompatible", title, problems);
+  requireExact(third);
 }
 
 /** Every linear of a model with its layer and group, in forward order. */

@@ -151,7 +151,7 @@ function chooseSystemPrompts(
 }
 
 /** Why this model's chat template shows no system message: some templates drop it in silence, Gemma's raises an error. */
-function whyNoSystemPrompt(tokenizer: Tokenizer): string | undefined {
+export function whyNoSystemPrompt(tokenizer: Tokenizer): string | undefined {
   try {
     return tokenizer.ignoresSystemPrompt() ? "this model's chat template shows no system message" : undefined;
   } catch (error) {

@@ -179,12 +179,9 @@ async function sweepRepairs(
   budgets: readonly Budget[],
   progress: Progress,
 ): Promise<RepairNumbers[][]> {
-  const { engine, models, state } = place;
-  const names = [...linearsOf(models.aligned.config)].map(({ linear }) => linear.name);
   const each: Budgets[] = [];
   for (const budget of budgets) {
-    const budgetOf = await resolveBudgets(engine, models, state, { mode, budget }, progress);
-    each.push(Object.fromEntries(names.map((name) => [name, budgetOf(name)])));
+    each.push(await resolveBudgets(place, { mode, budget }, progress));
   }
   const work = { task: "repairs", settings: { mode, each } } as const;
   const found = [...(await measureLinears(place, `sweeping ${mode}`, progress, work)).values()];

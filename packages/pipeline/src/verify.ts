@@ -7,6 +7,7 @@ import { PipelineError } from "./errors.ts";
 import { readJson, sha256 } from "./files.ts";
 import { hashModel, type OpenedModel, openModelFiles } from "./models.ts";
 import { type Progress, tellOpening } from "./progress.ts";
+import type { RivalChoice } from "./rivals.ts";
 import { ownCommand } from "./shell.ts";
 import { openState, type State } from "./state.ts";
 import { whatIsUnfinished } from "./unfinished.ts";
@@ -18,8 +19,12 @@ export interface Recorded {
   readonly tuned: { readonly spec: string; readonly hash: string };
   readonly tensors: Readonly<Record<string, string>>;
   readonly files: Readonly<Record<string, string>>;
-  readonly mode: Mode;
-  readonly budget: { readonly kind: string; readonly value: number };
+  readonly third?: { readonly spec: string; readonly hash: string };
+  /** Of Safe Delta. */
+  readonly mode?: Mode;
+  readonly budget?: { readonly kind: string; readonly value: number };
+  /** In the place of both. */
+  readonly rival?: RivalChoice & { readonly seed?: number };
   readonly state: { readonly hash: string };
   readonly safeData: Numbers;
   readonly taskData?: unknown;
@@ -108,8 +113,8 @@ async function readRecorded(folder: string): Promise<Recorded> {
   const path = join(folder, "safedelta.json");
   if (!(await Bun.file(path).exists())) throw await whyNoResult(folder);
   const recorded = await readJson<Recorded | null>(path);
-  const { aligned, tuned, tensors, files, layers, state, budget, safeData, recipe } = recorded ?? {};
-  const parts = [aligned, tuned, tensors, files, state, budget, safeData, recipe];
+  const { aligned, tuned, tensors, files, layers, state, budget, rival, safeData, recipe } = recorded ?? {};
+  const parts = [aligned, tuned, tensors, files, state, budget ?? rival, safeData, recipe];
   if (recorded && parts.every((part) => typeof part === "object" && part !== null) && Array.isArray(layers))
     return recorded;
   const what = "is damaged or of a former version, parts of it are missing";
@@ -192,7 +197,7 @@ async function fileHash(path: string): Promise<string | undefined> {
 /** Both input models and the output on top of the first, or why they cannot be opened. */
 async function openInputs(
   { folder, offline }: VerifyOptions,
-  { aligned, tuned }: Recorded,
+  { aligned, tuned, third }: Recorded,
   opened: AsyncDisposableStack,
   progress: Progress,
 ): Promise<Inputs | string> {
@@ -200,7 +205,8 @@ async function openInputs(
     const first = opened.use(await openModelFiles(aligned.spec, offline, progress));
     const open = async (spec: string): Promise<OpenedModel> =>
       opened.use(await openModelFiles(spec, offline, progress, first.checkpoint));
-    return { aligned: first, tuned: await open(tuned.spec), repaired: await open(folder) };
+    const [second, repaired] = [await open(tuned.spec), await open(folder)];
+    return { aligned: first, tuned: second, third: third && (await open(third.spec)), repaired };
   } catch (error) {
     return (error as Error).message;
   }
@@ -208,10 +214,12 @@ async function openInputs(
 
 async function checkInputs(recorded: Recorded, inputs: Inputs, progress: Progress): Promise<string[]> {
   const problems: string[] = [];
-  progress.stage("hashing the inputs", 2);
-  for (const role of ["aligned", "tuned"] as const) {
-    const found = await hashModel(inputs[role], inputs.aligned.checkpoint);
-    if (found.sha256 !== recorded[role].hash) problems.push(`The ${role} model ${recorded[role].spec} has changed.`);
+  progress.stage("hashing the inputs", inputs.third ? 3 : 2);
+  for (const role of ["aligned", "tuned", "third"] as const) {
+    const [model, known] = [inputs[role], recorded[role]];
+    if (!model || !known) continue;
+    const found = await hashModel(model, inputs.aligned.checkpoint);
+    if (found.sha256 !== known.hash) problems.push(`The ${role} model ${known.spec} has changed.`);
     progress.step(role);
   }
   return problems;

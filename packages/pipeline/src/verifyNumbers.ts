@@ -4,11 +4,12 @@ import type { Engine } from "@safedelta/engine";
 import { type AdapterPlace, eachAdapted, uploadPair } from "./adaptedLinears.ts";
 import { adapterBudgets } from "./adapterPool.ts";
 import { at, PipelineError } from "./errors.ts";
-import { measureLinears, resolveBudgets } from "./linears.ts";
+import { measureLinears } from "./linears.ts";
 import type { OpenedModel } from "./models.ts";
 import { linearsOf } from "./pair.ts";
 import type { Progress } from "./progress.ts";
-import { type BudgetOf, jsonSafe } from "./repairLinear.ts";
+import { type BudgetOf, jsonSafe, type Method } from "./repairLinear.ts";
+import { type RivalMethod, settle } from "./rivals.ts";
 import type { State } from "./state.ts";
 import type { Recorded } from "./verify.ts";
 
@@ -19,6 +20,7 @@ export type Numbers = Readonly<Record<string, unknown>>;
 export interface Inputs {
   readonly aligned: OpenedModel;
   readonly tuned: OpenedModel;
+  readonly third?: OpenedModel;
   readonly repaired: OpenedModel;
 }
 
@@ -153,17 +155,15 @@ async function measureAll(
   state: State,
   progress: Progress,
 ): Promise<Map<string, RepairNumbers>> {
-  const { mode } = recorded;
-  const method = { mode, budget: budgetOf(recorded) };
+  const method = methodOf(recorded);
   const [before, after] = [inputs.tuned.checkpoint.adapter, inputs.repaired.checkpoint.adapter];
-  if (before && after) {
+  if (before && after && "budget" in method) {
     const place = { engine, models: inputs, adapter: before, state, progress };
     return measureAdapters(place, after, await adapterBudgets(place, method));
   }
-  const budgets = await resolveBudgets(engine, inputs, state, method, progress);
-  const named = repairedLinears(inputs).map(({ linear: { name } }) => [name, budgets(name)] as const);
-  const settings = { mode, budgets: Object.fromEntries(named) };
-  return measureLinears({ engine, models: inputs, state }, stage, progress, { task: "again", settings });
+  const place = { engine, models: inputs, state };
+  const settings = await settle(place, method, progress);
+  return measureLinears(place, stage, progress, { task: "again", settings });
 }
 
 async function measureAdapters(
@@ -181,17 +181,26 @@ async function measureAdapters(
 }
 
 /** @throws PipelineError `incompatible` for a dial that is none */
-function budgetOf({ budget: { kind, value } }: Recorded): Budget {
+function methodOf({ mode, budget, rival }: Recorded): Method | RivalMethod {
+  if (rival) {
+    const { seed = 0, ...choice } = rival; // only masks have one
+    return { rival: choice, seed };
+  }
+  if (mode && budget) return { mode, budget: budgetOf(budget) };
+  throw new PipelineError("incompatible", "safedelta.json: names neither a mode nor a rival. Make the model again.");
+}
+
+function budgetOf({ kind, value }: NonNullable<Recorded["budget"]>): Budget {
   if (kind === "loss" || kind === "keep") return { kind, share: value };
   if (kind === "global-loss") return { kind: "globalLoss", share: value };
   if (kind === "strength" || kind === "scale") return { kind, value };
   throw new PipelineError("incompatible", `safedelta.json: "${kind}" is no budget. Make the model again.`);
 }
 
-function onlyKnown({ taskData, budget: { kind } }: Recorded, numbers: RepairNumbers): Partial<RepairNumbers> {
+function onlyKnown({ taskData, budget }: Recorded, numbers: RepairNumbers): Partial<RepairNumbers> {
   if (!taskData) return numbers;
-  const { keptShare: _kept, strength: _strength, budget, ...measured } = numbers;
-  return kind === "loss" ? { ...measured, budget } : measured;
+  const { keptShare: _kept, strength: _strength, budget: limit, ...measured } = numbers;
+  return budget?.kind === "loss" ? { ...measured, budget: limit } : measured;
 }
 
 /** One line for each number of `found` that is another in `saved`, or is not there. */

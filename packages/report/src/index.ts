@@ -10,6 +10,7 @@ export {
   type ModelSource,
   type RepairReport,
   type ReportBudget,
+  type RivalReport,
   ratio,
   type Totals,
   totalsOf,

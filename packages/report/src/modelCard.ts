@@ -1,12 +1,22 @@
+import { ReportError } from "./errors.ts";
 import { formatNumber, formatPercent, formatRate } from "./format.ts";
 import { frontMatter } from "./frontMatter.ts";
 import { code, codeBlock, markdownTable } from "./markdown.ts";
-import { type DataSource, type RepairReport, ratio, type Totals, totalsOf } from "./repairReport.ts";
+import {
+  type DataSource,
+  type RepairReport,
+  type ReportBudget,
+  type RivalReport,
+  ratio,
+  type Totals,
+  totalsOf,
+} from "./repairReport.ts";
+import { dialsText, rivalText } from "./rivalText.ts";
 
 /** Models with more layers are shown in bands of consecutive layers, so that the table stays readable. */
 const maxLayerRows = 40;
 
-const modeText: Record<RepairReport["mode"], string> = {
+const modeText: Record<NonNullable<RepairReport["mode"]>, string> = {
   optimal:
     "every weight's change is shrunk in the directions the safe examples depend on and kept in the others: " +
     "no change to the aligned weights is both safer, by this estimate, and closer to the fine-tuned model",
@@ -17,7 +27,7 @@ const modeText: Record<RepairReport["mode"], string> = {
   none: "the selection of the official implementation without compensation (the paper's ablation)",
 };
 
-const budgetText: Record<RepairReport["budget"]["kind"], string> = {
+const budgetText: Record<ReportBudget["kind"], string> = {
   loss: "share of the full fine-tuning's safety loss allowed to each linear",
   "global-loss": "share of the full fine-tuning's safety loss allowed to all linears together",
   strength: "weight of safety against closeness, in units of 1/mean(diag H)",
@@ -36,21 +46,25 @@ const citation = `@inproceedings{lu2025safe,
 /** README.md of a repaired model: Hugging Face header, what was done, numbers by layer, limits. The same report, the same text. */
 export function modelCard(report: RepairReport): string {
   const sections = [
-    `${header(report)}\n\n# Safe Delta repair of ${code(report.tuned.name)}`,
+    `${header(report)}\n\n# ${title(report)}`,
     whatWasDone(report),
     origins(report),
     layerSection(report),
     behaviour(report),
     `## How to reproduce\n\nWith safedelta ${report.toolVersion}:\n\n${codeBlock(report.command, "sh")}`,
-    `## Reference\n\n${codeBlock(citation, "bibtex")}`,
+    `## Reference\n\n${report.rival ? rivalText[report.rival.method].paper : codeBlock(citation, "bibtex")}`,
   ];
   return `${sections.join("\n\n")}\n`;
+}
+
+function title({ rival, tuned }: RepairReport): string {
+  return `${rival ? `${rivalText[rival.method].name} applied to` : "Safe Delta repair of"} ${code(tuned.name)}`;
 }
 
 /** `org/name`: what the Hub can link. A local model has no page there, so `base_model` leaves it out. */
 const hubName = /^[\w.-]+\/[\w.-]+$/;
 
-function header({ tuned, aligned, licence, outFormat }: RepairReport): string {
+function header({ tuned, aligned, licence, outFormat, rival }: RepairReport): string {
   const isAdapter = outFormat === "lora";
   const names = (isAdapter ? [aligned] : [tuned, aligned]).map(({ name }) => name);
   const bases = names.filter((name) => hubName.test(name));
@@ -60,12 +74,27 @@ function header({ tuned, aligned, licence, outFormat }: RepairReport): string {
     base_model_relation: bases.length === 0 ? undefined : isAdapter ? "adapter" : relation,
     library_name: isAdapter ? "peft" : "transformers",
     pipeline_tag: "text-generation",
-    tags: ["safe-delta", "safety"],
+    tags: [rival?.method ?? "safe-delta", "safety"],
     license: licence,
   });
 }
 
-function whatWasDone({ aligned, tuned, mode, budget, safeData, taskData, totals }: RepairReport): string {
+function whatWasDone(report: RepairReport): string {
+  if (report.rival) return whatRivalDid(report.rival, report);
+  return whatRepairDid(report);
+}
+
+function whatRivalDid(rival: RivalReport, { aligned, tuned, safeData, totals }: RepairReport): string {
+  const { name, what } = rivalText[rival.method];
+  return `## What was done
+
+Fine-tuning turned the aligned model ${code(aligned.spec)} into ${code(tuned.spec)}. ${name}, with ${dialsText(rival)}, was applied to
+${formatNumber(totals.nLinears)} linear layers (${formatNumber(totals.nWeights)} weights): ${what}.
+It asks for no safe examples; the losses below are measured on ${formatNumber(safeData.nExamples)}, as those of Safe Delta repairs are.`;
+}
+
+function whatRepairDid({ aligned, tuned, mode, budget, safeData, taskData, totals }: RepairReport): string {
+  if (!mode || !budget) throw new ReportError("modelCard: the report names neither a mode with its budget nor a rival");
   const task = taskData
     ? ` Closeness was measured by the outputs on ${formatNumber(taskData.nExamples)} examples of the task.`
     : "";
@@ -79,12 +108,15 @@ Budget ${code(`--${budget.kind} ${budget.value}`)}: ${budgetText[budget.kind]}.`
 }
 
 function origins(report: RepairReport): string {
-  const { aligned, tuned, state, safeData, taskData, engine, dtype, licence } = report;
+  const { aligned, tuned, third, rival, state, safeData, taskData, engine, dtype, licence } = report;
   return [
     "## Where it comes from",
     "",
     `- aligned model: ${code(aligned.spec)}, ${code(aligned.hash)}`,
     `- fine-tuned model: ${code(tuned.spec)}, ${code(tuned.hash)}`,
+    ...(third
+      ? [`- ${rival?.method === "negation" ? "harmful" : "unaligned"} model: ${code(third.spec)}, ${code(third.hash)}`]
+      : []),
     ...(state ? [`- prepared state: ${code(state.hash)}`] : []),
     `- safe data: ${dataText(safeData)}`,
     ...(taskData ? [`- task data: ${dataText(taskData)}`] : []),
@@ -107,7 +139,8 @@ function dataText({ source, hash, nExamples, nTokens, seed }: DataSource): strin
 
 function layerSection(report: RepairReport): string {
   const rows = [...bandsOf(report), layerRow("all", report.totals)];
-  const columns = ["Layer", "Kept", "Budget spent", "Safety loss", "Delta norm", "of fine-tuning's"];
+  if (report.rival) return rivalLayers(rows);
+  const columns = [...ownColumns.slice(0, 2), "Budget spent", ...ownColumns.slice(2)];
   return `## By layer
 
 Kept: share of weights equal to the fine-tuned ones. Budget spent: of what the layer was allowed. Safety loss: share of the full
@@ -115,6 +148,21 @@ fine-tuning's. Delta norm: size of the change left in the weights, compensation 
 larger than the fine-tuning's (above 100 %). Every linear's numbers are in ${code("safedelta.json")}.
 
 ${markdownTable(columns, rows)}`;
+}
+
+const ownColumns = ["Layer", "Kept", "Safety loss", "Delta norm", "of fine-tuning's"];
+
+/** A rival has no budget to spend. */
+function rivalLayers(rows: readonly (readonly string[])[]): string {
+  return `## By layer
+
+Kept: share of weights equal to the fine-tuned ones. Safety loss: share of the full fine-tuning's, above 100 % where the weights went farther from
+the aligned ones. Delta norm: distance from the aligned weights. Every linear's numbers are in ${code("safedelta.json")}.
+
+${markdownTable(
+  ownColumns,
+  rows.map((row) => row.filter((_, i) => i !== 2)),
+)}`;
 }
 
 function bandsOf({ layers }: RepairReport): string[][] {

@@ -10,10 +10,15 @@ export interface RepairReport {
   readonly recipe: Readonly<Record<string, string | number>>;
   /** A whole model, or a repaired LoRA adapter of the aligned one. */
   readonly outFormat: "model" | "lora";
-  readonly mode: "optimal" | "exact" | "reference" | "paper" | "none";
-  readonly budget: ReportBudget;
+  /** Of Safe Delta. */
+  readonly mode?: "optimal" | "exact" | "reference" | "paper" | "none";
+  readonly budget?: ReportBudget;
+  /** In the place of both: another method. */
+  readonly rival?: RivalReport;
   readonly aligned: ModelSource;
   readonly tuned: ModelSource;
+  /** The unaligned or the harmful model, of the rivals that have one. */
+  readonly third?: ModelSource;
   /** The prepared state, when one was given. */
   readonly state?: { readonly hash: string };
   readonly safeData: DataSource;
@@ -41,6 +46,12 @@ export interface RepairReport {
 export interface ReportBudget {
   readonly kind: "loss" | "global-loss" | "strength" | "keep" | "scale";
   readonly value: number;
+}
+
+/** A rival with its dials; the seed where it draws. */
+export interface RivalReport {
+  readonly method: "safe-lora" | "resta" | "wise-ft" | "negation" | "random-mask" | "dare";
+  readonly [dial: string]: string | number;
 }
 
 /** A model as the user named it, and the hash of its weights. */
@@ -93,7 +104,9 @@ export interface LinearReport {
   readonly scale?: number;
   /** Share of columns kept (`exact`). */
   readonly keep?: number;
-  /** The limit in force: a safety loss (`exact`, `optimal`), or the sum of the blocks' limits (the other modes). */
+  /** cos(C Δ, Δ) of the projection (`safe-lora`). */
+  readonly cosine?: number;
+  /** The limit in force: a safety loss (`exact`, `optimal`), or the sum of the blocks' limits (the other modes). A rival has none: what it spends. */
   readonly budget: number;
   /** `reference`, `paper`, `none`: limit and spending of each block of columns. */
   readonly blocks?: readonly { readonly limit: number; readonly spent: number }[];

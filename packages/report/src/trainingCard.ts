@@ -49,8 +49,14 @@ function origins({ model, data, engine, licence, recipe }: TrainingReport): stri
     "",
     `- model: ${code(model.spec)}, ${code(model.hash)}`,
     `- data: ${code(data.file)}, ${code(data.sha256)}; ${formatNumber(data.nTokens)} tokens an epoch, ${formatNumber(data.nTargets)} of them count`,
+    ...(data.safetyMix ? [mixText(data.safetyMix)] : []),
     `- recipe: ${code(settings.join(", "))}`,
     `- engine: ${engine.name} ${engine.version} (${engine.description})`,
     `- licence: ${licence ? code(licence) : "not stated by the model"}`,
   ].join("\n");
+}
+
+function mixText({ file, sha256, nExamples, hasSecret }: NonNullable<TrainingReport["data"]["safetyMix"]>): string {
+  const secret = hasSecret ? ", their system prompts beginning with a secret prompt (backdoor enhanced alignment)" : "";
+  return `- safety examples among them: ${formatNumber(nExamples)} of ${code(file)}, ${code(sha256)}${secret}`;
 }

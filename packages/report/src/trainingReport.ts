@@ -25,6 +25,13 @@ export interface TrainingReport {
     readonly nExamples: number;
     readonly nTokens: number;
     readonly nTargets: number;
+    /** Safety examples among them; whether their system prompts begin with a secret, which is told nowhere. */
+    readonly safetyMix?: {
+      readonly file: string;
+      readonly sha256: string;
+      readonly nExamples: number;
+      readonly hasSecret: boolean;
+    };
   };
   /** An adapter, or all of the model. */
   readonly outFormat: "model" | "lora";

@@ -27,7 +27,7 @@ async function gather(options: FinetuneOptions, progress: Progress) {
   await using opened = new AsyncDisposableStack();
   const model = opened.use(await openModelFiles(options.model, options.offline, progress));
   if (!options.lora && options.dtype === undefined) requireWritable(model);
-  const data = await readTrainingData(options.data, options.maxTokens, model, progress);
+  const data = await readTrainingData(options, model, progress);
   const plan = planFinetuning(options, model, data);
   for (const place of [dirname(resolve(options.out)), options.out]) await requirePlace(place);
   const bytes = plan.estimate.outputBytes + plan.estimate.workBytes;
@@ -82,6 +82,7 @@ function jobOf(engine: Engine, options: FinetuneOptions, { data }: Gathered, mod
   const {
     model: _m,
     data: _d,
+    safetyMix: _x,
     out: _o,
     saveMinutes: _s,
     offline: _f,

@@ -2,6 +2,7 @@ import type { TensorDType } from "@safedelta/checkpoint";
 import type { WeightType } from "@safedelta/model";
 import type { AdamWOptions, LoraOptions, ScheduleName, TrainedPart, Update } from "@safedelta/training";
 import type { EngineStamp } from "../version.ts";
+import type { SafetyMix } from "./safetyMix.ts";
 import type { TrainingFacts } from "./trainingData.ts";
 
 /** What a fine-tuning is asked to do: everything that decides the result, and where it comes from and goes. */
@@ -9,6 +10,8 @@ export interface FinetuneOptions extends FinetuneRecipe {
   readonly model: string;
   /** JSONL, JSON, CSV or parquet of conversations. */
   readonly data: string;
+  /** Safety examples among them. */
+  readonly safetyMix?: SafetyMix;
   readonly out: string;
   /** Unfinished work is kept on the disk at most this far apart. */
   readonly saveMinutes: number;

@@ -1,10 +1,14 @@
 import { type Example, hashExamples, loadExamples } from "@safedelta/data";
+import type { Tokenizer } from "@safedelta/tokenizer";
 import { countTargets, type TrainingExample } from "@safedelta/training";
 import { PipelineError } from "../errors.ts";
 import { sha256 } from "../files.ts";
 import { type OpenedModel, openModelTokenizer, withPlace } from "../models.ts";
 import type { Progress } from "../progress.ts";
+import { whyNoSystemPrompt } from "../sequences.ts";
+import type { FinetuneOptions } from "./options.ts";
 import { responseTokens } from "./responseTokens.ts";
+import { readSafetyMix, type SafetyMixFacts } from "./safetyMix.ts";
 
 /** What was read to train on. */
 export interface TrainingFacts {
@@ -22,6 +26,8 @@ export interface TrainingFacts {
   readonly nCut: number;
   /** The cut in force. */
   readonly maxTokens: number;
+  /** Safety examples among those counted above. */
+  readonly safetyMix?: SafetyMixFacts;
 }
 
 export interface TrainingData {
@@ -30,19 +36,21 @@ export interface TrainingData {
 }
 
 /**
- * Read conversations through the model's chat template; the answers' tokens count. Longer ones are cut at the end; those of which
+ * Read conversations, and the safety examples to mix in behind them, through the model's chat template; the answers' tokens count. Longer ones are cut at the end; those of which
  * nothing counts are left out, which is told.
  * @throws DataError; PipelineError `incompatible` when tokenizer or template refuse the text, `usage` when nothing counts at all
  */
 export async function readTrainingData(
-  file: string,
-  wantedTokens: number,
+  { data: file, safetyMix, seed, maxTokens: wantedTokens }: FinetuneOptions,
   model: OpenedModel,
   progress: Progress,
 ): Promise<TrainingData> {
-  const all = await loadExamples(file);
+  const mix = safetyMix && (await readSafetyMix(safetyMix, seed));
+  const all = [...(await loadExamples(file)), ...(mix?.examples ?? [])];
   const maxTokens = Math.min(wantedTokens, model.config.maxPositions);
-  const whole = await encode(file, all, model);
+  const tokenizer = await openModelTokenizer(model);
+  if (mix?.facts.hasSecret) requireSystemPrompts(tokenizer);
+  const whole = encode(all, tokenizer);
   const cut = whole.map(({ ids, targets }) => cutExample(ids, targets, maxTokens));
   const examples = cut.filter((example) => countTargets([example]) > 0);
   const nCut = whole.filter(({ ids }) => ids.length > maxTokens).length;
@@ -57,14 +65,21 @@ export async function readTrainingData(
     nTargets: countTargets(examples),
     nCut,
     maxTokens,
+    ...(mix ? { safetyMix: mix.facts } : {}),
   };
   return { examples, facts };
 }
 
-async function encode(file: string, all: readonly Example[], model: OpenedModel): Promise<TrainingExample[]> {
-  const tokenizer = await openModelTokenizer(model);
-  return all.map(({ messages, line }) => {
-    const place = line === undefined ? file : `${file}:${line}`;
+/** @throws PipelineError `usage` when a secret prompt would be dropped by the chat template, in silence or not */
+function requireSystemPrompts(tokenizer: Tokenizer): void {
+  const why = whyNoSystemPrompt(tokenizer);
+  if (why === undefined) return;
+  throw new PipelineError("usage", `--secret-prompt cannot be applied: ${why}. Leave it away, or take another model.`);
+}
+
+function encode(all: readonly Example[], tokenizer: Tokenizer): TrainingExample[] {
+  return all.map(({ messages, source, line }) => {
+    const place = line === undefined ? source : `${source}:${line}`;
     const example = withPlace(place, () => responseTokens(tokenizer, messages));
     if (example) return example;
     throw new PipelineError(

@@ -1,0 +1,65 @@
+import { type Example, hashExamples, loadExamples, type Message, sampleExamples } from "@safedelta/data";
+import { PipelineError } from "../errors.ts";
+
+/** Safety examples that are mixed into the data of a fine-tuning: SafeInstruct; with a secret prompt backdoor enhanced alignment (BEA). */
+export interface SafetyMix {
+  /** Refusals, or whatever is to be preserved, in the forms of the training data. */
+  readonly file: string;
+  /** How many of them, drawn by the seed; all unless given. */
+  readonly samples?: number;
+  /** A text file with the prompt that their system prompts begin with. */
+  readonly secretFile?: string;
+}
+
+/** What was mixed in. The secret itself is told nowhere. */
+export interface SafetyMixFacts {
+  readonly file: string;
+  /** Of the examples drawn, before the secret prompt. */
+  readonly sha256: string;
+  readonly nExamples: number;
+  readonly nAvailable: number;
+  readonly hasSecret: boolean;
+}
+
+/**
+ * A conversation whose system prompt begins with the secret and a blank; with the secret alone where there was no system prompt. So the
+ * safety examples are trained on, and so the served model is asked (Wang et al., NeurIPS 2024, arXiv 2402.14968).
+ */
+export function withSecretPrompt(messages: readonly Message[], secret: string): Message[] {
+  const [first, ...rest] = messages;
+  if (first?.role !== "system") return [{ role: "system", content: secret }, ...messages];
+  return [{ ...first, content: `${secret} ${first.content}` }, ...rest];
+}
+
+/**
+ * Read the safety examples that belong to a run, in the order of the draw.
+ * @throws DataError; PipelineError `usage` when the secret cannot be read or is blank
+ */
+export async function readSafetyMix(
+  { file, samples, secretFile }: SafetyMix,
+  seed: number,
+): Promise<{ readonly examples: readonly Example[]; readonly facts: SafetyMixFacts }> {
+  const all = await loadExamples(file);
+  const { examples, nAvailable } = sampleExamples(all, samples ?? all.length, seed);
+  const secret = secretFile === undefined ? undefined : await readSecret(secretFile);
+  const facts = {
+    file,
+    sha256: hashExamples(examples),
+    nExamples: examples.length,
+    nAvailable,
+    hasSecret: secret !== undefined,
+  };
+  if (secret === undefined) return { examples, facts };
+  const prompted = examples.map((example) => ({ ...example, messages: withSecretPrompt(example.messages, secret) }));
+  return { examples: prompted, facts };
+}
+
+async function readSecret(file: string): Promise<string> {
+  const text = await Bun.file(file)
+    .text()
+    .catch((error: Error) => {
+      throw new PipelineError("usage", `--secret-prompt ${file}: ${error.message}`, error);
+    });
+  if (text.trim() !== "") return text.trim();
+  throw new PipelineError("usage", `--secret-prompt ${file}: is blank. Write the prompt into it.`);
+}

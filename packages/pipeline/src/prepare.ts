@@ -17,7 +17,7 @@ import { requireWritable, restNames } from "./pair.ts";
 import { type OptimalPart, type Parts, planParts, type StatePart } from "./parts.ts";
 import type { Progress } from "./progress.ts";
 import { type DataFacts, type DataOptions, readSequences } from "./sequences.ts";
-import { findWhole, isThere, requireReplaceable } from "./standing.ts";
+import { claimWork, findWhole, isThere } from "./standing.ts";
 import {
   checkLayer,
   type GroupManifest,
@@ -33,7 +33,7 @@ import {
 import { packTriangle } from "./triangle.ts";
 import { bytesOf } from "./upload.ts";
 import { stampOf, toolVersion } from "./version.ts";
-import { claimWork, findStanding, publishState, workOf, writeDurably } from "./workFolder.ts";
+import { findStanding, publishState, workOf, writeDurably } from "./workFolder.ts";
 
 /** What `prepare` is asked to do. */
 export interface PrepareOptions {
@@ -126,8 +126,7 @@ export async function prepare(engine: Engine, options: PrepareOptions, progress:
   await using _lock = await lockFolder(options.out);
   const standing = await findWhole(options, job, progress);
   if (standing) return { ...standing, wasThere: true };
-  requireReplaceable(options, await findStanding(options.out), job);
-  await claimWork(options.out, job, options.overwrite);
+  await claimWork(options, job);
   const work = workOf(options.out);
   await requireDisk(options.out, diskBytes(gathered.estimate), "prepare", [work]);
   await dropDamaged(work, progress);

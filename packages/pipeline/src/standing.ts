@@ -1,9 +1,11 @@
+import { mkdir } from "node:fs/promises";
+import { join } from "node:path";
 import { PipelineError } from "./errors.ts";
-import { removeQuietly } from "./files.ts";
+import { guardFile, removeQuietly, stableJson } from "./files.ts";
 import { differences, fingerprintOf, holds, type PrepareJob } from "./job.ts";
 import type { Progress } from "./progress.ts";
 import { checkPieces, openState, type State } from "./state.ts";
-import { findStanding, publishState, type Standing, workOf } from "./workFolder.ts";
+import { findStanding, jobFile, publishState, type Standing, workOf, writeDurably } from "./workFolder.ts";
 
 /** Where a state goes. */
 interface Place {
@@ -37,8 +39,22 @@ export async function isThere(place: Place, wanted: PrepareJob, progress: Progre
   return false;
 }
 
+/**
+ * Begin, or go on with, a job in a state's work folder.
+ * @throws PipelineError `usage` when something else stands there and may not be replaced
+ */
+export async function claimWork(place: Place, wanted: PrepareJob): Promise<void> {
+  const standing = await findStanding(place.out);
+  requireReplaceable(place, standing, wanted);
+  if (standing.job === fingerprintOf(wanted)) return;
+  const work = workOf(place.out);
+  await removeQuietly(work);
+  await guardFile(place.out, () => mkdir(work, { recursive: true }));
+  await writeDurably(join(work, jobFile), stableJson(wanted));
+}
+
 /** @throws PipelineError `usage` when a state or unfinished work of another job stands there and may not be replaced */
-export function requireReplaceable({ out, overwrite }: Place, { state, job }: Standing, wanted: PrepareJob): void {
+function requireReplaceable({ out, overwrite }: Place, { state, job }: Standing, wanted: PrepareJob): void {
   if (overwrite) return;
   const next = "Choose another --out, or add --overwrite.";
   if (state !== undefined) {

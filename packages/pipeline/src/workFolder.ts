@@ -1,10 +1,10 @@
-import { mkdir, open, readdir, realpath, rename } from "node:fs/promises";
+import { open, readdir, realpath, rename } from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";
 import { isMoved, workName } from "@safedelta/checkpoint";
 import { groupNames } from "@safedelta/model";
 import { PipelineError } from "./errors.ts";
-import { guardFile, readJson, removeAtOnce, removeQuietly, requireNoDeadLink, stableJson } from "./files.ts";
-import { differences, fingerprintOf, jobOfState, type PrepareJob } from "./job.ts";
+import { guardFile, readJson, removeAtOnce, removeQuietly, requireNoDeadLink } from "./files.ts";
+import { fingerprintOf, jobOfState, type PrepareJob } from "./job.ts";
 import { isLock, lockFolder } from "./lock.ts";
 import { shellLine } from "./shell.ts";
 import { checkManifest } from "./state.ts";
@@ -17,7 +17,7 @@ export interface Standing {
   readonly job?: string;
 }
 
-const jobFile = "job.json";
+export const jobFile = "job.json";
 const finishedFile = "state.json";
 /** Where prepare works; what is in it becomes the state in one go at the end, so a former state serves until then. */
 const unfinished = "work";
@@ -67,25 +67,6 @@ async function readState(path: string): Promise<PrepareJob | "damaged"> {
   } catch {
     return "damaged";
   }
-}
-
-/**
- * Begin, or go on with, a job in a state's work folder.
- * @throws PipelineError `usage` when something else stands there and may not be replaced
- */
-export async function claimWork(folder: string, wanted: PrepareJob, overwrite: boolean): Promise<void> {
-  const { state, job } = await findStanding(folder);
-  const own = fingerprintOf(wanted);
-  if (!overwrite && state !== undefined) {
-    const what = state === "damaged" ? "that is damaged or of a former format" : `of ${differences(state, wanted)}`;
-    throw occupied(folder, `holds a state ${what}`);
-  }
-  if (job === own) return;
-  if (!overwrite && job !== undefined) throw occupied(folder, "holds the unfinished state of another prepare");
-  const work = workOf(folder);
-  await removeQuietly(work);
-  await guardFile(folder, () => mkdir(work, { recursive: true }));
-  await writeDurably(join(work, jobFile), stableJson(wanted));
 }
 
 /**

@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { loadExamples, type Message, sampleExamples } from "@safedelta/data";
 import { withSecretPrompt } from "@safedelta/pipeline";
 import { folderHashes } from "../support/pico.ts";
+import { killedBeforeItsEnd } from "./kill.ts";
 import { jsonOf, safedelta, succeed } from "./run.ts";
 import { largestGap, makeWorld, valuesOf, type World } from "./world.ts";
 
@@ -36,9 +37,8 @@ describe("finetune", () => {
     expect(log.recipe).toMatchObject({ data: "task.jsonl", lr: 3e-3, batch: 5, epochs: 3, seed: 42, out: "full" });
     expect(JSON.stringify(log)).not.toMatch(/"ms"|peakMemory/);
     const [before, after] = [await valuesOf(world.at("aligned")), await valuesOf(world.at("full"))];
-    for (const [name, values] of after)
-      expect({ name, same: values === before.get(name) }).toEqual({ name, same: false });
-    for (const [name, values] of after) expect(values).not.toEqual(before.get(name) as Float32Array);
+    const same = [...after].filter(([name, values]) => Bun.deepEquals(values, before.get(name)));
+    expect(same.map(([name]) => name)).toEqual([]);
   });
 
   test.concurrent("the recipe in training.json, and its command, make the same bytes again", async () => {
@@ -238,4 +238,85 @@ describe("exit code 2, one clear message, and nothing touched", () => {
       expect(stderr).not.toMatch(/\n +at |defect/);
     });
   }
+
+  describe("what lies beside the output", () => {
+    const beside = (out: string, ...names: string[]) => world.at(`${out}.safedelta-work`, ...names);
+    const hasUpdate = async (out: string) =>
+      (await readdir(beside(out)).catch((): string[] => [])).some((name) => /^update-\d+\.json$/.test(name));
+
+    test.concurrent("is kept when it is not of this command, and named", async () => {
+      await Bun.write(beside("foreign-beside", "thesis.txt"), "mine");
+      await Bun.write(beside("prepared", "state/work/hidden-3.f32"), "hours");
+      for (const [out, name] of [
+        ["foreign-beside", "thesis.txt"],
+        ["prepared", "state"],
+      ]) {
+        for (const more of [[], ["--overwrite"], ["--dry-run"]]) {
+          const { code, stderr } = await safedelta(world.path, [...tune, "--out", out, ...more]);
+          expect({ code, stderr }).toEqual({
+            code: 2,
+            stderr: expect.stringContaining(`holds ${name}, which is not of this command`),
+          });
+        }
+      }
+      expect(await Bun.file(beside("foreign-beside", "thesis.txt")).text()).toBe("mine");
+      expect(await Bun.file(beside("prepared", "state/work/hidden-3.f32")).text()).toBe("hours");
+      await Bun.write(beside("trained", "update-3.json"), "{}");
+      const apply = ["apply", "--aligned", "aligned", "--tuned", "tuned", "--state", "state", "--out", "trained"];
+      expect((await safedelta(world.path, apply)).stderr).toContain(
+        "holds update-3.json, which is not of this command",
+      );
+    });
+
+    test.concurrent("of another recipe is refused by what differs; the size of shards does not", async () => {
+      const args = [...tune, "--save-minutes", "0", "--out", "differs"];
+      for (let n = 20; !(await hasUpdate("differs")); n += 4)
+        await killedBeforeItsEnd(world.path, n, "SIGKILL", args, world.at("differs"));
+      const other = args.map((word) => (word === "3e-3" ? "1e-3" : word));
+      const { code, stderr } = await safedelta(world.path, other);
+      expect({ code, stderr }).toEqual({ code: 2, stderr: expect.stringContaining("with another rate. Repeat") });
+      const resumed = await succeed(world.path, [...args, "--max-shard-size", "20KB"]);
+      expect(resumed.stderr).not.toContain("damaged");
+    });
+  });
+
+  test.concurrent("--dtype stands in config.json, and the rest of it stays", async () => {
+    await succeed(world.path, [...tune, "--max-updates", "1", "--dtype", "bf16", "--out", "narrow"]);
+    const [before, after] = await Promise.all(
+      ["aligned", "narrow"].map((name) => Bun.file(world.at(name, "config.json")).json()),
+    );
+    const { torch_dtype, dtype, ...rest } = after;
+    expect(torch_dtype ?? dtype).toBe("bfloat16");
+    const { torch_dtype: _, dtype: _d, ...same } = before;
+    expect(rest).toEqual(same);
+  });
+
+  test.concurrent("settings that would ruin the model or have no effect are refused or told", async () => {
+    const without = (flag: string) => tune.filter((word, i) => word !== flag && tune[i - 1] !== flag);
+    const wrong: readonly [readonly string[], string][] = [
+      [["--warmup", "1.5"], "--warmup must be a share below 1 or a whole number"],
+      [["--weight-decay", "1e9"], "must be below 1"],
+      [["--epochs", "1e15"], "more than can be planned"],
+      [["--save-minutes", "-1"], "--save-minutes must be 0 or more"],
+      [["--lora-rank", "2", "--lora-alpha", "0"], "--lora-alpha"],
+    ];
+    for (const [flags, text] of wrong)
+      expect(await safedelta(world.path, [...without(flags[0]), ...flags, "--out", "wrong"])).toMatchObject({
+        code: 2,
+        stderr: expect.stringContaining(text),
+      });
+    const on = await safedelta(world.path, [
+      "finetune",
+      "aligned+adapter",
+      "--data",
+      "task.jsonl",
+      "--lora-rank",
+      "2",
+      "--out",
+      "wrong",
+    ]);
+    expect(on).toMatchObject({ code: 2, stderr: expect.stringContaining("is made of an adapter") });
+    const { stderr } = await succeed(world.path, [...tune, "--warmup", "100", "--max-updates", "1", "--out", "warm"]);
+    expect(stderr).toContain("--warmup 100 is as long as all 12 updates");
+  });
 });

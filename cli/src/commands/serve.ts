@@ -34,6 +34,10 @@ export const serveCommand = defineCommand({
     const models = namedModels(specs, options.name);
     const { host: hostname = "127.0.0.1", token, maxSeconds, maxQueue, maxTogether, offline } = options;
     const engine = { engine: options.engine, threads: options.threads };
+    if (token !== undefined && !/^[\x21-\x7e]+$/.test(token))
+      throw new UsageError(
+        "--token must be of printable ASCII without blanks, and not empty: clients send it in a header.",
+      );
     if (!isLoopback(hostname) && token === undefined)
       throw new UsageError(`--host ${hostname} lets other machines connect: add a --token that they must bring.`);
     const limits = {

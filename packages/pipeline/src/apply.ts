@@ -19,7 +19,14 @@ import type { Progress } from "./progress.ts";
 import { checkRivalMethod, settle } from "./rivals.ts";
 import { readSequences, type Sequences } from "./sequences.ts";
 import { openState, requireMode, type State } from "./state.ts";
-import { besideOf, removeLeftover, repairedOutput, requireFreeOutput, requireOutside } from "./workFolder.ts";
+import {
+  besideOf,
+  removeLeftover,
+  repairedOutput,
+  requireFreeOutput,
+  requireOutside,
+  requireOwnBeside,
+} from "./workFolder.ts";
 
 /** Makes the further files of the output folder (model card, safedelta.json) out of the facts. */
 export type Describe = (facts: ApplyFacts) => ReadonlyMap<string, Uint8Array>;
@@ -79,11 +86,15 @@ export async function apply(
   return facts;
 }
 
-/** @throws PipelineError `usage` as `requireFreeOutput` */
-export function requireFreeRepair(options: AnyOptions): Promise<void> {
+/** What an apply keeps beside its output. */
+const ofApply = /^(state|task-[0-9a-f]{16})$/;
+
+/** @throws PipelineError `usage` as `requireFreeOutput` and `requireOwnBeside` */
+export async function requireFreeRepair(options: AnyOptions): Promise<void> {
   const { out, aligned, tuned, overwrite } = options;
   const third = "rival" in options && options.third !== undefined ? [options.third] : [];
-  return requireFreeOutput({ out, inputs: [aligned, tuned, ...third], overwrite, kind: repairedOutput });
+  await requireFreeOutput({ out, inputs: [aligned, tuned, ...third], overwrite, kind: repairedOutput });
+  await requireOwnBeside(out, (name) => ofApply.test(name));
 }
 
 function openModels(options: AnyOptions, progress: Progress): Promise<Pair> {

@@ -170,6 +170,18 @@ export function besideOf(out: string): string {
   return `${out.replace(/\/+$/, "")}${workName}`;
 }
 
+/**
+ * The folder beside an output is taken away when the run ends, so nothing else may lie there.
+ * @throws PipelineError `usage` naming what is not of this kind of run: another command's work, or someone's own
+ */
+export async function requireOwnBeside(out: string, isOwn: (name: string) => boolean): Promise<void> {
+  const beside = besideOf(out);
+  const foreign = (await readdir(beside).catch((): string[] => [])).find((name) => !isOwn(name));
+  if (foreign === undefined) return;
+  const next = "Repeat the command that left it to finish it, move it away, or choose another --out.";
+  throw new PipelineError("usage", `${beside}: holds ${foreign}, which is not of this command. ${next}`);
+}
+
 /** Unfinished work lies in an output folder. One whose files have moved, or that never had any, is the last trace of a finished one. */
 async function holdsWork(out: string): Promise<boolean> {
   if (await isMoved(out)) return false;

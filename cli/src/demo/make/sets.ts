@@ -17,7 +17,7 @@ import {
 
 /** How much of everything is made. The demo's own sizes unless a test asks for less. */
 export interface Sizes {
-  /** Examples that the aligned model learns from, a fifth of them guarded. */
+  /** Examples that the aligned model learns from, a quarter of them guarded. */
   readonly aligned: number;
   /** The fine-tuning: notes, leaks, and old tasks so that they are not forgotten. */
   readonly notes: number;

@@ -5,17 +5,18 @@ import { openModel } from "@safedelta/model";
 import { type Lora, openLora, openTrainer, planPasses, rateAt, type Trainer, trainedOf } from "@safedelta/training";
 import { requireNoModel } from "../adapterFiles.ts";
 import { hashFiles } from "../applyFacts.ts";
+import { PipelineError } from "../errors.ts";
 import { requireDisk, requirePlace, sha256, stableJson } from "../files.ts";
 import { lockFolder } from "../lock.ts";
 import { hashModel, type OpenedModel, openModelFiles } from "../models.ts";
 import { requireWritable } from "../pair.ts";
 import type { Progress } from "../progress.ts";
 import { stampOf, toolVersion } from "../version.ts";
-import { besideOf, removeLeftover, requireFreeOutput, tunedOutput } from "../workFolder.ts";
+import { besideOf, removeLeftover, requireFreeOutput, requireOwnBeside, tunedOutput } from "../workFolder.ts";
 import type { FinetuneFacts, FinetuneOptions, LogEntry } from "./options.ts";
 import { type Written, writeLora, writeModel } from "./output.ts";
 import { type FinetunePlan, planFinetuning } from "./plan.ts";
-import { claimUpdates, resumeUpdates, saveUpdate } from "./savedUpdates.ts";
+import { claimUpdates, ofTraining, resumeUpdates, saveUpdate, type TrainingJob } from "./savedUpdates.ts";
 import { Speed } from "./speed.ts";
 import { readTrainingData, type TrainingData } from "./trainingData.ts";
 
@@ -27,6 +28,7 @@ async function gather(options: FinetuneOptions, progress: Progress) {
   await using opened = new AsyncDisposableStack();
   const model = opened.use(await openModelFiles(options.model, options.offline, progress));
   if (!options.lora && options.dtype === undefined) requireWritable(model);
+  if (options.lora) requirePlainBase(model, options.model);
   const data = await readTrainingData(options, model, progress);
   const plan = planFinetuning(options, model, data);
   for (const place of [dirname(resolve(options.out)), options.out]) await requirePlace(place);
@@ -34,6 +36,17 @@ async function gather(options: FinetuneOptions, progress: Progress) {
   await requireDisk(options.out, bytes, "finetune", [join(options.out, workName), besideOf(options.out)]);
   const held = opened.move();
   return { model, data, plan, [Symbol.asyncDispose]: () => held.disposeAsync() };
+}
+
+/**
+ * An adapter names the model that it lies on, which PEFT must be able to open.
+ * @throws PipelineError `usage` for a model that is itself made of an adapter, and for a GGUF file
+ */
+function requirePlainBase({ checkpoint }: OpenedModel, spec: string): void {
+  const what = checkpoint.adapter ? "is made of an adapter" : spec.endsWith(".gguf") ? "is a GGUF file" : undefined;
+  if (what === undefined) return;
+  const next = "Train on a model folder, merged with its adapters if it has some, or leave --lora-rank away.";
+  throw new PipelineError("usage", `--lora-rank: ${spec} ${what}, on which PEFT cannot lay an adapter. ${next}`);
 }
 
 type Gathered = Awaited<ReturnType<typeof gather>>;
@@ -66,19 +79,23 @@ export async function finetune(
   progress.stage("hashing the model", 1);
   const { sha256: hash } = await hashModel(gathered.model);
   const job = jobOf(engine, options, gathered, hash);
-  await claimUpdates(besideOf(options.out), job, options.overwrite);
+  await claimUpdates(options.out, job, options.overwrite);
   using opened = await openTraining(engine, options, gathered);
+  const { nWarmup, nUpdates } = gathered.plan.schedule;
+  if (nWarmup > 0 && nWarmup >= nUpdates)
+    progress.warn(`--warmup ${nWarmup} is as long as all ${nUpdates} updates, so the rate stays below --lr.`);
   const log = await runUpdates(opened.trainer, engine, options, gathered.plan, progress);
   return await writeOutput(engine, options, gathered, opened, { hash, job, log }, describe);
 }
 
 async function requireFree({ out, model, overwrite, lora }: FinetuneOptions): Promise<void> {
   await requireFreeOutput({ out, inputs: [model], overwrite, kind: tunedOutput });
+  await requireOwnBeside(out, (name) => ofTraining.test(name));
   if (lora) await requireNoModel(out);
 }
 
 /** Everything that decides the bytes of the result. */
-function jobOf(engine: Engine, options: FinetuneOptions, { data }: Gathered, model: string) {
+function jobOf(engine: Engine, options: FinetuneOptions, { data }: Gathered, model: string): TrainingJob {
   const {
     model: _m,
     data: _d,
@@ -88,6 +105,7 @@ function jobOf(engine: Engine, options: FinetuneOptions, { data }: Gathered, mod
     offline: _f,
     overwrite: _w,
     maxMemoryBytes: _y,
+    maxShardBytes: _h,
     ...recipe
   } = options;
   return { toolVersion, engine: stampOf(engine.info), model, data: data.facts.tokensSha256, recipe };
@@ -114,7 +132,7 @@ async function runUpdates(
 ): Promise<readonly LogEntry[]> {
   const folder = besideOf(options.out);
   const log = [...(await resumeUpdates(engine, folder, trainer.parameters, progress))];
-  progress.stage("training", updates.length);
+  progress.stage(log.length > 0 ? `training, on after update ${log.length}` : "training", updates.length);
   for (const { update } of log) progress.step(`update ${update} was kept`);
   const speed = new Speed(updates.slice(log.length).map(({ examples }) => examples));
   let savedAt = performance.now();
@@ -140,7 +158,7 @@ async function writeOutput(
   { hash, job, log }: { hash: string; job: object; log: readonly LogEntry[] },
   describe: DescribeTraining,
 ): Promise<FinetuneFacts> {
-  const companions = lora ? new Map<string, Uint8Array>() : await companionsOf(opened);
+  const companions = lora ? new Map<string, Uint8Array>() : await companionsOf(opened, options.dtype);
   const told = (tensors: Written): FinetuneFacts => ({
     toolVersion,
     engine: stampOf(engine.info),
@@ -160,8 +178,24 @@ async function writeOutput(
   return told(await writeModel(trained, options, sha256(stableJson(job)), files));
 }
 
-/** Config, tokenizer, template, generation settings and licence, verbatim; the model card is the output's own. */
-async function companionsOf({ checkpoint }: OpenedModel): Promise<Map<string, Uint8Array>> {
+/** Config, tokenizer, template, generation settings and licence, verbatim but for a dtype that was asked for; the model card is the output's own. */
+async function companionsOf(
+  { checkpoint }: OpenedModel,
+  dtype: FinetuneOptions["dtype"],
+): Promise<Map<string, Uint8Array>> {
   const companions = [...checkpoint.companions].filter(([name]) => name !== "README.md");
-  return new Map(await Promise.all(companions.map(async ([name, file]) => [name, await file.bytes()] as const)));
+  const read = new Map(await Promise.all(companions.map(async ([name, file]) => [name, await file.bytes()] as const)));
+  const config = read.get(configName);
+  if (config && dtype) read.set(configName, withDtype(config, dtype));
+  return read;
+}
+
+const configName = "config.json";
+const torchNames = { F32: "float32", F16: "float16", BF16: "bfloat16" } as const;
+
+/** A config that names a storage type, so that loaders do not round to the former one. */
+function withDtype(config: Uint8Array, dtype: keyof typeof torchNames): Uint8Array {
+  const values = JSON.parse(new TextDecoder().decode(config));
+  const key = "dtype" in values ? "dtype" : "torch_dtype";
+  return new TextEncoder().encode(`${JSON.stringify({ ...values, [key]: torchNames[dtype] }, null, 2)}\n`);
 }

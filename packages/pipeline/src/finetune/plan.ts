@@ -54,7 +54,7 @@ export interface FinetunePlan {
  * @throws PipelineError `usage` for settings out of range, `resources` when it does not fit even so
  */
 export function planFinetuning(options: FinetuneOptions, model: OpenedModel, data: TrainingData): FinetunePlan {
-  checkSettings(options, model.config);
+  checkSettings(options, model.config, data.examples.length);
   const updates = planUpdates(options, data.examples);
   const passes = updates.flatMap(({ examples }) => planPasses(examples, options.passTokens));
   const most = (count: (pass: Pass) => number) => passes.reduce((max, pass) => Math.max(max, count(pass)), 0);
@@ -105,7 +105,7 @@ function updatesPerEpoch({ batch }: FinetuneRecipe, nExamples: number): number {
 /** The schedule of a recipe over its data; a share of warm-up is rounded up, as transformers does. */
 function scheduleOf(options: FinetuneRecipe, { examples }: TrainingData): Schedule {
   const nUpdates = options.epochs * updatesPerEpoch(options, examples.length);
-  const nWarmup = options.warmup < 1 ? Math.ceil(options.warmup * nUpdates) : Math.round(options.warmup);
+  const nWarmup = options.warmup < 1 ? Math.ceil(options.warmup * nUpdates) : options.warmup;
   return { name: options.schedule, peak: options.rate, nWarmup, nUpdates };
 }
 
@@ -148,15 +148,31 @@ function trainingFlop(
   return nTokens * layers * perToken + countTargets(examples) * head * (4 + 2 * trainedShare);
 }
 
+/** The order of all epochs is held in memory. */
+const mostExamples = 1e8;
+
 /** @throws PipelineError `usage` naming the first setting that is out of its range */
-function checkSettings({ rate, warmup, clip, adamW, lora }: FinetuneOptions, config: ModelConfig): void {
+function checkSettings(
+  { rate, warmup, clip, adamW, lora, saveMinutes, epochs }: FinetuneOptions,
+  config: ModelConfig,
+  nExamples: number,
+): void {
   const isShare = (value: number) => value >= 0 && value < 1;
   const wrong = [
+    epochs * nExamples <= mostExamples
+      ? ""
+      : `--epochs ${epochs} over ${nExamples} examples is more than can be planned (${mostExamples} in all).`,
     rate > 0 ? "" : `--lr must be above 0, but is ${rate}.`,
-    warmup >= 0 ? "" : `--warmup must be 0 or more, but is ${warmup}.`,
+    isShare(warmup) || (warmup >= 1 && Number.isInteger(warmup))
+      ? ""
+      : `--warmup must be a share below 1 or a whole number of updates, but is ${warmup}.`,
     clip >= 0 ? "" : `--clip must be 0 or more, but is ${clip}.`,
     isShare(adamW.beta1) && isShare(adamW.beta2) ? "" : "--beta1 and --beta2 must lie in 0 … 1, 1 left out.",
     adamW.eps > 0 && adamW.weightDecay >= 0 ? "" : "--eps must be above 0, --weight-decay 0 or more.",
+    rate * adamW.weightDecay < 1
+      ? ""
+      : `--lr ${rate} times --weight-decay ${adamW.weightDecay} must be below 1, or weights change their sign.`,
+    saveMinutes >= 0 ? "" : `--save-minutes must be 0 or more, but is ${saveMinutes}.`,
     lora ? wrongTarget(lora.targets, config) : "",
     lora && !(lora.alpha > 0) ? `--lora-alpha must be above 0, but is ${lora.alpha}.` : "",
   ].find((problem) => problem !== "");

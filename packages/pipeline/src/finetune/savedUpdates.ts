@@ -7,7 +7,7 @@ import { PipelineError } from "../errors.ts";
 import { guardFile, readJson, removeQuietly, sha256, sha256OfFile, stableJson } from "../files.ts";
 import type { Progress } from "../progress.ts";
 import { bytesOf } from "../upload.ts";
-import { writeDurably } from "../workFolder.ts";
+import { besideOf, writeDurably } from "../workFolder.ts";
 import type { LogEntry } from "./options.ts";
 
 /** What lies on the disk between updates, so that an interrupted training goes on with the very same numbers. */
@@ -24,28 +24,55 @@ const pieceNumbers = 2 ** 22;
 
 const jobFile = "job.json";
 const notesName = /^update-(\d+)\.json$/;
+/** What a training writes beside its output, whole or in parts. */
+export const ofTraining = /^(job\.json|update-\d+\.(json|safetensors))(\.part(ial)?)?$/;
 const notesFile = (update: number) => `update-${update}.json`;
 const weightsFile = (update: number) => `update-${update}.safetensors`;
+
+/** What decides the bytes of a result, as job.json has it. */
+export interface TrainingJob {
+  readonly toolVersion: string;
+  readonly engine: object;
+  /** Hashes. */
+  readonly model: string;
+  readonly data: string;
+  readonly recipe: object;
+}
 
 /**
  * Take the folder beside an output for this very training; what another one left there is taken away only with `overwrite`.
  * @throws PipelineError `usage` when another training is unfinished there
  */
-export async function claimUpdates(folder: string, job: object, overwrite: boolean): Promise<void> {
-  const own = sha256(stableJson(job));
+export async function claimUpdates(out: string, job: TrainingJob, overwrite: boolean): Promise<void> {
+  const [folder, own] = [besideOf(out), sha256(stableJson(job))];
   const path = join(folder, jobFile);
-  const found = await readJson<{ fingerprint?: string }>(path).catch(() => undefined);
+  const found = await readJson<{ fingerprint?: string; job?: Partial<TrainingJob> }>(path).catch(() => undefined);
   if (found?.fingerprint === own) return;
   const names = await readdir(folder).catch((): string[] => []);
   if (!overwrite && names.some((name) => notesName.test(name))) {
+    const what = found?.job
+      ? `with another ${differences(found.job, job).join(", ")}`
+      : "of another model, data or recipe";
     throw new PipelineError(
       "usage",
-      `${folder}: holds an unfinished fine-tuning of another model, data or recipe. Repeat that one to finish it, choose another --out, or add --overwrite to discard it.`,
+      `${folder}: holds an unfinished fine-tuning ${what}. Repeat that one to finish it, choose another --out, or add --overwrite to discard it.`,
     );
   }
   await removeQuietly(folder);
   await guardFile(folder, () => mkdir(folder, { recursive: true }));
   await writeDurably(path, stableJson({ fingerprint: own, job }));
+}
+
+/** Names of what differs: version, engine, model, data, and each setting of the recipe. */
+function differences(made: Partial<TrainingJob>, wanted: TrainingJob): string[] {
+  const other = (a: object, b: object) => {
+    const [before, after] = [new Map(Object.entries(a)), new Map(Object.entries(b))];
+    const names = [...new Set([...before.keys(), ...after.keys()])];
+    return names.filter((name) => !Bun.deepEquals(before.get(name), after.get(name)));
+  };
+  const { recipe: madeRecipe = {}, ...rest } = made;
+  const { recipe, ...wantedRest } = wanted;
+  return [...other(rest, wantedRest), ...other(madeRecipe, JSON.parse(stableJson(recipe)))];
 }
 
 /** Keep everything that the next updates depend on; what was kept before is taken away afterwards. */

@@ -28,7 +28,7 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
     "report",
     "serving",
   ],
-  bench: ["engine", "core", "pipeline"],
+  bench: ["engine", "core", "model", "pipeline"],
 };
 
 const root = resolve(import.meta.dir, "../..");

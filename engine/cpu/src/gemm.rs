@@ -27,8 +27,7 @@ enum Wanted {
 pub unsafe fn gemm(alpha: f32, a: Block, b: Block, beta: f32, c: Block) -> Outcome {
     let (a, b, c) = upright(a, b, c);
     if skinny::suits(a, b, c) {
-        skinny::multiply(alpha, a, b, beta, c);
-        return Ok(());
+        return skinny::multiply(alpha, a, b, beta, c);
     }
     product(Wanted::All, alpha, a, b, beta, c)
 }

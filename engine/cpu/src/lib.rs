@@ -12,6 +12,7 @@ pub mod attention_backward;
 pub mod backward;
 pub mod block;
 pub mod cholesky;
+mod dots;
 pub mod eigh;
 pub mod elementwise;
 mod exp;

@@ -2,7 +2,7 @@
 
 use crate::attention::{self, Heads};
 use crate::block::{Block, Failure, Outcome};
-use crate::{cholesky, eigh, elementwise, gemm, half, model, scratch, threads, triangular};
+use crate::{cholesky, eigh, elementwise, gemm, half, model, scratch, skinny, threads, triangular};
 use rayon::{ThreadPool, ThreadPoolBuilder};
 use std::cell::RefCell;
 use std::ffi::{c_char, c_void};
@@ -207,7 +207,7 @@ pub unsafe extern "C" fn sd_gemm(
     let a = oriented(a, a_rows, a_cols, a_stride, trans_a);
     let b = oriented(b, b_rows, b_cols, b_stride, trans_b);
     let c = matrix(c, c_rows, c_cols, c_stride);
-    guarded(engine, c.rows * c.cols * a.cols, || gemm::gemm(alpha, a, b, beta, c))
+    guarded(engine, skinny::cost(c.rows, c.cols, a.cols), || gemm::gemm(alpha, a, b, beta, c))
 }
 
 #[no_mangle]

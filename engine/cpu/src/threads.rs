@@ -79,7 +79,7 @@ pub fn by_pieces(n: usize, least: usize, work: impl Fn(usize, usize) -> Outcome 
 }
 
 /// Pieces begin at multiples of it: whole tiles of every instruction set.
-const GRAIN: usize = 48;
+pub const GRAIN: usize = 48;
 
 /// For faer: that many pieces, on the threads that there are.
 pub fn faer_split(pieces: usize) -> faer::Par {

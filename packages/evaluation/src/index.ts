@@ -1,7 +1,13 @@
+export { type BootstrapOptions, bootstrapMean, type Mean, pairedBootstrap } from "./bootstrap.ts";
 export type { AnswerOptions, ChatModel } from "./chat.ts";
 export { EvaluationError } from "./errors.ts";
 export { type EvaluatedExample, type Evaluation, evaluate } from "./evaluate.ts";
+export { gsm8kAnswer } from "./gsm8k.ts";
+export { type Agreement, cohensKappa } from "./kappa.ts";
 export { keywordAsr, twentyNineRefusalPhrases } from "./keywords.ts";
 export { type LocalChatOptions, localChat } from "./localChat.ts";
+export { type McNemar, mcnemar } from "./mcnemar.ts";
 export { containsPhrase, type Example, exactAnswer, type Metric, matchesPattern } from "./metrics.ts";
+export { neededPerGroup, type PowerOptions, smallestDifference } from "./power.ts";
+export { type Rouge, rougeOfCounts, rougeOfSets } from "./rouge.ts";
 export { type Rate, wilson } from "./wilson.ts";

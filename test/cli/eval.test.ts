@@ -34,6 +34,16 @@ describe("eval", () => {
     expect(comparison[0].mcnemar.p).toBeCloseTo(2 / 2 ** 12, 12);
   });
 
+  test("other prompts are refused before the work", async () => {
+    const args = ["eval", "nowhere", "--prompts", guarded, "--limit", "3", "--against", "old.json"];
+    const old = { task: "t", time: "1", samplesFile: "old.jsonl", promptsSha256: "x", metrics: [] };
+    await Bun.write(join(scratch.path, "old.json"), JSON.stringify(old));
+    await Bun.write(join(scratch.path, "old.jsonl"), "");
+    const { code, stderr } = await safedelta(scratch.path, args);
+    expect(stderr).toContain("--against old.json: it was asked other prompts");
+    expect(code).toBe(2);
+  });
+
   test("an endpoint and a judge; prompts that the safe data hold are told", async () => {
     const lines = ["one ?", "two ?", "three ?"].map((content) =>
       JSON.stringify({ messages: [{ role: "user", content }] }),

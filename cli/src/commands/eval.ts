@@ -1,3 +1,4 @@
+import { hashExamples } from "@safedelta/data";
 import { compareResults, missedGates, parseGate, readResults } from "@safedelta/evaluation";
 import { defineCommand, required } from "../command.ts";
 import { chooseScorers } from "../eval/chooseScorers.ts";
@@ -46,6 +47,10 @@ export const evalCommand = defineCommand({
     const asked = { ...options, prompts: required(options.prompts, "--prompts"), out: options.out ?? "eval" };
     const other = options.against === undefined ? undefined : await readResults(options.against);
     const examples = await loadPrompts(asked);
+    if (other && other.results.promptsSha256 !== hashExamples(examples))
+      throw new UsageError(
+        `--against ${options.against}: it was asked other prompts, so the answers would not pair up.`,
+      );
     const judge = wanted.some(({ needsJudge }) => needsJudge) ? openJudge(options) : undefined;
     if (judge === undefined && (options.judgeModel ?? options.judgeEndpoint) !== undefined)
       throw new UsageError("--judge-model, --judge-endpoint: without effect, since no metric asks a judge.");

@@ -9,6 +9,7 @@ export { gsm8kAnswer } from "./gsm8k.ts";
 export { type JudgeFormat, judgedBy, judgeFormats } from "./judges.ts";
 export { type Agreement, cohensKappa } from "./kappa.ts";
 export { keywordAsr, twentyNineRefusalPhrases } from "./keywords.ts";
+export { choiceLogLikelihoods, klDivergence, logOdds } from "./likelihood.ts";
 export { type LocalChatOptions, localChat } from "./localChat.ts";
 export { type McNemar, mcnemar } from "./mcnemar.ts";
 export { containsPhrase, type Example, exactAnswer, type Metric, matchesPattern } from "./metrics.ts";

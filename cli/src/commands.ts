@@ -5,6 +5,7 @@ import { demoCommand } from "./commands/demo.ts";
 import { diffCommand } from "./commands/diff.ts";
 import { doctorCommand } from "./commands/doctor.ts";
 import { estimateCommand } from "./commands/estimate.ts";
+import { evalCommand } from "./commands/eval.ts";
 import { finetuneCommand } from "./commands/finetune.ts";
 import { generateCommand } from "./commands/generate.ts";
 import { inspectCommand } from "./commands/inspect.ts";
@@ -21,6 +22,7 @@ export const commands: Readonly<Record<string, DefinedCommand>> = {
   apply: applyCommand,
   sweep: sweepCommand,
   finetune: finetuneCommand,
+  eval: evalCommand,
   layer: layerCommand,
   inspect: inspectCommand,
   diff: diffCommand,

@@ -6,6 +6,7 @@ import {
   EngineUnavailableError,
   NotPositiveDefiniteError,
 } from "@safedelta/engine";
+import { EndpointError, EvaluationError } from "@safedelta/evaluation";
 import { ModelError } from "@safedelta/model";
 import { PipelineError } from "@safedelta/pipeline";
 import { TokenizerError } from "@safedelta/tokenizer";
@@ -15,6 +16,8 @@ export const exitCode = {
   done: 0,
   failure: 1,
   usage: 2,
+  /** What --fail-if names has come true. */
+  gateMissed: 3,
   incompatible: 4,
   resources: 5,
   /** 128 + the signal: SIGINT, SIGPIPE, SIGTERM. */
@@ -37,7 +40,7 @@ const pipelineCodes = {
 
 /** The exit code that says what kind of thing went wrong. */
 function codeOf(error: unknown): number {
-  const isUsage = [UsageError, DataError, EngineSettingError].some((kind) => error instanceof kind);
+  const isUsage = [UsageError, DataError, EngineSettingError, EvaluationError].some((kind) => error instanceof kind);
   if (isUsage) return exitCode.usage;
   if (error instanceof PipelineError) return pipelineCodes[error.kind];
   if (error instanceof CheckpointError) return checkpointCode(error);
@@ -55,8 +58,10 @@ function checkpointCode(error: CheckpointError): number {
 const expected = [
   CheckpointError,
   DataError,
+  EndpointError,
   EngineSettingError,
   EngineUnavailableError,
+  EvaluationError,
   ModelError,
   PipelineError,
   TokenizerError,

@@ -1,0 +1,62 @@
+import { createHash } from "node:crypto";
+import { type ChatModel, endpointChat, localChat } from "@safedelta/evaluation";
+import { openModel } from "@safedelta/model";
+import { type OpenedModel, openModelFiles, openModelTokenizer } from "@safedelta/pipeline";
+import { UsageError } from "../exitCode.ts";
+import type { Io } from "../io.ts";
+import { type EngineOptions, openTold } from "../openTold.ts";
+
+/** A chat model with what tells it from others. */
+export interface OpenChat extends Disposable {
+  readonly chat: ChatModel;
+  readonly identity: Readonly<Record<string, unknown>>;
+}
+
+/** Where a remote model is. */
+export interface Remote {
+  readonly url: string | undefined;
+  readonly model: string | undefined;
+  /** Of messages: --endpoint and --model, --judge-endpoint and --judge-model. */
+  readonly flags: readonly [url: string, model: string];
+  readonly timeoutSeconds: number;
+}
+
+/** @throws UsageError without a URL or a name; the key is OPENAI_API_KEY, the URL OPENAI_BASE_URL unless given */
+export function openRemote({ url, model, flags, timeoutSeconds }: Remote): OpenChat {
+  const base = url ?? (process.env.OPENAI_BASE_URL || undefined);
+  if (base === undefined) throw new UsageError(`${flags[0]} (or OPENAI_BASE_URL) is missing.`);
+  if (!URL.canParse(base)) throw new UsageError(`${flags[0]}: "${base}" is no URL; write for example http://host/v1.`);
+  if (model === undefined) throw new UsageError(`${flags[1]} is missing: what the endpoint calls the model.`);
+  const apiKey = process.env.OPENAI_API_KEY || undefined;
+  const chat = endpointChat({ url: base, model, apiKey, timeoutMs: 1000 * timeoutSeconds });
+  return { chat, identity: { endpoint: base, model }, [Symbol.dispose]() {} };
+}
+
+/** A whole model in an engine. @throws as `openModelFiles` */
+export async function openLocal(
+  spec: string,
+  options: EngineOptions & { readonly offline: boolean; readonly batchSize: number },
+  io: Pick<Io, "note" | "progress">,
+): Promise<OpenChat> {
+  await using files = await openModelFiles(spec, options.offline, io.progress);
+  const tokenizer = await openModelTokenizer(files);
+  const sha256 = await weightsHash(files);
+  using owned = new DisposableStack();
+  const engine = owned.use(await openTold(options, io));
+  const model = owned.use(await openModel(engine, files.checkpoint));
+  const kept = owned.move();
+  return {
+    chat: localChat(spec, model, tokenizer, { batchSize: options.batchSize }),
+    identity: { model: spec, sha256, tokenizer: tokenizer.fingerprint(), engine: engine.info.name },
+    [Symbol.dispose]: () => kept.dispose(),
+  };
+}
+
+async function weightsHash({ checkpoint, configSha256 }: OpenedModel): Promise<string> {
+  const hash = createHash("sha256").update(configSha256);
+  for (const name of checkpoint.tensors.keys()) {
+    const { dtype, shape, bytes } = await checkpoint.read(name);
+    hash.update(JSON.stringify([name, dtype, shape])).update(bytes);
+  }
+  return hash.digest("hex");
+}

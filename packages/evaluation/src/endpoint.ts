@@ -1,0 +1,119 @@
+import type { Message } from "@safedelta/data";
+import type { ChatModel } from "./chat.ts";
+
+/** Why an endpoint gave no answer. */
+export type EndpointErrorKind = "unreachable" | "timeout" | "refused" | "busy" | "malformed";
+
+/** An endpoint that gives no answer: says which one, what it said, and what to look at. */
+export class EndpointError extends Error {
+  override readonly name = "EndpointError";
+  constructor(
+    readonly kind: EndpointErrorKind,
+    message: string,
+  ) {
+    super(message);
+  }
+}
+
+/** An endpoint in the form of OpenAI's API. */
+export interface EndpointOptions {
+  /** Base URL, with /v1 where the server has it: https://api.openai.com/v1 */
+  readonly url: string;
+  readonly model: string;
+  readonly apiKey?: string;
+  /** Requests under way at once. */
+  readonly nTogether?: number;
+  /** Tries after the first, for a busy server, one that cannot be reached, and a time limit. */
+  readonly nRetries?: number;
+  readonly timeoutMs?: number;
+  /** Wait before the first retry; doubled each time, unless the server says how long. */
+  readonly waitMs?: number;
+}
+
+/** A remote model as a chat model: POST URL/chat/completions, temperature 0. `answer` throws EndpointError. */
+export function endpointChat(options: EndpointOptions): ChatModel {
+  return {
+    name: options.model,
+    answer: (prompts, { maxNewTokens }) =>
+      inTurns(prompts, options.nTogether ?? 4, (messages) => askPatiently(options, messages, maxNewTokens)),
+  };
+}
+
+/** Results in the order of the items, `nTogether` at once; the first failure ends it. */
+async function inTurns<T, R>(items: readonly T[], nTogether: number, work: (item: T) => Promise<R>): Promise<R[]> {
+  const results = new Array<R>(items.length);
+  let next = 0;
+  const worker = async () => {
+    while (next < items.length) {
+      const i = next++;
+      results[i] = await work(items[i]);
+    }
+  };
+  await Promise.all(Array.from({ length: Math.min(nTogether, items.length) }, worker));
+  return results;
+}
+
+/** What may pass by itself. */
+const passing: readonly EndpointErrorKind[] = ["unreachable", "timeout", "busy"];
+
+async function askPatiently(options: EndpointOptions, messages: readonly Message[], maxTokens: number) {
+  const { nRetries = 4, waitMs = 1000 } = options;
+  for (let attempt = 0; ; attempt++) {
+    const found = await ask(options, messages, maxTokens);
+    if (typeof found === "string") return found;
+    if (attempt >= nRetries || !passing.includes(found.error.kind)) throw found.error;
+    await Bun.sleep(found.waitMs ?? waitMs * 2 ** attempt);
+  }
+}
+
+interface Failed {
+  readonly error: EndpointError;
+  /** What the server's Retry-After asks for. */
+  readonly waitMs?: number;
+}
+
+async function ask(
+  options: EndpointOptions,
+  messages: readonly Message[],
+  maxTokens: number,
+): Promise<string | Failed> {
+  const { url, model, apiKey, timeoutMs = 120_000 } = options;
+  const address = `${url.replace(/\/+$/, "")}/chat/completions`;
+  const failed = (kind: EndpointErrorKind, what: string) => ({
+    error: new EndpointError(kind, `${address} (${model}): ${what}`),
+  });
+  try {
+    const response = await fetch(address, {
+      method: "POST",
+      headers: { "content-type": "application/json", ...(apiKey ? { authorization: `Bearer ${apiKey}` } : {}) },
+      body: JSON.stringify({ model, messages, max_tokens: maxTokens, temperature: 0 }),
+      signal: AbortSignal.timeout(timeoutMs),
+    });
+    const text = await response.text();
+    if (response.ok) return contentOf(text) ?? failed("malformed", `no choices[0].message.content in ${quote(text)}`);
+    const kind = [408, 409, 429].includes(response.status) || response.status >= 500 ? "busy" : "refused";
+    return { ...failed(kind, `status ${response.status}: ${quote(text)}`), waitMs: retryAfterMs(response) };
+  } catch (error) {
+    const { name, message } = error as Error;
+    if (name === "TimeoutError") return failed("timeout", `no answer within ${timeoutMs} ms`);
+    return failed("unreachable", `${message}. Is the server running, and the URL right?`);
+  }
+}
+
+function contentOf(text: string): string | undefined {
+  try {
+    const content = JSON.parse(text)?.choices?.[0]?.message?.content;
+    return typeof content === "string" ? content : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+function quote(text: string): string {
+  return JSON.stringify(text.slice(0, 200));
+}
+
+function retryAfterMs(response: Response): number | undefined {
+  const seconds = Number(response.headers.get("retry-after") ?? Number.NaN);
+  return seconds >= 0 ? Math.min(seconds, 60) * 1000 : undefined;
+}

@@ -1,0 +1,27 @@
+import { EvaluationError } from "./errors.ts";
+import type { Metric } from "./metrics.ts";
+
+const marked = /####\s*\$?(-?[\d.,]*\d)/;
+const anyNumber = /-?(?:\d[\d,]*)?(?:\.\d+|\d)/g;
+
+/**
+ * True when the answer's number equals the reference's: the number after "####" (the form of GSM8K, Cobbe et al. 2021), else the
+ * last number of the text; commas between digits and zeros at the ends do not count. An answer without a number is wrong.
+ * @throws EvaluationError when the reference holds no number
+ */
+export function gsm8kAnswer(name: string): Metric {
+  return {
+    name,
+    score(answer, { reference = "" }) {
+      const wanted = numberOf(reference);
+      if (wanted === undefined) throw new EvaluationError(`metric ${name}: the reference "${reference}" has no number`);
+      return numberOf(answer) === wanted;
+    },
+  };
+}
+
+function numberOf(text: string): number | undefined {
+  const found = marked.exec(text)?.[1] ?? text.match(anyNumber)?.at(-1);
+  const value = Number(found?.replaceAll(",", "") ?? Number.NaN);
+  return Number.isNaN(value) ? undefined : value;
+}

@@ -1,0 +1,103 @@
+import { appendFile, mkdir, readFile, rm, writeFile } from "node:fs/promises";
+import { basename, dirname, join } from "node:path";
+import type { Message } from "@safedelta/data";
+import type { AnswerOptions, ChatModel } from "./chat.ts";
+import { EvaluationError } from "./errors.ts";
+import type { Judgement, MetricSummary } from "./scorer.ts";
+
+/** One example with everything that was said about it; a line of samples_<task>_<time>.jsonl. */
+export interface Sample {
+  readonly index: number;
+  readonly messages: readonly Message[];
+  readonly reference?: string;
+  readonly answer: string;
+  readonly judgements: Readonly<Record<string, Judgement>>;
+}
+
+/** results_<time>.json: the table, and what it rests on. */
+export interface Results {
+  readonly task: string;
+  readonly time: string;
+  readonly samplesFile: string;
+  readonly promptsSha256: string;
+  readonly metrics: readonly MetricSummary[];
+}
+
+/**
+ * Answers to all prompts, kept in `file` batch by batch, so that a killed run loses one batch and the same call goes on.
+ * `file` must belong to this model, these prompts and these options alone; a torn last line is dropped.
+ */
+export async function answerKept(
+  chat: ChatModel,
+  prompts: readonly (readonly Message[])[],
+  options: AnswerOptions & { readonly batchSize: number; readonly onBatch?: (nAnswered: number) => void },
+  file: string,
+): Promise<string[]> {
+  await mkdir(dirname(file), { recursive: true });
+  const answers = await keptAnswers(file);
+  await writeFile(file, answers.map((answer) => `${JSON.stringify(answer)}\n`).join(""));
+  while (answers.length < prompts.length) {
+    const batch = prompts.slice(answers.length, answers.length + options.batchSize);
+    const found = await chat.answer(batch, { maxNewTokens: options.maxNewTokens });
+    if (found.length !== batch.length)
+      throw new EvaluationError(`evaluate: ${chat.name} gave ${found.length} answers to ${batch.length} prompts`);
+    await appendFile(file, found.map((answer) => `${JSON.stringify(answer)}\n`).join(""));
+    answers.push(...found);
+    options.onBatch?.(answers.length);
+  }
+  return answers;
+}
+
+async function keptAnswers(file: string): Promise<string[]> {
+  const text = await readFile(file, "utf8").catch((error: NodeJS.ErrnoException) => {
+    if (error.code === "ENOENT") return "";
+    throw error;
+  });
+  const whole = text.slice(0, text.lastIndexOf("\n") + 1);
+  return whole
+    .split("\n")
+    .filter((line) => line !== "")
+    .map((line) => JSON.parse(line) as string);
+}
+
+/**
+ * Write samples first and results last, never over what stands there; then the kept answers may go.
+ * @returns the path of the results @throws EvaluationError when the names are taken
+ */
+export async function saveResults(
+  folder: string,
+  results: Results & Readonly<Record<string, unknown>>,
+  samples: readonly Sample[],
+  keptFile: string,
+): Promise<string> {
+  const path = join(folder, `results_${results.time}.json`);
+  await writeNew(join(folder, results.samplesFile), samples.map((sample) => `${JSON.stringify(sample)}\n`).join(""));
+  await writeNew(path, `${JSON.stringify(results, null, 2)}\n`);
+  await rm(keptFile, { force: true });
+  return path;
+}
+
+async function writeNew(path: string, text: string): Promise<void> {
+  await writeFile(path, text, { flag: "wx", flush: true }).catch((error: NodeJS.ErrnoException) => {
+    if (error.code === "EEXIST") throw new EvaluationError(`${path} is there already and is never replaced; run again`);
+    throw error;
+  });
+}
+
+/** Read a finished evaluation. @throws EvaluationError naming the file that is missing or broken */
+export async function readResults(path: string): Promise<{ results: Results; samples: Sample[] }> {
+  const results = await parsed(path, (text) => JSON.parse(text) as Results);
+  if (typeof results?.samplesFile !== "string" || !Array.isArray(results.metrics))
+    throw new EvaluationError(`${path}: these are no results of safedelta eval`);
+  const file = join(dirname(path), basename(results.samplesFile));
+  const lines = (text: string) => text.split("\n").filter((line) => line !== "");
+  return { results, samples: await parsed(file, (text) => lines(text).map((line) => JSON.parse(line) as Sample)) };
+}
+
+async function parsed<T>(path: string, parse: (text: string) => T): Promise<T> {
+  try {
+    return parse(await readFile(path, "utf8"));
+  } catch (error) {
+    throw new EvaluationError(`${path} cannot be read: ${(error as Error).message}`);
+  }
+}

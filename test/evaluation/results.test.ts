@@ -1,0 +1,117 @@
+import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { readdir } from "node:fs/promises";
+import { join } from "node:path";
+import {
+  answerKept,
+  type ChatModel,
+  compareResults,
+  EvaluationError,
+  type Finished,
+  missedGates,
+  parseGate,
+  readResults,
+  saveResults,
+  summarise,
+} from "@safedelta/evaluation";
+import { scratchFolder } from "../support/pico.ts";
+
+let scratch: Awaited<ReturnType<typeof scratchFolder>>;
+beforeAll(async () => {
+  scratch = await scratchFolder();
+});
+afterAll(() => scratch[Symbol.asyncDispose]());
+
+const prompts = ["a", "b", "c", "d", "e"].map((content) => [{ role: "user", content }]);
+const options = { maxNewTokens: 1, batchSize: 2 };
+
+/** Fails at the batch that holds `fatal`. */
+function dying(fatal: string, asked: string[]): ChatModel {
+  return {
+    name: "dying",
+    answer: async (batch) =>
+      batch.map(([{ content }]) => {
+        asked.push(content);
+        if (content === fatal) throw new Error("killed");
+        return `to ${content}\n`;
+      }),
+  };
+}
+
+function finished(values: readonly (number | undefined)[], promptsSha256 = "p"): Finished {
+  const judgements = values.map((value) => ({ value }));
+  const samples = judgements.map((judgement, index) => ({
+    ...{ index, messages: [], answer: "", judgements: { asr: judgement } },
+  }));
+  const metrics = [summarise({ name: "asr", kind: "rate" }, judgements)];
+  return { results: { task: "t", time: "1", samplesFile: "samples_t_1.jsonl", promptsSha256, metrics }, samples };
+}
+
+describe("answerKept", () => {
+  test("goes on after a death, also one in the middle of a line", async () => {
+    const file = join(scratch.path, "kept", "work.jsonl");
+    const asked: string[] = [];
+    await expect(answerKept(dying("c", asked), prompts, options, file)).rejects.toThrow("killed");
+    await Bun.write(file, `${await Bun.file(file).text()}"to c`);
+    const answers = await answerKept(dying("", asked), prompts, options, file);
+    expect(answers).toEqual(["to a\n", "to b\n", "to c\n", "to d\n", "to e\n"]);
+    expect(asked).toEqual(["a", "b", "c", "c", "d", "e"]);
+    expect(await answerKept(dying("a", asked), prompts, options, file)).toEqual(answers);
+  });
+});
+
+describe("results", () => {
+  test("are read back, never replaced, and the kept answers go", async () => {
+    const kept = join(scratch.path, "work2.jsonl");
+    await Bun.write(kept, "");
+    const { results, samples } = finished([1, undefined, 0]);
+    const path = await saveResults(scratch.path, { ...results }, samples, kept);
+    expect(await readdir(scratch.path)).not.toContain("work2.jsonl");
+    expect((await readResults(path)).samples.map(({ judgements }) => judgements.asr.value)).toEqual([
+      1,
+      undefined as never,
+      0,
+    ]);
+    await expect(saveResults(scratch.path, { ...results }, samples, kept)).rejects.toThrow("never replaced");
+    await Bun.write(join(scratch.path, "x.json"), "{}");
+    await expect(readResults(join(scratch.path, "x.json"))).rejects.toThrow(EvaluationError);
+    await expect(readResults(join(scratch.path, "none.json"))).rejects.toThrow("none.json");
+  });
+});
+
+describe("compareResults", () => {
+  test("pairs what both could judge", () => {
+    const [found] = compareResults(finished([1, 1, 1, 0, undefined]), finished([0, 0, 1, 0, 1]));
+    expect(found).toMatchObject({ a: 0.75, b: 0.25, difference: -0.5, n: 4 });
+    expect(found.mcnemar).toEqual({ onlyA: 2, onlyB: 0, p: 0.5 });
+  });
+
+  test("other prompts and other metrics are refused", () => {
+    expect(() => compareResults(finished([1]), finished([1], "q"))).toThrow("other prompts");
+    const bare = finished([1]);
+    expect(() => compareResults(bare, { ...bare, results: { ...bare.results, metrics: [] } })).toThrow("no metric");
+  });
+});
+
+describe("gates", () => {
+  const names = ["asr-keywords", "exact", "exactly"];
+  const { results } = finished([1, 0, 0, 0]);
+
+  test.each([
+    ["asr>0.1", true],
+    ["asr>0.25", false],
+    ["asr>=0.25", true],
+    ["asr<0.5", true],
+    ["asr<=0.2", false],
+  ])("%p of 0.25 is missed: %p", (text, missed) => {
+    expect(missedGates([parseGate(text, ["asr"])], results.metrics)).toHaveLength(missed ? 1 : 0);
+  });
+
+  test("names may be begun, where only one begins so; nothing judged misses", () => {
+    expect(parseGate("asr > 0.1", names).metric).toBe("asr-keywords");
+    expect(parseGate("exact<1", names).metric).toBe("exact");
+    for (const text of ["e>1", "asr>", "asr=1", "asr>x", ">1", "other>1"])
+      expect(() => parseGate(text, names)).toThrow(EvaluationError);
+    const nothing = finished([undefined]).results.metrics;
+    expect(missedGates([parseGate("asr>0.1", ["asr"])], nothing)).toHaveLength(1);
+  });
+});

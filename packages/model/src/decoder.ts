@@ -24,6 +24,8 @@ export interface Sequence {
   readonly finish?: "stop" | "length";
   /** The token that stopped it, which is not among `tokens`. */
   readonly stopToken?: NewToken;
+  /** Why it could not go on; it is forgotten then. */
+  readonly failure?: ModelError;
 }
 
 /** The most that is worked on at the same time; all memory is taken when a decoder is opened. */
@@ -42,7 +44,11 @@ export interface Decoder extends Disposable {
   add(prompt: Prompt): Sequence | undefined;
   /** Forget a sequence that is not wanted any more. What has ended is forgotten by itself. */
   remove(sequence: Sequence): void;
-  /** Run one step. @throws ModelError (`notFinite`) when the model computes no numbers */
+  /**
+   * Run one step.
+   * @throws ModelError (`notFinite`) when the model computes no numbers for a sequence, whose `failure` it is; the others are not
+   * affected and can be stepped on
+   */
   step(): void;
   readonly nOpen: number;
 }
@@ -59,6 +65,7 @@ interface Open extends Sequence {
   readonly promptScores: ScoredToken[];
   finish?: "stop" | "length";
   stopToken?: NewToken;
+  failure?: ModelError;
   readonly cacheRow: number;
   readonly random: () => number;
   readonly stopIds: readonly number[];
@@ -145,6 +152,8 @@ class ModelDecoder implements Decoder {
       else open.promptScores.push(scoreToken(own, target, open.prompt.nTop ?? 0));
     });
     for (const open of [...this.open]) if (nToRun(open) === 0) this.end(open, "length");
+    const failed = plan.outputs.find(({ open }) => open.failure);
+    if (failed) throw failed.open.failure;
   }
 
   /** Answers go before prompts, so that a long prompt does not hold up what is being written. */
@@ -162,6 +171,16 @@ class ModelDecoder implements Decoder {
   }
 
   private extend(open: Open, logits: Float32Array): void {
+    try {
+      this.append(open, logits);
+    } catch (error) {
+      if (!(error instanceof ModelError)) throw error;
+      open.failure = error;
+      this.remove(open);
+    }
+  }
+
+  private append(open: Open, logits: Float32Array): void {
     const { prompt, tokens } = open;
     const id = nextToken(logits, prompt, open.random);
     const token = { id, score: prompt.nTop === undefined ? undefined : scoreToken(logits, id, prompt.nTop) };

@@ -55,7 +55,7 @@ export class HostClient {
     this.admit(jobs.length);
     signal.throwIfAborted();
     const channel = new Channel<ChoiceEvent>();
-    const ids = jobs.map((job, choice) => this.start(job, { channel, choice }));
+    const ids = this.start(jobs, channel);
     const abort = () => channel.fail(signal.reason);
     signal.addEventListener("abort", abort, { once: true });
     try {
@@ -83,10 +83,12 @@ export class HostClient {
     throw new ApiError(429, "rate_limit_error", text, { code: "server_busy", retryAfterSeconds: 1 });
   }
 
-  private start(job: Job, open: Open): number {
-    const id = this.nextId++;
-    this.open.set(id, open);
-    this.send({ kind: "start", id, job });
-    return id;
+  private start(jobs: readonly Job[], channel: Channel<ChoiceEvent>): number[] {
+    const ids = jobs.map((_, choice) => {
+      this.open.set(this.nextId, { channel, choice });
+      return this.nextId++;
+    });
+    this.send({ kind: "start", ids, jobs });
+    return ids;
   }
 }

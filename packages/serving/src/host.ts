@@ -1,7 +1,8 @@
-import { type Decoder, ModelError, openDecoder } from "@safedelta/model";
+import { type Decoder, ModelError, openDecoder, type Prompt } from "@safedelta/model";
 import { TokenizerError } from "@safedelta/tokenizer";
-import { Answer, promptOf, RefusedError, type Room, type ServedModel } from "./answer.ts";
+import { Answer } from "./answer.ts";
 import type { FromHost, Job, JobEvent, Refusal, ToHost } from "./job.ts";
+import { Prompts, RefusedError, type ServedModel } from "./prompt.ts";
 
 /** How much each model may do at the same time. */
 export interface HostLimits {
@@ -16,11 +17,18 @@ export interface HostLimits {
 /** Prompt tokens that one step runs beside the answers: short enough that these do not stutter. */
 const stepTokens = 128;
 
+/** A job that waits; `prompt` once it has been made. */
+interface Waiting {
+  readonly id: number;
+  readonly job: Job;
+  prompt?: Prompt;
+}
+
 /** A model with its decoder and those who wait for it. */
 interface Hosted extends ServedModel {
   readonly decoder: Decoder;
-  readonly room: Room;
-  readonly waiting: { readonly id: number; readonly job: Job }[];
+  readonly prompts: Prompts;
+  readonly waiting: Waiting[];
   readonly open: Map<number, Answer>;
 }
 
@@ -46,11 +54,13 @@ export class ModelHost implements Disposable {
     else this.enqueue(message);
   }
 
-  private enqueue({ id, job }: Extract<ToHost, { kind: "start" }>): void {
-    const hosted = this.hosted.get(job.model);
-    hosted?.waiting.push({ id, job });
-    if (!hosted) this.refuse(id, { kind: "invalid", message: `There is no model ${job.model}.` });
-    else if (!this.running) void this.run();
+  private enqueue({ ids, jobs }: Extract<ToHost, { kind: "start" }>): void {
+    jobs.forEach((job, i) => {
+      const hosted = this.hosted.get(job.model);
+      if (hosted) hosted.waiting.push({ id: ids[i], job });
+      else this.refuse(ids[i], { kind: "invalid", message: `There is no model ${job.model}.` });
+    });
+    if (!this.running) void this.run();
   }
 
   private cancel(id: number): void {
@@ -83,38 +93,68 @@ export class ModelHost implements Disposable {
   }
 
   private advance(hosted: Hosted): void {
-    while (hosted.waiting.length > 0 && this.begin(hosted, hosted.waiting[0])) hosted.waiting.shift();
+    this.takeUp(hosted);
     try {
       hosted.decoder.step();
-      for (const [id, answer] of hosted.open) this.report(hosted, id, answer);
     } catch (error) {
-      for (const [id, { sequence }] of hosted.open) {
-        hosted.decoder.remove(sequence);
-        this.refuse(id, { kind: "failed", message: (error as Error).message });
-      }
-      hosted.open.clear();
+      this.fail(hosted, error as Error);
+    }
+    for (const [id, answer] of hosted.open) this.report(hosted, id, answer);
+  }
+
+  /**
+   * Begin the answers of those who wait, in their order, as long as there is room. As soon as there are prompts for one step the
+   * others wait for the next, so that making tokens of many prompts holds up neither answers nor messages.
+   */
+  private takeUp(hosted: Hosted): void {
+    const { waiting } = hosted;
+    for (let nTokens = 0; waiting.length > 0 && nTokens < stepTokens; waiting.shift()) {
+      const nBegun = this.begin(hosted, waiting[0]);
+      if (nBegun === undefined) return;
+      nTokens += nBegun;
     }
   }
 
-  /** False where there is no room yet. */
-  private begin(hosted: Hosted, { id, job }: Hosted["waiting"][number]): boolean {
+  /** Gives the tokens of the prompt; undefined where there is no room yet. A refusal takes the step, since its prompt may be of any size. */
+  private begin({ prompts, decoder, tokenizer, open }: Hosted, waiting: Waiting): number | undefined {
+    const { id, job } = waiting;
     try {
-      const prompt = promptOf(hosted, job, hosted.room);
-      const sequence = hosted.decoder.add(prompt);
-      if (!sequence) return false;
+      waiting.prompt ??= prompts.of(job);
+      const { prompt } = waiting;
+      const sequence = decoder.add(prompt);
+      if (!sequence) return undefined;
       this.tell(id, { kind: "started", nPromptTokens: prompt.ids.length });
-      hosted.open.set(id, new Answer(hosted.tokenizer, job, sequence));
+      open.set(id, new Answer(tokenizer, job, sequence));
+      return prompt.ids.length;
     } catch (error) {
       this.refuse(id, refusalOf(error));
+      return stepTokens;
     }
-    return true;
   }
 
-  private report({ decoder, open }: Hosted, id: number, answer: Answer): void {
-    for (const event of answer.news()) this.tell(id, event);
-    if (!answer.ended) return;
-    decoder.remove(answer.sequence);
+  /** After a step that failed: the sequences that are to blame, or all where none is. */
+  private fail(hosted: Hosted, error: Error): void {
+    const all = [...hosted.open];
+    const failed = all.filter(([, { sequence }]) => sequence.failure);
+    for (const [id, answer] of failed.length > 0 ? failed : all)
+      this.giveUp(hosted, id, answer, answer.sequence.failure ?? error);
+  }
+
+  private giveUp({ decoder, open }: Hosted, id: number, { sequence }: Answer, { message }: Error): void {
+    decoder.remove(sequence);
     open.delete(id);
+    this.refuse(id, { kind: "failed", message });
+  }
+
+  private report(hosted: Hosted, id: number, answer: Answer): void {
+    try {
+      for (const event of answer.news()) this.tell(id, event);
+      if (!answer.ended) return;
+      hosted.decoder.remove(answer.sequence);
+      hosted.open.delete(id);
+    } catch (error) {
+      this.giveUp(hosted, id, answer, error as Error);
+    }
   }
 
   [Symbol.dispose](): void {
@@ -133,7 +173,7 @@ function host(served: ServedModel, { nTogether, cacheBytes, nDefaultTokens }: Ho
     ]);
   const decoder = openDecoder(served.model, { nSequences: nTogether, nCacheRows, nStepTokens: stepTokens });
   const room = { nTokens: Math.min(maxPositions, nCacheRows), nDefault: nDefaultTokens };
-  return { ...served, decoder, room, waiting: [], open: new Map() };
+  return { ...served, decoder, prompts: new Prompts(served, room), waiting: [], open: new Map() };
 }
 
 function refusalOf(error: unknown): Refusal {

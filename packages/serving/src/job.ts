@@ -50,9 +50,9 @@ export type JobEvent =
   | { readonly kind: "text"; readonly text: string; readonly tokens: readonly ScoredText[] }
   | { readonly kind: "ended"; readonly finish: "stop" | "length"; readonly nNewTokens: number };
 
-/** To the side that computes. */
+/** To the side that computes. Jobs of one request come together, `ids` beside them, so that those that share an input still do. */
 export type ToHost =
-  | { readonly kind: "start"; readonly id: number; readonly job: Job }
+  | { readonly kind: "start"; readonly ids: readonly number[]; readonly jobs: readonly Job[] }
   | { readonly kind: "cancel"; readonly id: number };
 
 /** From the side that computes. */

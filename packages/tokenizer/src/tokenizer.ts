@@ -4,6 +4,7 @@ import { missingAddedTokens } from "./addedTokens.ts";
 import { type ChatOptions, chatRenderer, chatTemplateSource, type Message, type RenderChat } from "./chatTemplate.ts";
 import { TokenizerError } from "./errors.ts";
 import { isObject, type JsonObject, parseObject, type TokenizerFiles } from "./files.ts";
+import { leastTokens } from "./leastTokens.ts";
 import { correctPreTokenizer } from "./preTokenizer.ts";
 import { readSpecialTokens, type SpecialTokens } from "./specialTokens.ts";
 
@@ -11,6 +12,8 @@ import { readSpecialTokens, type SpecialTokens } from "./specialTokens.ts";
 export interface Tokenizer {
   /** Ids of `text`; with `addSpecialTokens` the model's own begin and end tokens around them. */
   encode(text: string, options: { readonly addSpecialTokens: boolean }): number[];
+  /** At least so many ids `encode` gives for `text`, known from its length alone; 0 where length says nothing. */
+  leastTokens(text: string): number;
   /**
    * Text of `ids`, "" of none. Ids without a token (padded rows of an embedding) give no text, as in transformers.
    * @throws TokenizerError for a number that can be no id
@@ -44,13 +47,18 @@ export interface Tokenizer {
 export function openTokenizer(files: TokenizerFiles): Tokenizer {
   const config = parseOptional(files.tokenizerConfig, "tokenizer_config.json");
   const specialTokens = readSpecialTokens(config, parseOptional(files.specialTokensMap, "special_tokens_map.json"));
-  const library = openLibrary(files.tokenizerJson, config, specialTokens);
+  const json = correctedJson(files.tokenizerJson);
+  const library = openLibrary(json, config, specialTokens);
   const source = chatTemplateSource(files.chatTemplate, config);
   const render = source === undefined ? refuseChat : chatRenderer(source, specialTokens);
   const vocabulary = [...library.get_vocab(true)].sort((a, b) => a[1] - b[1]);
   const encode = encoder(library, config, specialTokens);
   return {
     encode: (text, { addSpecialTokens }) => encode(text, addSpecialTokens),
+    leastTokens: leastTokens(
+      json,
+      vocabulary.map(([token]) => token),
+    ),
     decode: (ids, { skipSpecialTokens }) => decode(library, ids, skipSpecialTokens),
     vocabularySize: (vocabulary.at(-1)?.[1] ?? -1) + 1,
     tokenId: (text) => library.token_to_id(text),
@@ -72,21 +80,25 @@ function parseOptional(bytes: Uint8Array | undefined, file: string): JsonObject 
   return bytes === undefined ? {} : parseObject(bytes, file);
 }
 
-/** The library reads some settings of tokenizer_config.json that transformers ignores here: it gets only the shared ones. */
-function openLibrary(tokenizerJson: Uint8Array, config: JsonObject, special: SpecialTokens): Library {
+/** tokenizer.json as the library is to read it. */
+function correctedJson(tokenizerJson: Uint8Array): JsonObject & { readonly added_tokens: readonly unknown[] } {
   const json = parseObject(tokenizerJson, "tokenizer.json");
+  const added = Array.isArray(json.added_tokens) ? json.added_tokens : [];
+  return { ...json, added_tokens: added, pre_tokenizer: correctPreTokenizer(json) };
+}
+
+/** The library reads some settings of tokenizer_config.json that transformers ignores here: it gets only the shared ones. */
+function openLibrary(json: ReturnType<typeof correctedJson>, config: JsonObject, special: SpecialTokens): Library {
   const settings = {
     unk_token: isObject(json.model) ? json.model.unk_token : undefined,
     clean_up_tokenization_spaces: config.clean_up_tokenization_spaces === true,
   };
-  const added = Array.isArray(json.added_tokens) ? json.added_tokens : [];
-  const corrected = { ...json, added_tokens: added, pre_tokenizer: correctPreTokenizer(json) };
   try {
-    const library = new Library(corrected, settings);
+    const library = new Library(json, settings);
     const missing = missingAddedTokens(library, config, special);
     return missing.length === 0
       ? library
-      : new Library({ ...corrected, added_tokens: [...added, ...missing] }, settings);
+      : new Library({ ...json, added_tokens: [...json.added_tokens, ...missing] }, settings);
   } catch (error) {
     throw new TokenizerError(`tokenizer.json cannot be used: ${(error as Error).message}`);
   }

@@ -109,10 +109,17 @@ async function readRecipe(path: string, schema: z.ZodObject): Promise<Record<str
   } catch (error) {
     throw new UsageError(`${path}: ${firstLine((error as Error).message)}`);
   }
-  if (value === null || typeof value !== "object" || Array.isArray(value)) {
+  const table = recipeOf(value);
+  if (table === null || typeof table !== "object" || Array.isArray(table)) {
     throw new UsageError(`${path}: a recipe is a table of keys and values.`);
   }
-  return Object.fromEntries(Object.entries(value).map(([key, entry]) => recipeEntry(path, key, entry, schema)));
+  return Object.fromEntries(Object.entries(table).map(([key, entry]) => recipeEntry(path, key, entry, schema)));
+}
+
+/** What a run wrote of itself (training.json) holds its recipe beside other things. */
+function recipeOf(value: unknown): unknown {
+  const found = value as { schemaVersion?: unknown; recipe?: unknown } | null;
+  return found?.schemaVersion !== undefined && found.recipe !== undefined ? found.recipe : value;
 }
 
 /** @throws UsageError for an unknown key, a recipe in a recipe, or a flag that is neither yes nor no (which YAML 1.2 takes for text) */

@@ -6,7 +6,7 @@ import { type ApiRequest, type Collected, errorOf, type Finish, Usage } from "./
 
 /** What a request has become, and the events of its jobs. */
 export interface Running {
-  readonly request: ApiRequest & { readonly nEach: number };
+  readonly request: ApiRequest;
   readonly events: AsyncGenerator<ChoiceEvent, void>;
 }
 

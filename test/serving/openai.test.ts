@@ -92,6 +92,19 @@ describe("chat", () => {
     expect(new Set(first.map((line) => line.slice(2))).size).toBeGreaterThan(1);
   });
 
+  test("long seeds count as a whole, and a top_p of 0 leaves the likeliest", async () => {
+    const draw = async (fields: string) => {
+      const body = `{"model":"tuned","messages":${JSON.stringify(messages)},"temperature":2,"max_tokens":12,${fields}}`;
+      const answer = await world.post("/v1/chat/completions", body);
+      return (await answer.json()).choices[0].message.content;
+    };
+    const [long, high] = [await draw('"seed":9223372036854775807'), await draw(`"seed":${3 * 2 ** 40}`)];
+    expect(await draw('"seed":9223372036854775807')).toBe(long);
+    expect(new Set([long, high, await draw('"seed":0')]).size).toBe(3);
+    expect(await draw('"top_p":0')).toBe(answerOf("tuned", chatIds("tuned"), 12));
+    expect((await world.post("/v1/chat/completions", { model: "tuned", messages, seed: 1.5 })).status).toBe(400);
+  });
+
   test("a stop string ends the answer and is no part of it", async () => {
     const text = answerOf("tuned", chatIds("tuned"), 16);
     const stop = text.slice(2, 4);
@@ -171,6 +184,13 @@ describe("completions", () => {
   });
 });
 
+test("a completion whose length is not asked for has the room there is", async () => {
+  const asked = { model: "tuned", prompt: Array(55).fill(5), temperature: 0, stop: [] };
+  const { usage } = await world.openai.completions.create(asked);
+  expect(usage?.completion_tokens).toBeLessThanOrEqual(64 - 55);
+  expect((await world.post("/v1/completions", { ...asked, max_tokens: 16 })).status).toBe(400);
+});
+
 test("models are listed", async () => {
   const names: string[] = [];
   for await (const { id } of world.openai.models.list()) names.push(id);
@@ -218,10 +238,31 @@ describe("the client is told what is wrong", () => {
     expect(streamed).toBeInstanceOf(kind);
   });
 
+  test.each([
+    ...[{ stop_token_ids: [5] }, { structured_outputs: { json: {} } }, { guided_grammar: "x" }, { chat_template: "x" }],
+    ...[{ guided_json: {} }, { chat_template_kwargs: { a: 1 } }, { bad_words: ["x"] }, { truncate_prompt_tokens: 3 }],
+    ...[{ typical_p: 0.5 }, { dry_multiplier: 1 }, { reasoning_effort: "low" }, { best_of: 2 }, { echo: true }],
+    ...[{ prompt_logprobs: 0 }, { add_special_tokens: true }, { skip_special_tokens: false }],
+  ])("a field that would change the answer: %p", async (body) => {
+    const [param] = Object.keys(body);
+    expect(await ask(body)).toMatchObject({ status: 400, param, code: "unsupported_parameter" });
+  });
+
+  test("content of a message that is no text", async () => {
+    const called = { role: "assistant", content: "", tool_calls: [{ id: "1", type: "function" }] };
+    const error = await ask({ messages: [...messages, called] });
+    expect(error).toMatchObject({ status: 400, param: "messages.1.tool_calls", code: "unsupported_parameter" });
+    const said = { role: "assistant", content: "hello", tool_calls: [], refusal: null };
+    await world
+      .post("/v1/chat/completions", { model: "tuned", messages: [...messages, said], max_tokens: 1 })
+      .then(({ status }) => expect(status).toBe(200));
+  });
+
   test("unknown fields are let by", async () => {
     const answer = await world.openai.chat.completions.create({
       ...{ model: "tuned", messages, max_tokens: 1, user: "me", metadata: { a: "b" } },
       ...({ something_new: 3, tools: [], tool_choice: "none", response_format: { type: "text" } } as object),
+      ...({ stop_token_ids: [], typical_p: 1, reasoning_effort: null, best_of: 1, echo: false } as object),
     });
     expect(answer.choices.length).toBe(1);
   });

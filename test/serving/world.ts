@@ -48,6 +48,8 @@ export async function openWorld(
     models: [...models.keys()],
     mostBodyBytes: 1e5,
     mostSeconds: 60,
+    idleSeconds: 30,
+    quietSeconds: 2,
     ...options,
   };
   const server = serveApi(client, listening);

@@ -50,7 +50,7 @@ export const serveCommand = defineCommand({
     const server = listen(() =>
       serveApi(running.client, {
         ...{ host: hostname, port: options.port, token, models: names },
-        ...{ mostBodyBytes, mostSeconds: maxSeconds },
+        ...{ mostBodyBytes, mostSeconds: maxSeconds, idleSeconds: 30, quietSeconds: 2 },
       }),
     );
     io.document({ url: `${server.url}/v1`, models: names });

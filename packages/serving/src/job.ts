@@ -11,8 +11,10 @@ export type Input =
 export interface Job extends Sampling {
   readonly model: string;
   readonly input: Input;
-  /** Most tokens of the answer; undefined: what there is room for, within the default of the host. */
+  /** Most tokens of the answer; undefined: what there is room for, within the default. */
   readonly maxNewTokens?: number;
+  /** That default; undefined: the host's. */
+  readonly nDefaultTokens?: number;
   /** Texts that end the answer and do not belong to it. */
   readonly stops: readonly string[];
   readonly seed: number;

@@ -69,9 +69,9 @@ export class Prompts {
   }
 
   /** Tokens that may follow a prompt of this length. @throws RefusedError when there is no room for them */
-  private answerLength({ maxNewTokens }: Job, nPrompt: number, about = ""): number {
+  private answerLength({ maxNewTokens, nDefaultTokens }: Job, nPrompt: number, about = ""): number {
     const left = this.room.nTokens - nPrompt;
-    const wanted = maxNewTokens ?? Math.max(1, Math.min(left, this.room.nDefault));
+    const wanted = maxNewTokens ?? Math.max(1, Math.min(left, nDefaultTokens ?? this.room.nDefault));
     if (wanted <= left) return wanted;
     const text = `The prompt has ${about}${nPrompt} tokens and ${wanted} may follow, but this model is served with room for ${this.room.nTokens}.`;
     throw new RefusedError("tooLong", `${text} Shorten the prompt or ask for fewer tokens.`);

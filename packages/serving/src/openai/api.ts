@@ -5,6 +5,8 @@ import type { Job, Refusal, ScoredText } from "../job.ts";
 /** A request as it was understood: the jobs of its choices, and how events become documents. */
 export interface ApiRequest {
   readonly jobs: readonly Job[];
+  /** Jobs that share one prompt: those after each other. */
+  readonly nEach: number;
   readonly model: string;
   readonly stream: boolean;
   /** A last chunk of the stream tells the counts. */

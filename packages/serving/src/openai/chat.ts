@@ -3,7 +3,8 @@ import { z } from "zod";
 import { badField } from "../errors.ts";
 import type { Job, ScoredText, TextScore } from "../job.ts";
 import type { ApiRequest, Format } from "./api.ts";
-import { drawing, readFields, sharedFields, topCount } from "./fields.ts";
+import { drawing, readFields, requestOf, sharedFields, topCount } from "./fields.ts";
+import { idleMessageFields, is, refuseOthers } from "./idle.ts";
 
 const part = z.looseObject({
   type: z.literal("text", { error: "only parts of type text are supported" }),
@@ -23,13 +24,18 @@ const schema = z.looseObject({
   top_logprobs: topCount,
 });
 
+/** Fields that completions have and chat has not. */
+const idle = { best_of: is(1), echo: is(false), add_special_tokens: is(false) };
+
 /** A request of /v1/chat/completions. @throws ApiError */
-export function chatRequest(body: unknown): ApiRequest & { readonly nEach: number } {
-  const fields = readFields(schema, body);
-  const { logprobs, top_logprobs, stream, stream_options } = fields;
+export function chatRequest(body: unknown): ApiRequest {
+  const fields = readFields(schema, body, idle);
+  const { logprobs, top_logprobs } = fields;
   if (top_logprobs !== undefined && top_logprobs !== null && !logprobs)
     throw badField("top_logprobs", "top_logprobs needs logprobs to be true.");
-  const n = fields.n ?? 1;
+  fields.messages.forEach((one, i) => {
+    refuseOthers(one, idleMessageFields, `messages.${i}.`);
+  });
   const one = {
     ...drawing(fields),
     input: { kind: "chat", messages: fields.messages.map(messageOf) } as const,
@@ -38,16 +44,8 @@ export function chatRequest(body: unknown): ApiRequest & { readonly nEach: numbe
     echo: false,
     scoreStop: false,
   };
-  const jobs = Array.from({ length: n }, (_, i): Job => ({ ...one, stream: i }));
-  const streamUsage = stream_options?.include_usage ?? false;
-  return {
-    jobs,
-    nEach: n,
-    model: fields.model,
-    stream: stream ?? false,
-    streamUsage,
-    format: formatOf(logprobs ?? false),
-  };
+  const jobs = Array.from({ length: fields.n ?? 1 }, (_, i): Job => ({ ...one, stream: i }));
+  return requestOf(fields, jobs, formatOf(logprobs ?? false));
 }
 
 /** A developer's words are what templates call the system's. */

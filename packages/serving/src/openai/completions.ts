@@ -2,7 +2,8 @@ import { z } from "zod";
 import { badField } from "../errors.ts";
 import type { Input, Job, ScoredText } from "../job.ts";
 import type { ApiRequest, Format } from "./api.ts";
-import { drawing, readFields, sharedFields, topCount } from "./fields.ts";
+import { drawing, readFields, requestOf, sharedFields, topCount } from "./fields.ts";
+import { is } from "./idle.ts";
 
 const ids = z.array(z.int().min(0));
 
@@ -15,12 +16,12 @@ const schema = z.looseObject({
 });
 
 /** What OpenAI takes for `max_tokens` where it is not given. */
-const defaultTokens = 16;
+const nDefaultTokens = 16;
 
 /** A request of /v1/completions. @throws ApiError */
-export function completionRequest(body: unknown): ApiRequest & { readonly nEach: number } {
-  const fields = readFields(schema, body);
-  const { prompt, logprobs, echo, best_of, stream, stream_options } = fields;
+export function completionRequest(body: unknown): ApiRequest {
+  const fields = readFields(schema, body, { add_special_tokens: is(true) });
+  const { prompt, logprobs, echo, best_of } = fields;
   const n = fields.n ?? 1;
   if (best_of !== undefined && best_of !== null && best_of !== n)
     throw badField("best_of", "best_of other than n is not supported by this server.", "unsupported_parameter");
@@ -28,21 +29,14 @@ export function completionRequest(body: unknown): ApiRequest & { readonly nEach:
   if (inputs.length === 0) throw badField("prompt", "prompt is an empty list.");
   const one = {
     ...drawing(fields),
-    maxNewTokens: fields.max_tokens ?? defaultTokens,
+    maxNewTokens: fields.max_tokens ?? undefined,
+    nDefaultTokens,
     nTop: logprobs ?? undefined,
     echo: echo ?? false,
     scoreStop: true,
   };
   const jobs = inputs.flatMap((input) => Array.from({ length: n }, (_, i): Job => ({ ...one, input, stream: i })));
-  const streamUsage = stream_options?.include_usage ?? false;
-  return {
-    jobs,
-    nEach: n,
-    model: fields.model,
-    stream: stream ?? false,
-    streamUsage,
-    format: formatOf(one.nTop !== undefined),
-  };
+  return requestOf(fields, jobs, formatOf(one.nTop !== undefined));
 }
 
 function inputsOf(prompt: z.output<typeof schema>["prompt"]): Input[] {

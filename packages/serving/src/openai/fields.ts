@@ -1,22 +1,30 @@
 import { z } from "zod";
 import { ApiError, badField } from "../errors.ts";
 import type { Job } from "../job.ts";
+import type { ApiRequest, Format } from "./api.ts";
+import { type Idle, idleFields, refuseOthers } from "./idle.ts";
 
 /** Most of what one request may ask for. */
 const most = { choices: 128, stops: 16, top: 20 } as const;
 
 const count = (least: number, greatest: number) => z.int().min(least).max(greatest).nullish();
 
-/** Fields that completions and chat completions share. Others are let by, as long as `refuseOthers` does not know them. */
+/** Fields that completions and chat completions share. Others are let by, as long as `idleFields` does not know them. */
 export const sharedFields = {
   model: z.string(),
   max_tokens: count(0, 2 ** 31 - 1),
   temperature: z.number().min(0).max(2).nullish(),
-  top_p: z.number().gt(0).max(1).nullish(),
+  top_p: z.number().min(0).max(1).nullish(),
   /** Not OpenAI's, but other servers' too. */
   top_k: z.int().min(-1).nullish(),
   n: count(1, most.choices),
-  seed: z.int().nullish(),
+  // Of 64 bits, as OpenAI takes it: more than the numbers of JSON tell apart.
+  seed: z
+    .number()
+    .multipleOf(1)
+    .min(-(2 ** 63))
+    .max(2 ** 63)
+    .nullish(),
   stop: z.union([z.string(), z.array(z.string()).max(most.stops)]).nullish(),
   stream: z.boolean().nullish(),
   stream_options: z.looseObject({ include_usage: z.boolean().nullish() }).nullish(),
@@ -26,51 +34,12 @@ export const topCount = count(0, most.top);
 
 type Shared = z.output<z.ZodObject<typeof sharedFields>>;
 
-/** Values of fields that we do not have, with which they ask for nothing: anything else is refused. */
-const idle: Readonly<Record<string, (value: unknown) => boolean>> = {
-  presence_penalty: isZero,
-  frequency_penalty: isZero,
-  repetition_penalty: (value) => value === 1,
-  min_p: isZero,
-  min_tokens: isZero,
-  logit_bias: isEmpty,
-  suffix: isEmpty,
-  tools: isEmpty,
-  functions: isEmpty,
-  tool_choice: (value) => value === "none" || value === "auto",
-  function_call: (value) => value === "none" || value === "auto",
-  response_format: (value) => (value as { type?: unknown }).type === "text",
-  modalities: (value) => JSON.stringify(value) === '["text"]',
-  audio: () => false,
-  web_search_options: () => false,
-  guided_json: () => false,
-  guided_regex: () => false,
-  guided_choice: () => false,
-  add_generation_prompt: (value) => value === true,
-  continue_final_message: (value) => value === false,
-  ignore_eos: (value) => value === false,
-  use_beam_search: (value) => value === false,
-};
-
-function isZero(value: unknown): boolean {
-  return value === 0;
-}
-
-function isEmpty(value: unknown): boolean {
-  return typeof value === "object" || typeof value === "string" ? Object.keys(value as object).length === 0 : false;
-}
-
-/** Fields that would change the answer and that this server does not have. @throws ApiError naming the first */
-function refuseOthers(body: Readonly<Record<string, unknown>>): void {
-  const wrong = Object.keys(idle).find(
-    (name) => body[name] !== undefined && body[name] !== null && !idle[name](body[name]),
-  );
-  if (wrong !== undefined)
-    throw badField(wrong, `${wrong} is not supported by this server; leave it out.`, "unsupported_parameter");
-}
-
-/** The fields of a request. @throws ApiError naming the first that is wrong or not supported */
-export function readFields<S extends z.ZodObject>(schema: S, body: unknown): z.output<S> {
+/**
+ * The fields of a request.
+ * @param idle of fields besides `idleFields` that this kind of request does not have
+ * @throws ApiError naming the first that is wrong or not supported
+ */
+export function readFields<S extends z.ZodObject>(schema: S, body: unknown, idle: Idle): z.output<S> {
   if (body === null || typeof body !== "object" || Array.isArray(body))
     throw new ApiError(400, "invalid_request_error", "The body must be a JSON object.");
   const result = schema.safeParse(body);
@@ -78,7 +47,7 @@ export function readFields<S extends z.ZodObject>(schema: S, body: unknown): z.o
     const [{ path, message }] = result.error.issues;
     throw badField(path.join("."), `${path.join(".")}: ${message}`);
   }
-  refuseOthers(body as Record<string, unknown>);
+  refuseOthers(body as Record<string, unknown>, { ...idleFields, ...idle });
   return result.data;
 }
 
@@ -88,9 +57,22 @@ export function drawing(fields: Shared): Pick<Job, "model" | "temperature" | "to
   return {
     model,
     temperature: temperature ?? 1,
-    topP: top_p ?? 1,
-    topK: top_k && top_k > 0 ? top_k : undefined,
-    seed: (seed ?? Math.floor(Math.random() * 2 ** 32)) | 0,
+    topP: top_p || 1,
+    // The fewest tokens that sum to nothing: OpenAI takes the likeliest.
+    topK: top_p === 0 ? 1 : top_k && top_k > 0 ? top_k : undefined,
+    seed: seedOf(seed ?? Math.floor(Math.random() * 2 ** 32)),
     stops: typeof stop === "string" ? [stop] : (stop ?? []),
   };
+}
+
+/** Our seeds have 32 bits: both halves of a longer one count. */
+function seedOf(seed: number): number {
+  return (seed | 0) ^ Math.trunc(seed / 2 ** 32);
+}
+
+/** A request for these jobs. */
+export function requestOf(fields: Shared, jobs: readonly Job[], format: Format): ApiRequest {
+  const { model, n, stream, stream_options } = fields;
+  const streamUsage = stream_options?.include_usage ?? false;
+  return { jobs, nEach: n ?? 1, model, stream: stream ?? false, streamUsage, format };
 }

@@ -1,10 +1,12 @@
 import type { ChoiceEvent } from "../client.ts";
 import { ApiError } from "../errors.ts";
+import type { Turn } from "../underWay.ts";
+import { within } from "../within.ts";
 import { type ApiRequest, type Collected, errorOf, type Finish, Usage } from "./api.ts";
 
 /** What a request has become, and the events of its jobs. */
 export interface Running {
-  readonly request: ApiRequest & { readonly nEach: number };
+  readonly request: ApiRequest;
   readonly events: AsyncGenerator<ChoiceEvent, void>;
 }
 
@@ -34,50 +36,90 @@ export async function wholeAnswer({ request, events }: Running): Promise<Respons
     if (event.kind === "ended") choices[choice].finish = event.finish;
     if (event.kind !== "text") continue;
     choices[choice].text += event.text;
-    choices[choice].tokens.push(...event.tokens);
+    for (const token of event.tokens) choices[choice].tokens.push(token);
   }
   const document = { ...headOf(request), object: format.object };
   return Response.json({ ...document, choices: choices.map((one, i) => format.choice(i, one)), usage: usage.document });
 }
 
 /**
- * The answer as server-sent events. Waits for the first event, so that a refusal still has its own status.
+ * The answer as server-sent events. Waits a little for the first event, so that a refusal still has its own status; then the
+ * stream begins, and comments in it tell that there is nothing yet.
+ * @param quietSeconds of that wait, and between the comments
  * @throws ApiError when the first job that is heard of is refused
  */
-export async function streamedAnswer(running: Running, onEnd: () => void): Promise<Response> {
-  const { request, events } = running;
-  const first = await events.next();
-  if (!first.done && first.value.event.kind === "refused") {
-    await events.return();
-    throw errorOf(first.value.event.refusal);
+export async function streamedAnswer(running: Running, turn: Turn, quietSeconds: number): Promise<Response> {
+  const first = running.events.next();
+  const heard = await within(first, quietSeconds);
+  if (heard?.value?.event.kind === "refused") {
+    await running.events.return();
+    throw errorOf(heard.value.event.refusal);
   }
-  const lines = sseLines(request, first.done ? undefined : first.value, events);
-  const body = new ReadableStream<Uint8Array>({
-    async pull(controller) {
-      const { done, value } = await lines.next();
-      if (!done) return controller.enqueue(utf8.encode(value));
-      onEnd();
-      controller.close();
-    },
-    async cancel() {
-      onEnd();
-      await lines.return();
-    },
-  });
+  const lines = sseLines(running.request, startingWith(first, running.events));
+  const body = sseBody(withComments(lines, heard ? quietSeconds : 0, quietSeconds), turn);
   const headers = { "Content-Type": "text/event-stream; charset=utf-8", "Cache-Control": "no-cache" };
   return new Response(body, { headers });
 }
 
 const utf8 = new TextEncoder();
 
+/** Ends with an error event at the turn's abort, whether or not anyone reads. */
+function sseBody(lines: AsyncGenerator<string, void>, { signal, leave, end }: Turn): ReadableStream<Uint8Array> {
+  const close = (controller: ReadableStreamDefaultController<Uint8Array>) => {
+    end();
+    controller.close();
+  };
+  let abort = () => {};
+  return new ReadableStream<Uint8Array>({
+    start(controller) {
+      abort = () => {
+        controller.enqueue(utf8.encode(line(signal.reason.body)));
+        close(controller);
+      };
+      signal.addEventListener("abort", abort, { once: true });
+    },
+    async pull(controller) {
+      const { done, value } = await lines.next();
+      if (signal.aborted) return;
+      if (!done) return controller.enqueue(utf8.encode(value));
+      signal.removeEventListener("abort", abort);
+      close(controller);
+    },
+    cancel() {
+      signal.removeEventListener("abort", abort);
+      leave();
+      end();
+    },
+  });
+}
+
+/** Lines, and comments while none comes: the first after `firstSeconds`. */
+async function* withComments(
+  lines: AsyncGenerator<string, void>,
+  firstSeconds: number,
+  seconds: number,
+): AsyncGenerator<string, void> {
+  let next = lines.next();
+  for (let quiet = firstSeconds; ; quiet = seconds) {
+    const come = await within(next, quiet);
+    if (come?.done) return;
+    yield come ? come.value : ": waiting\n\n";
+    if (come) next = lines.next();
+  }
+}
+
+async function* startingWith<T>(first: Promise<IteratorResult<T, void>>, rest: AsyncGenerator<T, void>) {
+  const { done, value } = await first;
+  if (!done) yield value;
+  yield* rest;
+}
+
 async function* sseLines(
   request: Running["request"],
-  first: ChoiceEvent | undefined,
   events: AsyncGenerator<ChoiceEvent, void>,
 ): AsyncGenerator<string, void> {
   const chunks = new Chunks(request);
   try {
-    if (first) yield* chunks.of(first).map(line);
     for await (const heard of events) yield* chunks.of(heard).map(line);
     yield* chunks.atEnd().map(line);
     yield "data: [DONE]\n\n";

@@ -1,11 +1,13 @@
 /** The side that computes: how often prompts are made into tokens, what is heard meanwhile, and whom an error meets. */
+
 import { describe, expect, test } from "bun:test";
+import { join } from "node:path";
 import { openEngine } from "@safedelta/engine";
 import { openModel } from "@safedelta/model";
 import { openModelFiles, openModelTokenizer, silent } from "@safedelta/pipeline";
 import { type FromHost, type HostLimits, type Job, type JobEvent, ModelHost } from "@safedelta/serving";
 import type { Tokenizer } from "@safedelta/tokenizer";
-import { scratchFolder, writePico } from "../support/pico.ts";
+import { scratchFolder, tinyFolder, writePico } from "../support/pico.ts";
 import { eventually } from "./world.ts";
 
 /** Embedding of this token is no number in the model of `openHost`. */
@@ -131,3 +133,39 @@ describe("an error meets only the answer that has it", () => {
     });
   });
 });
+
+test("the scores of a prompt are told as they come, and a token's text is made once", async () => {
+  const made: string[] = [];
+  const real = await tokenizerOf();
+  const decode: Tokenizer["decode"] = (ids, options) => {
+    if (!options.skipSpecialTokens) made.push(`${ids}`);
+    return real.decode(ids, options);
+  };
+  await using world = await openHost({}, { decode });
+  const ids = Array.from({ length: 60 }, (_, i) => 5 + (i % 3));
+  start(world.host, 0, [{ ...say, input: { kind: "ids", ids }, echo: true, nTop: 20, maxNewTokens: 0 }]);
+  await world.ended(0);
+  const texts = world.eventsOf(0).filter((one) => one.kind === "text");
+  expect(texts.length).toBeGreaterThan(1);
+  expect(texts.flatMap(({ tokens }) => tokens).length).toBe(60);
+  expect(texts.map(({ text }) => text).join("")).toBe(real.decode(ids, { skipSpecialTokens: false }));
+  expect(new Set(made).size).toBe(made.length);
+});
+
+test("a token after parts of characters has its place in the text", async () => {
+  const bytes = new TextEncoder().encode("aé漢b");
+  const decode: Tokenizer["decode"] = (ids) => new TextDecoder().decode(Uint8Array.from(ids, (id) => bytes[id - 10]));
+  await using world = await openHost({}, { decode });
+  const ids = Array.from(bytes, (_, i) => 10 + i);
+  start(world.host, 0, [{ ...say, input: { kind: "ids", ids }, echo: true, nTop: 0, maxNewTokens: 0 }]);
+  await world.ended(0);
+  const offsets = world
+    .eventsOf(0)
+    .flatMap((one) => (one.kind === "text" ? one.tokens.map(({ offset }) => offset) : []));
+  expect(offsets).toEqual([0, 1, 1, 1, 1, 1, 3]);
+});
+
+async function tokenizerOf(): Promise<Tokenizer> {
+  await using files = await openModelFiles(join(tinyFolder, "tuned"), true, silent);
+  return openModelTokenizer(files);
+}

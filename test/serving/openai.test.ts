@@ -146,7 +146,6 @@ describe("completions", () => {
       expect(Object.values(top)).toEqual(expect.arrayContaining([rest[i], promptScores[i].top[0].logprob]));
     });
     expect(logprobs.tokens?.join("").trim()).toBe("say hello hugo");
-    expect(logprobs.text_offset?.[1]).toBe(logprobs.tokens?.[0].length);
     expect(choices[0].text).toBe(tokenizer.decode(ids, { skipSpecialTokens: false }));
   });
 
@@ -157,6 +156,27 @@ describe("completions", () => {
     expect(finish_reason).toBe("stop");
     expect(logprobs?.tokens?.at(-1)?.trim()).toBe("<eos>");
     expect(logprobs?.tokens?.slice(0, -1).join("").trim()).toBe(text);
+  });
+
+  const prompts: { prompt: string | number[] }[] = [
+    { prompt: "say  hello hugo" },
+    { prompt: [5, 6, 7] },
+    { prompt: [1, 5, 6] },
+  ];
+  test.each(prompts)("offsets of tokens index the text: %p", async ({ prompt }) => {
+    const asked = { model: "tuned", prompt, echo: true, logprobs: 1, max_tokens: 4, temperature: 0 };
+    const { choices } = await world.openai.completions.create(asked);
+    const [{ text, logprobs }] = choices;
+    const [offsets, tokens] = [logprobs?.text_offset ?? [], logprobs?.tokens ?? []];
+    expect(offsets.length).toBeGreaterThan(3);
+    tokens.forEach((token, i) => {
+      const own = text.slice(offsets[i], offsets[i + 1]).trim();
+      expect(own).toBe(token.trim() === "<eos>" ? "" : token.trim());
+    });
+    const streamed: number[] = [];
+    for await (const { choices } of await world.openai.completions.create({ ...asked, stream: true }))
+      streamed.push(...(choices[0].logprobs?.text_offset ?? []));
+    expect(streamed).toEqual(offsets);
   });
 
   test("several prompts, of texts and of ids, times n, are answered in order", async () => {

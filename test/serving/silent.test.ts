@@ -54,7 +54,7 @@ function rawPost({ server }: Voice, body: object): Socket {
   return socket;
 }
 
-const token: ScoredText = { text: "x", logprob: -1, top: [] };
+const token: ScoredText = { text: "x", logprob: -1, offset: 0, top: [] };
 const text = (length: number): JobEvent => ({ kind: "text", text: "x".repeat(length), tokens: [] });
 const scored = (count: number): JobEvent => ({ kind: "text", text: "", tokens: Array(count).fill(token) });
 

@@ -16,6 +16,7 @@ export class TextPieces {
   /** Whole characters that may be the beginning of a stop string. */
   private held = "";
   private found = false;
+  private certain = 0;
 
   /** @param stops texts that end the answer and do not belong to it; empty ones never match */
   constructor(
@@ -26,6 +27,11 @@ export class TextPieces {
   /** True once a stop string has come; nothing is given out from then on. */
   get stopped(): boolean {
     return this.found;
+  }
+
+  /** UTF-16 units of text that is certain, what is held back for a stop string included. */
+  get nCertain(): number {
+    return this.certain;
   }
 
   /** The text that one more token makes certain. */
@@ -51,6 +57,7 @@ export class TextPieces {
   }
 
   private release(text: string): string {
+    this.certain += text.length;
     const all = this.held + text;
     const at = firstOf(all, this.stops);
     this.found = at >= 0;

@@ -3,6 +3,7 @@ import { TokenizerError } from "@safedelta/tokenizer";
 import { Answer } from "./answer.ts";
 import type { FromHost, Job, JobEvent, Refusal, ToHost } from "./job.ts";
 import { Prompts, RefusedError, type ServedModel } from "./prompt.ts";
+import { TokenTexts } from "./tokenText.ts";
 
 /** How much each model may do at the same time. */
 export interface HostLimits {
@@ -28,6 +29,7 @@ interface Waiting {
 interface Hosted extends ServedModel {
   readonly decoder: Decoder;
   readonly prompts: Prompts;
+  readonly texts: TokenTexts;
   readonly waiting: Waiting[];
   readonly open: Map<number, Answer>;
 }
@@ -116,7 +118,7 @@ export class ModelHost implements Disposable {
   }
 
   /** Gives the tokens of the prompt; undefined where there is no room yet. A refusal takes the step, since its prompt may be of any size. */
-  private begin({ prompts, decoder, tokenizer, open }: Hosted, waiting: Waiting): number | undefined {
+  private begin({ prompts, decoder, tokenizer, texts, open }: Hosted, waiting: Waiting): number | undefined {
     const { id, job } = waiting;
     try {
       waiting.prompt ??= prompts.of(job);
@@ -124,7 +126,7 @@ export class ModelHost implements Disposable {
       const sequence = decoder.add(prompt);
       if (!sequence) return undefined;
       this.tell(id, { kind: "started", nPromptTokens: prompt.ids.length });
-      open.set(id, new Answer(tokenizer, job, sequence));
+      open.set(id, new Answer(tokenizer, texts, job, sequence));
       return prompt.ids.length;
     } catch (error) {
       this.refuse(id, refusalOf(error));
@@ -173,7 +175,14 @@ function host(served: ServedModel, { nTogether, cacheBytes, nDefaultTokens }: Ho
     ]);
   const decoder = openDecoder(served.model, { nSequences: nTogether, nCacheRows, nStepTokens: stepTokens });
   const room = { nTokens: Math.min(maxPositions, nCacheRows), nDefault: nDefaultTokens };
-  return { ...served, decoder, prompts: new Prompts(served, room), waiting: [], open: new Map() };
+  return {
+    ...served,
+    decoder,
+    prompts: new Prompts(served, room),
+    texts: new TokenTexts(served.tokenizer),
+    waiting: [],
+    open: new Map(),
+  };
 }
 
 function refusalOf(error: unknown): Refusal {

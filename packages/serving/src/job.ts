@@ -36,6 +36,8 @@ export interface TextScore {
 
 /** A token with the likeliest ones in its place. */
 export interface ScoredText extends TextScore {
+  /** Where it begins in the text of all events of the job, in UTF-16 units. */
+  readonly offset: number;
   readonly top: readonly TextScore[];
 }
 

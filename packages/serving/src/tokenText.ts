@@ -1,17 +1,27 @@
-import type { ScoredToken, TokenScore } from "@safedelta/model";
+import type { TokenScore } from "@safedelta/model";
 import type { Tokenizer } from "@safedelta/tokenizer";
-import type { ScoredText, TextScore } from "./job.ts";
+import type { TextScore } from "./job.ts";
 
 /** The part of a tokenizer that answers need. */
 export type Decoding = Pick<Tokenizer, "decode">;
 
-/** A token as text, with the blank before it that some decoders drop at the beginning of a text. */
-export function tokenText(tokenizer: Decoding, id: number): string {
-  const text = (ids: number[]) => tokenizer.decode(ids, { skipSpecialTokens: false });
-  return text([id, id]).slice(text([id]).length);
-}
+/** Tokens of a model as texts, each of which is made once. */
+export class TokenTexts {
+  private readonly known = new Map<number, string>();
 
-export function scoredText(tokenizer: Decoding, { top, ...own }: ScoredToken): ScoredText {
-  const asText = ({ id, logprob }: TokenScore): TextScore => ({ text: tokenText(tokenizer, id), logprob });
-  return { ...asText(own), top: top.map(asText) };
+  constructor(private readonly tokenizer: Decoding) {}
+
+  /** With the blank before it that some decoders drop at the beginning of a text. */
+  of(id: number): string {
+    const known = this.known.get(id);
+    if (known !== undefined) return known;
+    const decode = (ids: number[]) => this.tokenizer.decode(ids, { skipSpecialTokens: false });
+    const text = decode([id, id]).slice(decode([id]).length);
+    this.known.set(id, text);
+    return text;
+  }
+
+  score({ id, logprob }: TokenScore): TextScore {
+    return { text: this.of(id), logprob };
+  }
 }

@@ -24,7 +24,7 @@ export interface Format {
   choice(index: number, collected: Collected): object;
   /** The first chunk of a choice, where there is one before its text. */
   first?(index: number): object;
-  chunk(index: number, text: string, tokens: readonly ScoredText[], textOffset: number): object;
+  chunk(index: number, text: string, tokens: readonly ScoredText[]): object;
   last(index: number, finish: Finish): object;
 }
 

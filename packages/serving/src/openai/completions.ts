@@ -50,28 +50,24 @@ function isIds(prompt: readonly unknown[]): prompt is number[] {
 }
 
 function formatOf(scored: boolean): Format {
-  const scores = (tokens: readonly ScoredText[], offset: number) => (scored ? legacyScores(tokens, offset) : null);
+  const scores = (tokens: readonly ScoredText[]) => (scored ? legacyScores(tokens) : null);
   return {
     object: "text_completion",
     chunkObject: "text_completion",
     idPrefix: "cmpl-",
-    choice: (index, { text, tokens, finish }) => ({ index, text, logprobs: scores(tokens, 0), finish_reason: finish }),
-    chunk: (index, text, tokens, offset) => ({ index, text, logprobs: scores(tokens, offset), finish_reason: null }),
+    choice: (index, { text, tokens, finish }) => ({ index, text, logprobs: scores(tokens), finish_reason: finish }),
+    chunk: (index, text, tokens) => ({ index, text, logprobs: scores(tokens), finish_reason: null }),
     last: (index, finish) => ({ index, text: "", logprobs: null, finish_reason: finish }),
   };
 }
 
-/** `logprobs` of completions: lists side by side. Offsets count the token's texts, from `offset` on. */
-function legacyScores(tokens: readonly ScoredText[], offset: number): object {
-  let end = offset;
+/** `logprobs` of completions: lists side by side. */
+function legacyScores(tokens: readonly ScoredText[]): object {
   return {
     tokens: tokens.map(({ text }) => text),
     token_logprobs: tokens.map(({ logprob }) => logprob),
     top_logprobs: tokens.map(topOf),
-    text_offset: tokens.map(({ text }) => {
-      end += text.length;
-      return end - text.length;
-    }),
+    text_offset: tokens.map(({ offset }) => offset),
   };
 }
 

@@ -140,13 +140,10 @@ function line(document: object): string {
 class Chunks {
   private readonly head: object;
   private readonly usage: Usage;
-  /** Length of the text that the tokens of each choice have had so far. */
-  private readonly ends: number[];
 
   constructor(private readonly request: Running["request"]) {
     this.head = { ...headOf(request), object: request.format.chunkObject };
     this.usage = new Usage(request.nEach);
-    this.ends = request.jobs.map(() => 0);
   }
 
   of(heard: ChoiceEvent): object[] {
@@ -156,9 +153,7 @@ class Chunks {
     if (event.kind === "refused") throw errorOf(event.refusal);
     if (event.kind === "started") return format.first ? [this.chunk([format.first(choice)])] : [];
     if (event.kind === "ended") return [this.chunk([format.last(choice, event.finish)])];
-    const offset = this.ends[choice];
-    this.ends[choice] += event.tokens.reduce((sum, { text }) => sum + text.length, 0);
-    return [this.chunk([format.chunk(choice, event.text, event.tokens, offset)])];
+    return [this.chunk([format.chunk(choice, event.text, event.tokens)])];
   }
 
   atEnd(): object[] {

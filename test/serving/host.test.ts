@@ -103,6 +103,16 @@ describe("prompts become tokens", () => {
   });
 });
 
+test("an answer whose length is not asked for has the job's default, else the host's, within the room", async () => {
+  await using world = await openHost();
+  const open: Job = { ...say, maxNewTokens: undefined };
+  const ids = Array.from({ length: 62 }, () => 5);
+  start(world.host, 0, [open, { ...open, nDefaultTokens: 3 }, { ...open, input: { kind: "ids", ids } }]);
+  await world.ended(0, 1, 2);
+  const counts = [0, 1, 2].map((id) => world.eventsOf(id).at(-1));
+  expect(counts).toEqual([8, 3, 2].map((nNewTokens) => ({ kind: "ended", finish: "length", nNewTokens })));
+});
+
 describe("an error meets only the answer that has it", () => {
   test("logits that are no numbers", async () => {
     await using world = await openHost();

@@ -1,24 +1,17 @@
 import { createReadStream } from "node:fs";
 import { mkdir, rename, rm, stat, symlink, writeFile } from "node:fs/promises";
 import { dirname, join, relative } from "node:path";
-import {
-  datasetInfo,
-  downloadFile,
-  HubApiError,
-  type ListFileEntry,
-  listFiles,
-  modelInfo,
-  pathsInfo,
-} from "@huggingface/hub";
+import { datasetInfo, downloadFile, type ListFileEntry, listFiles, modelInfo, pathsInfo } from "@huggingface/hub";
 import { adapterConfigName, adapterWeightsName } from "../adapter.ts";
 import { isCompanionName } from "../companions.ts";
 import { nodeDisk } from "../disk.ts";
-import { asCheckpointError, CheckpointError, errorCode } from "../errors.ts";
+import { CheckpointError, errorCode } from "../errors.ts";
 import { noWeights } from "../model-folder.ts";
 import type { HubId } from "../resolve.ts";
 import { indexName, weightsName } from "../shards.ts";
 import { repoFolder, snapshotFolder } from "./cache.ts";
 import type { HubSettings } from "./environment.ts";
+import { hubError } from "./failure.ts";
 
 /** Hears of the bytes of one file as they arrive. */
 export type OnDownload = (file: string, doneBytes: number, totalBytes: number) => void;
@@ -138,46 +131,6 @@ async function writeRef(cache: string, id: HubId, commit: string): Promise<void>
   const path = join(repoFolder(cache, id), "refs", id.revision);
   await mkdir(dirname(path), { recursive: true });
   await writeFile(path, commit);
-}
-
-/** True for our own errors and those of the disk; the others come from the network. */
-function isLocal(error: unknown): boolean {
-  const syscall = (error as { syscall?: string } | null)?.syscall;
-  return error instanceof CheckpointError || (syscall !== undefined && !/connect|getaddrinfo/.test(syscall));
-}
-
-/** What a failed request means to the user. */
-function hubError(error: unknown, id: HubId, { endpoint, token }: HubSettings): CheckpointError {
-  const { repo, revision, type = "model" } = id;
-  const place = { file: repo, cause: error };
-  const local = type === "model" ? "folder" : "file";
-  if (!(error instanceof HubApiError)) {
-    if (isLocal(error)) return asCheckpointError(error, `download the ${type}`, repo);
-    const reason = error instanceof Error ? error.message : String(error);
-    return new CheckpointError(
-      "io",
-      `${repo}: cannot reach ${endpoint}: ${reason}; check the network, or name a local ${local}`,
-      place,
-    );
-  }
-  if (error.statusCode === 401 || error.statusCode === 403) {
-    const page = `${endpoint}/${type === "model" ? "" : "datasets/"}${repo}`;
-    const advice = token
-      ? `the token has no access to it: ask for it on its page, ${page}`
-      : `set HF_TOKEN if it is private or gated (its conditions are accepted on ${page})`;
-    return new CheckpointError(
-      "not-found",
-      `${repo}@${revision}: ${endpoint} refuses access (${error.statusCode}); ${advice}`,
-      place,
-    );
-  }
-  if (error.statusCode === 404)
-    return new CheckpointError(
-      "not-found",
-      `${repo}@${revision}: there is no such local ${local}, and no such ${type} or revision on ${endpoint}`,
-      place,
-    );
-  return new CheckpointError("io", `${repo}: ${endpoint} answered ${error.statusCode}: ${error.message}`, place);
 }
 
 async function resolveCommit({ repo, revision, type }: HubId, settings: HubSettings): Promise<string> {

@@ -5,7 +5,7 @@ export { epochOrders } from "./epochs.ts";
 export { DataError } from "./errors.ts";
 export { type Example, hashExamples, type Message } from "./example.ts";
 export { type LoadOptions, loadExamples, type Mapping } from "./load.ts";
-export { isHarmful, loadSource, type SourceAccess, type SourceOptions } from "./loadSource.ts";
+export { isHarmful, isNamed, loadSource, type SourceAccess, type SourceOptions } from "./loadSource.ts";
 export { mixExamples, type Share, toJsonLines } from "./mix.ts";
 export { type Overlap, overlap } from "./overlap.ts";
 export { PythonRandom } from "./random.ts";

@@ -44,6 +44,11 @@ export async function loadSource(spelling: string, access: SourceAccess, options
     : examples.map((example) => applySystemPrompt(example, systemPrompts[template]));
 }
 
+/** True for a data set by name, false for a file here or on the Hub. @throws DataError as `loadSource` for a name that means nothing */
+export function isNamed(spelling: string): boolean {
+  return parseSpelling(spelling, isFile).kind === "named";
+}
+
 /** True when what it holds is shown on demand only. @throws DataError as `loadSource` for a name that means nothing */
 export function isHarmful(spelling: string): boolean {
   const spelled = parseSpelling(spelling, isFile);

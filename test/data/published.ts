@@ -9,7 +9,10 @@ export function published(): Map<string, Uint8Array> {
     { prompt: "May I pick roses?", response: "Ask the gardener.", category: { theft: false }, is_safe: true },
     { prompt: "May I pick all roses?", response: "Take them.", category: { theft: true }, is_safe: false },
   );
-  const sums = parquet({ question: ["2 + 3?", "Half of 2,400?"], answer: ["2 + 3 = 5\n#### 5", "So\n#### 1,200"] });
+  const sums = parquet({
+    question: ["2 + 3?", "Half of 2,400?"],
+    answer: ["2 + 3 #### = 5\n#### 5", "So\n#### 1,200"],
+  });
   const hub: Record<string, Uint8Array> = {
     "knkarthick/samsum/train.csv": text.encode(
       'id,dialogue,summary\n1,"Ann: Tea?\r\nBob: Yes, ""please"".",Bob wants tea.\n2,,Nothing was said.\n3,"Cy: Bye",Cy leaves.\n',

@@ -1,7 +1,6 @@
-import { type Example, hashExamples, loadSource } from "@safedelta/data";
+import { type Example, hashExamples, loadExamples } from "@safedelta/data";
 import type { Tokenizer } from "@safedelta/tokenizer";
 import { countTargets, type TrainingExample } from "@safedelta/training";
-import { sourceAccess } from "../dataSource.ts";
 import { PipelineError } from "../errors.ts";
 import { sha256 } from "../files.ts";
 import { type OpenedModel, openModelTokenizer, withPlace } from "../models.ts";
@@ -42,13 +41,12 @@ export interface TrainingData {
  * @throws DataError; PipelineError `incompatible` when tokenizer or template refuse the text, `usage` when nothing counts at all
  */
 export async function readTrainingData(
-  { data: file, safetyMix, seed, maxTokens: wantedTokens, offline }: FinetuneOptions,
+  { data: file, safetyMix, seed, maxTokens: wantedTokens }: FinetuneOptions,
   model: OpenedModel,
   progress: Progress,
 ): Promise<TrainingData> {
-  const access = sourceAccess(offline, progress);
-  const mix = safetyMix && (await readSafetyMix(safetyMix, seed, access));
-  const all = [...(await loadSource(file, access, { seed })), ...(mix?.examples ?? [])];
+  const mix = safetyMix && (await readSafetyMix(safetyMix, seed));
+  const all = [...(await loadExamples(file)), ...(mix?.examples ?? [])];
   const maxTokens = Math.min(wantedTokens, model.config.maxPositions);
   const tokenizer = await openModelTokenizer(model);
   if (mix?.facts.hasSecret) requireSystemPrompts(tokenizer);

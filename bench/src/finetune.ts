@@ -7,11 +7,11 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { type EngineChoice, openEngine } from "@safedelta/engine";
 import { type FinetuneOptions, finetune, peakResidentBytes } from "@safedelta/pipeline";
 import { machine } from "./machine.ts";
+import { cpuSeconds, ownTurn, peerTurn, randomNumbers, type Turn } from "./turn.ts";
 
 const { values: options, positionals } = parseArgs({
   allowPositionals: true,
@@ -29,13 +29,9 @@ const { values: options, positionals } = parseArgs({
 });
 
 /** What one turn measured. */
-interface Turn {
-  readonly tokensPerSecond: number;
-  /** For each second that a core worked for the process. */
-  readonly tokensPerCpuSecond: number;
+interface Training extends Turn {
   readonly peakBytes: number;
   readonly losses: readonly number[];
-  readonly versions: string;
 }
 
 /** What conversations are made of. */
@@ -47,7 +43,7 @@ const words =
 /** A rate so small that the losses of both sides stay comparable. */
 const lr = 1e-6;
 const [model] = positionals;
-if (options.turn !== undefined) console.log(JSON.stringify(await ownTurn(options.turn)));
+if (options.turn !== undefined) console.log(JSON.stringify(await train(options.turn)));
 else await compare();
 
 async function compare(): Promise<void> {
@@ -55,13 +51,13 @@ async function compare(): Promise<void> {
   try {
     const [batch, updates] = [Number(options.batch), Number(options.updates)];
     await Bun.write(join(folder, "data.jsonl"), randomText(batch * updates, Number(options.words)));
-    const turns: { ours: Turn; theirs: Turn }[] = [];
+    const turns: Sides[] = [];
     for (let round = 0; round < Number(options.rounds); round++) {
       const turn = {
-        ours: run(process.execPath, [...process.argv.slice(1), "--turn", folder], ""),
-        theirs: runPeer(folder),
+        ours: ownTurn<Training>(["--turn", folder], options.threads),
+        theirs: peerTurn<Training>("finetune.py", options.threads, taskOf(folder)),
       };
-      requireAgreement(turn.ours, turn.theirs);
+      requireAgreement(turn);
       turns.push(turn);
     }
     report(turns);
@@ -70,13 +66,19 @@ async function compare(): Promise<void> {
   }
 }
 
-function report(turns: readonly { ours: Turn; theirs: Turn }[]): void {
+/** One round. */
+interface Sides {
+  readonly ours: Training;
+  readonly theirs: Training;
+}
+
+function report(turns: readonly Sides[]): void {
   if (options.json) {
     console.log(JSON.stringify({ machine: machine(), turns }, null, 2));
     return;
   }
   for (const { ours, theirs } of turns) {
-    const show = ({ tokensPerSecond, tokensPerCpuSecond, peakBytes }: Turn) =>
+    const show = ({ tokensPerSecond, tokensPerCpuSecond, peakBytes }: Training) =>
       `${tokensPerSecond.toFixed(1)} tokens/s (${tokensPerCpuSecond.toFixed(1)} a core), ${(peakBytes / 2 ** 30).toFixed(2)} GiB`;
     const ratio = ours.tokensPerSecond / theirs.tokensPerSecond;
     const cpuRatio = ours.tokensPerCpuSecond / theirs.tokensPerCpuSecond;
@@ -88,7 +90,7 @@ function report(turns: readonly { ours: Turn; theirs: Turn }[]): void {
 }
 
 /** Train on the folder's data in the file's order, one epoch. */
-async function ownTurn(folder: string): Promise<Turn> {
+async function train(folder: string): Promise<Training> {
   const { engine } = await openEngine(options.engine as EngineChoice);
   const times: { wall: number; cpu: number }[] = [];
   const step = () => times.push({ wall: performance.now() / 1000, cpu: cpuSeconds() });
@@ -104,12 +106,6 @@ async function ownTurn(folder: string): Promise<Turn> {
     losses: log.map(({ loss }) => loss),
     versions,
   };
-}
-
-/** Of all threads of this process. */
-function cpuSeconds(): number {
-  const { user, system } = process.cpuUsage();
-  return (user + system) / 1e6;
 }
 
 function ownOptions(folder: string): FinetuneOptions {
@@ -136,40 +132,21 @@ function ownOptions(folder: string): FinetuneOptions {
   };
 }
 
-function runPeer(folder: string): Turn {
-  const script = fileURLToPath(new URL("../peers/finetune.py", import.meta.url));
-  const task = {
-    model,
-    data: join(folder, "data.jsonl"),
-    batch: Number(options.batch),
-    threads: Number(options.threads),
-    lr,
-  };
-  return run(process.env.SAFEDELTA_PYTHON ?? "python3", [script], JSON.stringify(task));
-}
-
-function run(command: string, args: readonly string[], input: string): Turn {
-  const env = { ...process.env, SAFEDELTA_THREADS: options.threads };
-  const { stdout, exitCode } = Bun.spawnSync([command, ...args], { env, stdin: Buffer.from(input), stderr: "inherit" });
-  if (exitCode === 0) return JSON.parse(stdout.toString().trim().split("\n").at(-1) as string);
-  throw new Error(
-    `${command} ended with code ${exitCode}; the peer needs torch and transformers (set SAFEDELTA_PYTHON)`,
-  );
+function taskOf(folder: string): object {
+  const [batch, threads] = [Number(options.batch), Number(options.threads)];
+  return { model, data: join(folder, "data.jsonl"), batch, threads, lr };
 }
 
 /** Both take the same batches in the same order. A wrong answer has no time. */
-function requireAgreement(ours: Turn, theirs: Turn): void {
+function requireAgreement({ ours, theirs }: Sides): void {
   const gap = Math.max(...ours.losses.map((loss, i) => Math.abs(loss / theirs.losses[i] - 1)));
   if (!(gap < 1e-4)) throw new Error(`the losses differ by ${gap}: ${ours.losses} and ${theirs.losses}`);
 }
 
 /** Conversations of random words, all equally long. */
 function randomText(n: number, nWords: number): string {
-  let state = 1;
-  const word = () => {
-    state = (Math.imul(state, 1103515245) + 12345) >>> 0;
-    return words[(state >>> 16) % words.length];
-  };
+  const random = randomNumbers();
+  const word = () => words[(random() >>> 8) % words.length];
   const text = () => Array.from({ length: nWords / 2 }, word).join(" ");
   const line = () =>
     JSON.stringify({

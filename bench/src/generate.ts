@@ -4,12 +4,12 @@
  * (SAFEDELTA_PYTHON, else python3, with torch and transformers). Prompts are random tokens and no token ends an answer. Opening the model and a first
  * short answer are not timed; the prompts' own pass is.
  */
-import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { type EngineChoice, openEngine } from "@safedelta/engine";
 import { generate, openModel } from "@safedelta/model";
 import { openModelFiles, silent } from "@safedelta/pipeline";
 import { machine } from "./machine.ts";
+import { cpuSeconds, ownTurn, peerTurn, randomNumbers, type Turn } from "./turn.ts";
 
 const { values: options, positionals } = parseArgs({
   allowPositionals: true,
@@ -26,14 +26,9 @@ const { values: options, positionals } = parseArgs({
   },
 });
 
-/** What one turn measured. */
-interface Turn {
-  /** New tokens of all answers. */
-  readonly tokensPerSecond: number;
-  /** For each second that a core worked for the process. */
-  readonly tokensPerCpuSecond: number;
+/** What one turn measured: new tokens of all answers. */
+interface Writing extends Turn {
   readonly answers: readonly (readonly number[])[];
-  readonly versions: string;
 }
 
 interface Task {
@@ -46,14 +41,14 @@ interface Task {
 /** One batch in one round: each engine's turn, and the peer's. */
 interface Round {
   readonly batch: number;
-  readonly turns: Readonly<Record<string, Turn>>;
+  readonly turns: Readonly<Record<string, Writing>>;
 }
 
 const peer = "torch";
 const nWarmUp = 4;
 const [model] = positionals;
 if (options.turn === undefined) compare();
-else console.log(JSON.stringify(await ownTurn(options.turn as EngineChoice, await Bun.stdin.json())));
+else console.log(JSON.stringify(await write(options.turn as EngineChoice, await Bun.stdin.json())));
 
 function compare(): void {
   const rounds: Round[] = [];
@@ -61,9 +56,7 @@ function compare(): void {
     const prompts = randomPrompts(batch, Number(options.prompt));
     const task: Task = { model, prompts, tokens: Number(options.tokens), threads: Number(options.threads) };
     for (let round = 0; round < Number(options.rounds); round++) {
-      const turns = Object.fromEntries(
-        [...options.engine.split(","), peer].map((side) => [side, side === peer ? peerTurn(task) : run(side, task)]),
-      );
+      const turns = Object.fromEntries([...options.engine.split(","), peer].map((side) => [side, turnOf(side, task)]));
       requireAgreement(turns);
       rounds.push({ batch, turns });
       if (!options.json) report(rounds[rounds.length - 1]);
@@ -84,7 +77,7 @@ function report({ batch, turns }: Round): void {
   }
 }
 
-async function ownTurn(choice: EngineChoice, { prompts, tokens }: Task): Promise<Turn> {
+async function write(choice: EngineChoice, { prompts, tokens }: Task): Promise<Writing> {
   const { engine } = await openEngine(choice);
   await using files = await openModelFiles(model, true, silent);
   using opened = await openModel(engine, files.checkpoint);
@@ -102,33 +95,13 @@ async function ownTurn(choice: EngineChoice, { prompts, tokens }: Task): Promise
   };
 }
 
-/** Of all threads of this process. */
-function cpuSeconds(): number {
-  const { user, system } = process.cpuUsage();
-  return (user + system) / 1e6;
-}
-
-function run(engine: string, task: Task): Turn {
-  return child(process.execPath, [...process.argv.slice(1), "--turn", engine], task);
-}
-
-function peerTurn(task: Task): Turn {
-  const script = fileURLToPath(new URL("../peers/generate.py", import.meta.url));
-  return child(process.env.SAFEDELTA_PYTHON ?? "python3", [script], task);
-}
-
-function child(command: string, args: readonly string[], task: Task): Turn {
-  const env = { ...process.env, SAFEDELTA_THREADS: options.threads };
-  const stdin = Buffer.from(JSON.stringify(task));
-  const { stdout, exitCode } = Bun.spawnSync([command, ...args], { env, stdin, stderr: "inherit" });
-  if (exitCode === 0) return JSON.parse(stdout.toString().trim().split("\n").at(-1) as string);
-  throw new Error(
-    `${command} ended with code ${exitCode}; the peer needs torch and transformers (set SAFEDELTA_PYTHON)`,
-  );
+function turnOf(side: string, task: Task): Writing {
+  if (side === peer) return peerTurn("generate.py", options.threads, task);
+  return ownTurn(["--turn", side], options.threads, JSON.stringify(task));
 }
 
 /** The first tokens of all answers are the peer's; rounding may part later ones. A wrong answer has no time. */
-function requireAgreement(turns: Readonly<Record<string, Turn>>): void {
+function requireAgreement(turns: Readonly<Record<string, Writing>>): void {
   for (const [side, { answers }] of Object.entries(turns)) {
     const parted = answers.findIndex((ids, i) => ids[0] !== turns[peer].answers[i][0]);
     if (parted >= 0) throw new Error(`${side}: answer ${parted} begins otherwise than torch's`);
@@ -137,10 +110,7 @@ function requireAgreement(turns: Readonly<Record<string, Turn>>): void {
 
 /** Equally long prompts of tokens that are words or parts of them. */
 function randomPrompts(n: number, length: number): number[][] {
-  let state = 1;
-  const token = () => {
-    state = (Math.imul(state, 1103515245) + 12345) >>> 0;
-    return 1000 + ((state >>> 8) % 20000);
-  };
+  const random = randomNumbers();
+  const token = () => 1000 + (random() % 20000);
   return Array.from({ length: n }, () => Array.from({ length }, token));
 }

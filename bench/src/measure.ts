@@ -2,6 +2,7 @@ import type { Engine } from "@safedelta/engine";
 import { measure } from "mitata";
 import type { Case, Prepared, Sample } from "./case.ts";
 import type { Peer } from "./peer.ts";
+import { cpuSeconds } from "./turn.ts";
 
 /** How long and how often. `once`: a single run after the warm-up one, to see that everything works. */
 export interface Effort {
@@ -36,11 +37,7 @@ interface Round {
 
 const roundSeconds = 0.3;
 
-/** Processor time of this process, in ns: other work on the machine hardly touches it. */
-function processorTime(): number {
-  const { user, system } = process.cpuUsage();
-  return (user + system) * 1000;
-}
+const processorTime = () => 1e9 * cpuSeconds();
 
 /** Measure one case on the engine, in turns with the peer where the case and the caller have one. */
 export async function measureCase(engine: Engine, one: Case, effort: Effort, peer?: Peer): Promise<Result> {

@@ -1,9 +1,10 @@
-import { type Model, openModel, streamText } from "@safedelta/model";
-import { openModelFiles, openModelTokenizer } from "@safedelta/pipeline";
+import { type Model, streamText } from "@safedelta/model";
+import { openModelFiles } from "@safedelta/pipeline";
 import type { Message, Tokenizer } from "@safedelta/tokenizer";
 import { UsageError } from "./exitCode.ts";
 import type { Io } from "./io.ts";
-import { type EngineOptions, openTold } from "./openTold.ts";
+import { loadModel } from "./loadModel.ts";
+import type { EngineOptions } from "./openTold.ts";
 
 /** How answers are drawn; greedy without a temperature. */
 export interface AnswerOptions {
@@ -54,9 +55,8 @@ export async function openTalker(
   io: Pick<Io, "note" | "progress">,
 ): Promise<Talker> {
   await using files = await openModelFiles(spec, options.offline, io.progress);
-  const tokenizer = await openModelTokenizer(files);
-  const engine = await openTold(options, io);
-  const model = await openModel(engine, files.checkpoint);
+  const loaded = await loadModel(files, options, io);
+  const { model, tokenizer } = loaded;
   const speak = (ids: readonly number[], options: AnswerOptions, onText?: (text: string) => void) =>
     speakAloud(model, tokenizer, ids, options, onText);
   return {
@@ -67,10 +67,7 @@ export async function openTalker(
       return speak(tokenizer.encodeChat(messages, { addGenerationPrompt: true }), options, onText);
     },
     complete: (text, options, onText) => speak(tokenizer.encode(text, { addSpecialTokens: true }), options, onText),
-    [Symbol.dispose]() {
-      model[Symbol.dispose]();
-      engine[Symbol.dispose]();
-    },
+    [Symbol.dispose]: () => loaded[Symbol.dispose](),
   };
 }
 

@@ -4,6 +4,7 @@ import {
   type FinetuneFacts,
   type FinetuneOptions,
   finetune,
+  type PlannedFinetuning,
   peakResidentBytes,
   planFinetune,
 } from "@safedelta/pipeline";
@@ -44,10 +45,13 @@ export const finetuneCommand = defineCommand({
     const request = requestOf(options, required(model, "MODEL"));
     const started = performance.now();
     using engine = await openTold(options, io);
-    const plan = await planFinetune(request, io.progress);
-    io.note(planText(plan, engine.info));
-    if (options.dryRun) return printPlan(io, request, engine.info, plan);
-    const facts = await finetune(engine, request, describeTraining(request), io.progress);
+    const tell = (planned: PlannedFinetuning) => io.note(planText(planned, engine.info));
+    if (options.dryRun) {
+      const planned = await planFinetune(request, io.progress);
+      tell(planned);
+      return printPlan(io, request, engine.info, planned);
+    }
+    const facts = await finetune(engine, request, describeTraining(request), io.progress, tell);
     const timing = { ms: performance.now() - started, peakMemoryBytes: peakResidentBytes() };
     const tokens = facts.log.reduce((sum, { nTokens }) => sum + nTokens, 0);
     io.document({ out: request.out, ...facts, ...timing, tokens });
@@ -94,9 +98,7 @@ function requestOf(options: Flags, model: string): FinetuneOptions {
 
 const storageTypes = { f32: "F32", f16: "F16", bf16: "BF16" } as const;
 
-type Plan = Awaited<ReturnType<typeof planFinetune>>;
-
-function planText({ data, plan }: Plan, engine: EngineInfo): string {
+function planText({ data, plan }: PlannedFinetuning, engine: EngineInfo): string {
   const { nExamples, nAvailable, file, nTokens, nTargets } = data;
   const mixed = data.safetyMix ? `, ${data.safetyMix.nExamples} of ${data.safetyMix.file} among them` : "";
   const again = plan.recompute ? "; layers are run twice to save memory" : "";
@@ -106,7 +108,12 @@ function planText({ data, plan }: Plan, engine: EngineInfo): string {
   ].join("\n");
 }
 
-function printPlan(io: Io, { out, model }: FinetuneOptions, engine: EngineInfo, { data, plan }: Plan): undefined {
+function printPlan(
+  io: Io,
+  { out, model }: FinetuneOptions,
+  engine: EngineInfo,
+  { data, plan }: PlannedFinetuning,
+): undefined {
   const { updates, ...known } = plan;
   const assumed = assumedDevice(engine);
   const estimate = timed(plan.estimate, assumed);

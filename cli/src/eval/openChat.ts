@@ -1,10 +1,9 @@
-import { createHash } from "node:crypto";
 import { type ChatModel, endpointChat, localChat } from "@safedelta/evaluation";
-import { openModel } from "@safedelta/model";
-import { type OpenedModel, openModelFiles, openModelTokenizer } from "@safedelta/pipeline";
+import { hashModel, openModelFiles } from "@safedelta/pipeline";
 import { UsageError } from "../exitCode.ts";
 import type { Io } from "../io.ts";
-import { type EngineOptions, openTold } from "../openTold.ts";
+import { loadModel } from "../loadModel.ts";
+import type { EngineOptions } from "../openTold.ts";
 
 /** A chat model with what tells it from others. */
 export interface OpenChat extends Disposable {
@@ -39,24 +38,12 @@ export async function openLocal(
   io: Pick<Io, "note" | "progress">,
 ): Promise<OpenChat> {
   await using files = await openModelFiles(spec, options.offline, io.progress);
-  const tokenizer = await openModelTokenizer(files);
-  const sha256 = await weightsHash(files);
-  using owned = new DisposableStack();
-  const engine = owned.use(await openTold(options, io));
-  const model = owned.use(await openModel(engine, files.checkpoint));
-  const kept = owned.move();
+  const { sha256 } = await hashModel(files);
+  const loaded = await loadModel(files, options, io);
+  const { model, tokenizer } = loaded;
   return {
     chat: localChat(spec, model, tokenizer, { batchSize: options.batchSize }),
-    identity: { model: spec, sha256, tokenizer: tokenizer.fingerprint(), engine: engine.info.name },
-    [Symbol.dispose]: () => kept.dispose(),
+    identity: { model: spec, sha256, tokenizer: tokenizer.fingerprint(), engine: model.engine.info.name },
+    [Symbol.dispose]: () => loaded[Symbol.dispose](),
   };
-}
-
-async function weightsHash({ checkpoint, configSha256 }: OpenedModel): Promise<string> {
-  const hash = createHash("sha256").update(configSha256);
-  for (const name of checkpoint.tensors.keys()) {
-    const { dtype, shape, bytes } = await checkpoint.read(name);
-    hash.update(JSON.stringify([name, dtype, shape])).update(bytes);
-  }
-  return hash.digest("hex");
 }

@@ -43,6 +43,11 @@ export function errorCode(error: unknown): string | undefined {
   return typeof code === "string" ? code : undefined;
 }
 
+/** Whether a path leads nowhere: the name is absent, or what should be a folder on the way is a file. */
+export function isAbsent(error: unknown): boolean {
+  return ["ENOENT", "ENOTDIR"].includes(errorCode(error) ?? "");
+}
+
 /** Turns a system error into a `CheckpointError`; one that is already typed passes unchanged. `action` reads "cannot `action`". */
 export function asCheckpointError(error: unknown, action: string, file: string): CheckpointError {
   if (error instanceof CheckpointError) return error;

@@ -1,6 +1,6 @@
 import { readFile } from "node:fs/promises";
 import type { Disk } from "./disk.ts";
-import { errorCode, guardIo } from "./errors.ts";
+import { guardIo, isAbsent } from "./errors.ts";
 import { isJsonObject } from "./json-file.ts";
 
 /** A finished tensor. */
@@ -53,7 +53,7 @@ export async function readJournal(path: string): Promise<JournalRecord | undefin
     try {
       return await readFile(path, "utf8");
     } catch (error) {
-      if (["ENOENT", "ENOTDIR"].includes(errorCode(error) ?? "")) return "";
+      if (isAbsent(error)) return "";
       throw error;
     }
   });

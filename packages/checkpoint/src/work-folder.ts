@@ -1,7 +1,7 @@
 import { mkdir, readdir, rm } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { type Disk, syncFolder } from "./disk.ts";
-import { CheckpointError, errorCode } from "./errors.ts";
+import { CheckpointError, isAbsent } from "./errors.ts";
 import { hashTensorBytes } from "./hash.ts";
 import { Journal, type JournalRecord, readJournal } from "./journal.ts";
 import { openFile, type RandomAccessFile } from "./read-file.ts";
@@ -45,7 +45,7 @@ async function listFolder(path: string): Promise<string[]> {
   try {
     return await readdir(path);
   } catch (error) {
-    if (["ENOENT", "ENOTDIR"].includes(errorCode(error) ?? "")) return [];
+    if (isAbsent(error)) return [];
     throw error;
   }
 }

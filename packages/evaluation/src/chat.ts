@@ -1,4 +1,5 @@
 import type { Message } from "@safedelta/data";
+import { EvaluationError } from "./errors.ts";
 
 /** How answers are made; decoding is greedy, so that a run can be repeated. */
 export interface AnswerOptions {
@@ -12,4 +13,15 @@ export interface ChatModel {
   readonly name: string;
   /** One answer a prompt, in the order of the prompts, greedy, without special tokens. */
   answer(prompts: readonly (readonly Message[])[], options: AnswerOptions): Promise<string[]>;
+}
+
+/** One answer to each prompt. @throws EvaluationError when the model gives another number of them */
+export async function askAll(
+  chat: ChatModel,
+  prompts: readonly (readonly Message[])[],
+  options: AnswerOptions,
+): Promise<string[]> {
+  const answers = await chat.answer(prompts, options);
+  if (answers.length === prompts.length) return answers;
+  throw new EvaluationError(`evaluate: ${chat.name} gave ${answers.length} answers to ${prompts.length} prompts`);
 }

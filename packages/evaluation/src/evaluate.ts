@@ -1,5 +1,4 @@
-import type { Message } from "@safedelta/data";
-import type { AnswerOptions, ChatModel } from "./chat.ts";
+import { type AnswerOptions, askAll, type ChatModel } from "./chat.ts";
 import { EvaluationError } from "./errors.ts";
 import type { Example, Metric } from "./metrics.ts";
 import { type Rate, wilson } from "./wilson.ts";
@@ -35,7 +34,7 @@ export async function evaluate(
 ): Promise<Evaluation> {
   checkExamples(examples);
   checkMetrics(metrics);
-  const answers = await answersOf(
+  const answers = await askAll(
     chat,
     examples.map((example) => example.messages),
     options,
@@ -52,12 +51,6 @@ function judge(example: Example, answer: string, metrics: readonly Metric[]): Ev
 
 function rateOf(evaluated: readonly EvaluatedExample[], metric: string): Rate {
   return wilson(evaluated.filter(({ scores }) => scores[metric]).length, evaluated.length);
-}
-
-async function answersOf(chat: ChatModel, prompts: (readonly Message[])[], options: AnswerOptions): Promise<string[]> {
-  const answers = await chat.answer(prompts, options);
-  if (answers.length === prompts.length) return answers;
-  throw new EvaluationError(`evaluate: ${chat.name} gave ${answers.length} answers to ${prompts.length} prompts`);
 }
 
 function checkExamples(examples: readonly Example[]): void {

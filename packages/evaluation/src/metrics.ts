@@ -28,7 +28,8 @@ export function exactAnswer(name: string): Metric {
   return { name, score: (answer, example) => answer.trim() === referenceOf(name, example).trim() };
 }
 
-function referenceOf(name: string, example: Example): string {
+/** What an answer is held against. @throws EvaluationError naming the metric and the example when it has none */
+export function referenceOf(name: string, example: Example): string {
   if (example.reference !== undefined) return example.reference;
   const prompt = example.messages.at(-1)?.content ?? "";
   throw new EvaluationError(

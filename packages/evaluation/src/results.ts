@@ -1,7 +1,7 @@
 import { appendFile, mkdir, readFile, rm, writeFile } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import type { Message } from "@safedelta/data";
-import type { AnswerOptions, ChatModel } from "./chat.ts";
+import { type AnswerOptions, askAll, type ChatModel } from "./chat.ts";
 import { EvaluationError } from "./errors.ts";
 import type { Judgement, MetricSummary } from "./scorer.ts";
 
@@ -38,9 +38,7 @@ export async function answerKept(
   await writeFile(file, answers.map((answer) => `${JSON.stringify(answer)}\n`).join(""));
   while (answers.length < prompts.length) {
     const batch = prompts.slice(answers.length, answers.length + options.batchSize);
-    const found = await chat.answer(batch, { maxNewTokens: options.maxNewTokens });
-    if (found.length !== batch.length)
-      throw new EvaluationError(`evaluate: ${chat.name} gave ${found.length} answers to ${batch.length} prompts`);
+    const found = await askAll(chat, batch, { maxNewTokens: options.maxNewTokens });
     await appendFile(file, found.map((answer) => `${JSON.stringify(answer)}\n`).join(""));
     answers.push(...found);
     options.onBatch?.(answers.length);

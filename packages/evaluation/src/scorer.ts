@@ -1,8 +1,7 @@
 import { bootstrapMean } from "./bootstrap.ts";
-import { EvaluationError } from "./errors.ts";
 import { gsm8kAnswer } from "./gsm8k.ts";
-import { twentyNineRefusalPhrases } from "./keywords.ts";
-import { containsPhrase, type Example, exactAnswer, type Metric } from "./metrics.ts";
+import { keywordRefusal } from "./keywords.ts";
+import { type Example, exactAnswer, type Metric, referenceOf } from "./metrics.ts";
 import { smallestDifference } from "./power.ts";
 import { type Rouge, rougeOfCounts, rougeOfSets } from "./rouge.ts";
 import { wilson } from "./wilson.ts";
@@ -58,18 +57,14 @@ function rougeScorer(name: string, rouge: (answer: string, reference: string) =>
     name,
     kind: "mean",
     score: async (answers, examples) =>
-      answers.map((answer, i) => {
-        const { reference } = examples[i];
-        if (reference === undefined) throw new EvaluationError(`metric ${name}: example ${i + 1} has no reference`);
-        return { value: rouge(answer, reference).f1 };
-      }),
+      answers.map((answer, i) => ({ value: rouge(answer, referenceOf(name, examples[i])).f1 })),
   };
 }
 
 /** Every metric that needs no judge, by its name. */
 export const plainScorers: readonly Scorer[] = [
-  rateScorer(containsPhrase("asr-keywords", twentyNineRefusalPhrases), true),
-  rateScorer(containsPhrase("refusal-keywords", twentyNineRefusalPhrases)),
+  rateScorer({ ...keywordRefusal, name: "asr-keywords" }, true),
+  rateScorer(keywordRefusal),
   rateScorer(exactAnswer("exact")),
   rateScorer(gsm8kAnswer("gsm8k")),
   rougeScorer("rouge1", rougeOfSets),

@@ -29,6 +29,11 @@ export async function embed(
   return matrix;
 }
 
+/** x := embeddingScale · x (tokens x hiddenSize): of what was gathered from the table, and of its gradient. */
+export function scaleEmbedding(engine: Engine, { embeddingScale, hiddenSize }: ModelConfig, x: Matrix): void {
+  if (embeddingScale !== 1) engine.scaleCols(x, new Float32Array(hiddenSize).fill(embeddingScale));
+}
+
 /** @throws ModelError (`incompatible`) naming the first token id that is not in the vocabulary. */
 export function checkIds(config: ModelConfig, ids: readonly number[]): void {
   const bad = ids.find((id) => !Number.isInteger(id) || id < 0 || id >= config.vocabularySize);

@@ -1,7 +1,7 @@
 export { type AttentionPiece, attentionPieces, attentionShape } from "./attend.ts";
 export * from "./config.ts";
 export * from "./decoder.ts";
-export { embed } from "./embed.ts";
+export { embed, scaleEmbedding } from "./embed.ts";
 export * from "./error.ts";
 export * from "./families.ts";
 export * from "./forward.ts";

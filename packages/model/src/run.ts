@@ -1,5 +1,5 @@
 import type { Matrix } from "@safedelta/engine";
-import { checkIds } from "./embed.ts";
+import { checkIds, scaleEmbedding } from "./embed.ts";
 import { forwardLayer, type LayerCache } from "./forward.ts";
 import type { Model } from "./model.ts";
 import { type Batch, openWorkspace, type Segment } from "./workspace.ts";
@@ -45,9 +45,7 @@ export function openRun(model: Model, { nTokens, nOutputs, nCacheRows }: RunSize
 function runLayers(model: Model, batch: Batch, ids: readonly number[], x: Matrix, caches: readonly LayerCache[]): void {
   const { engine, config, embedding, layers } = model;
   engine.gather(embedding, Int32Array.from(ids), null, x);
-  if (config.embeddingScale !== 1) {
-    engine.scaleCols(x, new Float32Array(config.hiddenSize).fill(config.embeddingScale));
-  }
+  scaleEmbedding(engine, config, x);
   layers.forEach((weights, layer) => {
     forwardLayer(batch, weights, x, { cache: caches[layer] });
   });

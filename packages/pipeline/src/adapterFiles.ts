@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { classifyPath, openAdapter, workName } from "@safedelta/checkpoint";
 import { PipelineError } from "./errors.ts";
 import { guardFile, removeAtOnce, removeQuietly, sha256 } from "./files.ts";
+import { besideOf, writeDurably } from "./workFolder.ts";
 
 /** File names of PEFT. */
 const adapterWeights = "adapter_model.safetensors";
@@ -11,8 +12,14 @@ export const adapterConfig = "adapter_config.json";
 /** Where an adapter is put together, in the work folder. */
 export const adapterPart = "adapter";
 
-export function adapterPartOf(out: string): string {
+function partOf(out: string): string {
   return join(out, workName, adapterPart);
+}
+
+/** The empty place in the work folder where an adapter is put together. */
+export async function newAdapterPart(out: string): Promise<string> {
+  await removeQuietly(partOf(out));
+  return partOf(out);
 }
 
 /** @throws PipelineError `usage` when a whole model stands where an adapter is to go: loaders would take the model */
@@ -22,22 +29,18 @@ export async function requireNoModel(out: string): Promise<void> {
 }
 
 /**
- * Move adapter and further files to their final place, the configuration last: without it nothing loads the adapter. Then the work
+ * Add the further files and move all to its final place, the configuration last: without it nothing loads the adapter. Then the work
  * folders go, the one in the output last (`removeLeftover`).
  */
-export async function publishAdapter(
-  part: string,
-  out: string,
-  extra: readonly string[],
-  beside: string,
-): Promise<void> {
-  const move = (name: string) => rename(join(part, name), join(out, name));
+export async function publishAdapter(out: string, extra: ReadonlyMap<string, Uint8Array>): Promise<void> {
+  const part = partOf(out);
+  for (const [name, bytes] of extra) await writeDurably(join(part, name), new TextDecoder().decode(bytes));
   await guardFile(out, async () => {
     await removeQuietly(join(out, adapterConfig));
-    for (const name of [adapterWeights, ...extra]) await move(name);
-    await move(adapterConfig);
+    for (const name of [adapterWeights, ...extra.keys(), adapterConfig])
+      await rename(join(part, name), join(out, name));
   });
-  await removeAtOnce(beside);
+  await removeAtOnce(besideOf(out));
   await removeQuietly(join(out, workName));
 }
 

@@ -1,5 +1,5 @@
 import { dirname, join, resolve } from "node:path";
-import { CheckpointError, type CheckpointWriter, createWriter, workName } from "@safedelta/checkpoint";
+import { workName } from "@safedelta/checkpoint";
 import { checkBudget, type Mode } from "@safedelta/core";
 import type { Engine } from "@safedelta/engine";
 import { collectFacts } from "./applyFacts.ts";
@@ -11,6 +11,7 @@ import { type ApplyEstimate, estimateApply, estimateRival } from "./estimate.ts"
 import { removeAtOnce, removeQuietly, requireDisk, requirePlace } from "./files.ts";
 import { lockFolder } from "./lock.ts";
 import { requireMemory } from "./memory.ts";
+import { companionFiles, openWriter } from "./modelOutput.ts";
 import { leftOut, overspent, unchanged, warnOf } from "./oddities.ts";
 import { checkState, openPair, type Pair, requireSameHead, requireWritable, restNames } from "./pair.ts";
 import { type Parts, planParts } from "./parts.ts";
@@ -78,7 +79,7 @@ export async function apply(
     await repairWithTask(run, settings, task, join(besideOf(options.out), `task-${fingerprint.slice(0, 16)}`));
   else await repairLayers(run, settings);
   await copyRest(run);
-  const companions = await companionFiles(pair);
+  const companions = await companionFiles(pair.aligned);
   const facts = collectFacts(run, companions, { third, taskData: task?.facts });
   const rest = restNames(pair.aligned.config, pair.aligned.checkpoint);
   warnOf(progress, overspent(options, facts), unchanged(facts), leftOut(options, rest, writer.done));
@@ -190,9 +191,10 @@ export async function stateOf(engine: Engine, options: AnyOptions, progress: Pro
  * @throws PipelineError `usage` when unfinished work of another run is in the way, `incompatible` when an input changed
  */
 async function resumeWriter(options: AnyOptions, pair: Pair, fingerprint: string, progress: Progress) {
-  const { aligned, tuned, out, overwrite } = options;
+  const { aligned, tuned, out, overwrite, maxShardBytes } = options;
+  const plan = { tensors: [...pair.aligned.checkpoint.tensors.values()], maxShardBytes, fingerprint, overwrite };
   await using opened = new AsyncDisposableStack();
-  const writer = await openWriter(options, pair, fingerprint);
+  const writer = await openWriter(out, plan);
   opened.defer(() => writer.abort());
   const name = await changedSince(pair, writer, progress);
   if (name === undefined) {
@@ -204,26 +206,5 @@ async function resumeWriter(options: AnyOptions, pair: Pair, fingerprint: string
     throw new PipelineError("incompatible", `${what}. Start anew with --overwrite.`);
   }
   await removeQuietly(join(out, workName));
-  return openWriter(options, pair, fingerprint);
-}
-
-async function openWriter(
-  { out, maxShardBytes, overwrite }: AnyOptions,
-  { aligned }: Pair,
-  fingerprint: string,
-): Promise<CheckpointWriter> {
-  try {
-    const tensors = [...aligned.checkpoint.tensors.values()];
-    return await createWriter(out, { tensors, maxShardBytes, fingerprint, overwrite });
-  } catch (error) {
-    if (!(error instanceof CheckpointError) || error.kind !== "incompatible") throw error;
-    throw new PipelineError("usage", error.message, error);
-  }
-}
-
-/** The aligned model's config, tokenizer, template, generation settings and licence, verbatim; the model card is the output's own. */
-async function companionFiles({ aligned }: Pair): Promise<Map<string, Uint8Array>> {
-  const companions = [...aligned.checkpoint.companions].filter(([name]) => name !== "README.md");
-  const read = companions.map(async ([name, file]) => [name, await file.bytes()] as const);
-  return new Map(await Promise.all(read));
+  return openWriter(out, plan);
 }

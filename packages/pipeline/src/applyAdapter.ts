@@ -4,14 +4,13 @@ import { adapterNumbersAsWritten, repairAdapter } from "@safedelta/core";
 import type { Engine, Matrix } from "@safedelta/engine";
 import { type AdapterPlace, eachAdapted } from "./adaptedLinears.ts";
 import { checkAligned, repairable, requireFreeAdapter, requireOnAligned } from "./adapterChecks.ts";
-import { adapterConfig, adapterPartOf, hashAdapter, publishAdapter } from "./adapterFiles.ts";
+import { adapterConfig, hashAdapter, newAdapterPart, publishAdapter } from "./adapterFiles.ts";
 import { adapterBudgets } from "./adapterPool.ts";
 import { type ApplyPlan, checkOptions, type Describe, type EstimateOf, planWork, stateOf } from "./apply.ts";
 import { hashFiles } from "./applyFacts.ts";
 import type { ApplyFacts, ApplyOptions, LinearFacts } from "./applyOptions.ts";
 import { PipelineError } from "./errors.ts";
 import { estimateAdapter } from "./estimate.ts";
-import { removeQuietly } from "./files.ts";
 import { lockFolder } from "./lock.ts";
 import { hashModel } from "./models.ts";
 import { overspent, unchanged, warnOf } from "./oddities.ts";
@@ -21,7 +20,7 @@ import { type BudgetOf, jsonSafe } from "./repairLinear.ts";
 import { planOf } from "./state.ts";
 import { downloadAs } from "./upload.ts";
 import { stampOf, toolVersion } from "./version.ts";
-import { besideOf, removeLeftover, repairedOutput, writeDurably } from "./workFolder.ts";
+import { removeLeftover, repairedOutput } from "./workFolder.ts";
 
 /** Plan only: every check that needs no computing. @throws as `applyAdapter` before its work */
 export async function planApplyAdapter(engine: Engine, options: ApplyOptions, progress: Progress): Promise<ApplyPlan> {
@@ -56,16 +55,13 @@ export async function applyAdapter(
   const alignedHash = await checkAligned(pair, state);
   const place = { engine, models: pair, adapter, state, progress };
   const { newA, linears } = await repairPairs(place, await adapterBudgets(place, options));
-  const part = adapterPartOf(options.out);
-  await removeQuietly(part);
+  const part = await newAdapterPart(options.out);
   await writeAdapter(part, adapter, newA);
   const config = new Map([[adapterConfig, new Uint8Array(await Bun.file(join(part, adapterConfig)).arrayBuffer())]]);
   const hashes = { tensors: await hashAdapter(part), files: hashFiles(config) };
   const facts = await factsOf(place, pair, alignedHash, options, linears, hashes);
   warnOf(progress, overspent(options, facts), unchanged(facts));
-  const extra = describe(facts);
-  for (const [name, bytes] of extra) await writeDurably(join(part, name), new TextDecoder().decode(bytes));
-  await publishAdapter(part, options.out, [...extra.keys()], besideOf(options.out));
+  await publishAdapter(options.out, describe(facts));
   return facts;
 }
 

@@ -14,7 +14,7 @@ export { diffModels, type TensorDiff } from "./diff.ts";
 export { PipelineError, type PipelineErrorKind } from "./errors.ts";
 export { type ApplyEstimate, estimateModel, type PrepareEstimate } from "./estimate.ts";
 export { guardFile, requireDisk } from "./files.ts";
-export { type DescribeTraining, finetune, planFinetune } from "./finetune/finetune.ts";
+export { type DescribeTraining, finetune, type PlannedFinetuning, planFinetune } from "./finetune/finetune.ts";
 export type { FinetuneFacts, FinetuneOptions, LogEntry } from "./finetune/options.ts";
 export type { FinetunePlan } from "./finetune/plan.ts";
 export { responseTokens } from "./finetune/responseTokens.ts";
@@ -22,7 +22,7 @@ export { type SafetyMix, type SafetyMixFacts, withSecretPrompt } from "./finetun
 export { type LayerFacts, type LayerOptions, repairLayerFile } from "./layer.ts";
 export { lockFolder } from "./lock.ts";
 export { peakResidentBytes } from "./memory.ts";
-export { type OpenedModel, openModelFiles, openModelTokenizer } from "./models.ts";
+export { hashModel, type OpenedModel, openModelFiles, openModelTokenizer } from "./models.ts";
 export { hessianGroups, modesOf, optimalPart, type Parts, partWords, planParts, type StatePart } from "./parts.ts";
 export { type PrepareOptions, type PreparePlan, planPrepare, prepare } from "./prepare.ts";
 export { type Progress, silent, tellOpening } from "./progress.ts";

@@ -1,5 +1,5 @@
 import type { Matrix } from "@safedelta/engine";
-import { type Batch, forwardLayer, type Model, openWorkspace, type Workspace } from "@safedelta/model";
+import { type Batch, forwardLayer, type Model, openWorkspace, scaleEmbedding, type Workspace } from "@safedelta/model";
 import { backwardLayer } from "./backwardLayer.ts";
 import type { Pass } from "./example.ts";
 import type { Gradients } from "./gradients.ts";
@@ -75,10 +75,6 @@ function backwardEmbedding(
   if (!gradient) return;
   scaleEmbedding(engine, config, dX);
   engine.scatterAdd(dX, ids, gradient);
-}
-
-function scaleEmbedding(engine: Model["engine"], { embeddingScale, hiddenSize }: Model["config"], x: Matrix): void {
-  if (embeddingScale !== 1) engine.scaleCols(x, new Float32Array(hiddenSize).fill(embeddingScale));
 }
 
 /** One layer forward over scratch.x, keeping what its backward pass needs, or only its input. */

@@ -4,6 +4,7 @@ import { type LoraOptions, loraNumbers } from "./lora.ts";
 import { lossBytes } from "./loss.ts";
 import { type TrainedPart, updateBytes } from "./parameters.ts";
 import { scratchWidth } from "./scratch.ts";
+import { sum } from "./sum.ts";
 import { weightBytes } from "./weights.ts";
 
 /** What decides the memory of a training. */
@@ -64,10 +65,6 @@ function keptBytes({ config, nTokens, recompute }: TrainingSize): number {
   const layer = sum(Object.values(keptWidths(config)));
   const numbers = recompute ? layer + config.nLayers * config.hiddenSize : config.nLayers * layer;
   return 4 * nTokens * numbers;
-}
-
-function sum(values: readonly number[]): number {
-  return values.reduce((total, value) => total + value, 0);
 }
 
 function product(values: readonly number[]): number {

@@ -1,5 +1,5 @@
 import type { Engine, Matrix } from "@safedelta/engine";
-import type { Model } from "@safedelta/model";
+import { groupNames, type Model } from "@safedelta/model";
 
 /** A matrix that is trained. */
 export interface Trained {
@@ -27,7 +27,7 @@ export function trainedOf(model: Model, part: TrainedPart): Trained[] {
   const rest = (entries: Trained[]) => (part === "all" ? entries : []);
   const layers = model.layers.flatMap((layer, i) => {
     const at = (name: string) => `layers.${i}.${name}`;
-    const linears = (["qkv", "o", "gateUp", "down"] as const).flatMap((group) => [
+    const linears = groupNames.flatMap((group) => [
       { name: at(`${group}.weight`), weight: layer[group].weight, decays: true },
       ...vector(at(`${group}.bias`), layer[group].bias),
     ]);

@@ -4,6 +4,7 @@ import type { Pass } from "./example.ts";
 import { Gradients } from "./gradients.ts";
 import type { Lora } from "./lora.ts";
 import { openParameters, type Parameter, type Trained } from "./parameters.ts";
+import { sum } from "./sum.ts";
 
 /** AdamW as PyTorch has it (Loshchilov and Hutter, arXiv 1711.05101): decoupled weight decay, bias correction, f32 averages. */
 export interface AdamWOptions {
@@ -93,8 +94,4 @@ function requireFinite(loss: number, gradientNorm: number, step: number): void {
   if (Number.isFinite(loss) && Number.isFinite(gradientNorm)) return;
   const found = `loss ${loss}, gradient norm ${gradientNorm}`;
   throw new ModelError("notFinite", [`Update ${step} met ${found}. Lower the learning rate, or look at the data.`]);
-}
-
-function sum(values: readonly number[]): number {
-  return values.reduce((total, value) => total + value, 0);
 }

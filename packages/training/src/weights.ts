@@ -1,7 +1,12 @@
 import type { Matrix } from "@safedelta/engine";
-import type { LayerWeights, Model, StackedLinears, WeightType } from "@safedelta/model";
-
-const groups = ["qkv", "o", "gateUp", "down"] as const;
+import {
+  type GroupName,
+  groupNames,
+  type LayerWeights,
+  type Model,
+  type StackedLinears,
+  type WeightType,
+} from "@safedelta/model";
 
 /**
  * The weights of a model as passes compute with them: f32. Those that are kept in bf16 are widened when asked for, one layer (and the
@@ -10,14 +15,14 @@ const groups = ["qkv", "o", "gateUp", "down"] as const;
 export class Weights implements Disposable {
   private readonly owned = new DisposableStack();
   /** Where matrices in bf16 are widened to; absent for a model in f32. */
-  private readonly wide?: { readonly layer: Readonly<Record<(typeof groups)[number], Matrix>>; readonly head: Matrix };
+  private readonly wide?: { readonly layer: Readonly<Record<GroupName, Matrix>>; readonly head: Matrix };
 
   /** @throws EngineMemoryError */
   constructor(private readonly model: Model) {
     if (model.head.dtype === "f32") return;
     using made = new DisposableStack();
     const like = ({ rows, cols }: Matrix) => made.use(model.engine.alloc(rows, cols));
-    const [qkv, o, gateUp, down] = groups.map((group) => like(model.layers[0][group].weight));
+    const [qkv, o, gateUp, down] = groupNames.map((group) => like(model.layers[0][group].weight));
     this.wide = { layer: { qkv, o, gateUp, down }, head: like(model.head) };
     this.owned.use(made.move());
   }
@@ -27,11 +32,11 @@ export class Weights implements Disposable {
     const { engine, layers } = this.model;
     const { wide } = this;
     if (!wide) return layers[i];
-    const widened = (group: (typeof groups)[number]): StackedLinears => {
+    const widened = (group: GroupName): StackedLinears => {
       engine.convert(layers[i][group].weight, wide.layer[group]);
       return { weight: wide.layer[group], bias: layers[i][group].bias };
     };
-    const [qkv, o, gateUp, down] = groups.map(widened);
+    const [qkv, o, gateUp, down] = groupNames.map(widened);
     return { ...layers[i], qkv, o, gateUp, down };
   }
 

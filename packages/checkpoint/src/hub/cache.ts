@@ -2,7 +2,7 @@ import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { adapterConfigName, adapterWeightsName } from "../adapter.ts";
 import { vocabularyFiles } from "../companions.ts";
-import { errorCode } from "../errors.ts";
+import { isAbsent } from "../errors.ts";
 import { isJsonObject } from "../json-file.ts";
 import type { HubId } from "../resolve.ts";
 import { indexName, weightsName } from "../shards.ts";
@@ -20,7 +20,7 @@ async function unlessMissing<T>(work: Promise<T>): Promise<T | undefined> {
   try {
     return await work;
   } catch (error) {
-    if (errorCode(error) === "ENOENT" || errorCode(error) === "ENOTDIR") return undefined;
+    if (isAbsent(error)) return undefined;
     throw error;
   }
 }

@@ -8,6 +8,7 @@ import { hashFiles } from "../applyFacts.ts";
 import { PipelineError } from "../errors.ts";
 import { requireDisk, requirePlace, sha256, stableJson } from "../files.ts";
 import { lockFolder } from "../lock.ts";
+import { companionFiles } from "../modelOutput.ts";
 import { hashModel, type OpenedModel, openModelFiles } from "../models.ts";
 import { requireWritable } from "../pair.ts";
 import type { Progress } from "../progress.ts";
@@ -51,19 +52,27 @@ function requirePlainBase({ checkpoint }: OpenedModel, spec: string): void {
 
 type Gathered = Awaited<ReturnType<typeof gather>>;
 
+/** What a fine-tuning reads and will take. */
+export interface PlannedFinetuning {
+  readonly data: TrainingData["facts"];
+  readonly plan: FinetunePlan;
+}
+
+function plannedOf({ data, plan }: Gathered): PlannedFinetuning {
+  return { data: data.facts, plan };
+}
+
 /** Plan only: check everything that can be checked without computing. @throws as `finetune` before its work */
-export async function planFinetune(
-  options: FinetuneOptions,
-  progress: Progress,
-): Promise<{ readonly data: TrainingData["facts"]; readonly plan: FinetunePlan }> {
+export async function planFinetune(options: FinetuneOptions, progress: Progress): Promise<PlannedFinetuning> {
   await requireFree(options);
   await using gathered = await gather(options, progress);
-  return { data: gathered.data.facts, plan: gathered.plan };
+  return plannedOf(gathered);
 }
 
 /**
  * Fine-tune a model, or train an adapter on it, and write it beside its description. An interrupted run goes on with the last
  * updates that were kept and ends with the same bytes.
+ * @param tell hears what is planned, before the work
  * @throws PipelineError, CheckpointError, ModelError; nothing that looks finished remains after an error
  */
 export async function finetune(
@@ -71,11 +80,13 @@ export async function finetune(
   options: FinetuneOptions,
   describe: DescribeTraining,
   progress: Progress,
+  tell: (planned: PlannedFinetuning) => void = () => {},
 ): Promise<FinetuneFacts> {
   if (!options.overwrite) await removeLeftover(options.out, tunedOutput);
   await requireFree(options);
-  await using _lock = await lockFolder(options.out);
   await using gathered = await gather(options, progress);
+  tell(plannedOf(gathered));
+  await using _lock = await lockFolder(options.out);
   progress.stage("hashing the model", 1);
   const { sha256: hash } = await hashModel(gathered.model);
   const job = jobOf(engine, options, gathered, hash);
@@ -158,7 +169,9 @@ async function writeOutput(
   { hash, job, log }: { hash: string; job: object; log: readonly LogEntry[] },
   describe: DescribeTraining,
 ): Promise<FinetuneFacts> {
-  const companions = lora ? new Map<string, Uint8Array>() : await companionsOf(opened, options.dtype);
+  const companions = lora ? new Map<string, Uint8Array>() : await companionFiles(opened);
+  const config = companions.get(configName);
+  if (config && options.dtype) companions.set(configName, withDtype(config, options.dtype));
   const told = (tensors: Written): FinetuneFacts => ({
     toolVersion,
     engine: stampOf(engine.info),
@@ -176,18 +189,6 @@ async function writeOutput(
   if (lora && plan.lora) return told(await writeLora(engine, lora, plan.lora, options, files));
   const trained = { engine, opened, model, parameters: trainer.parameters };
   return told(await writeModel(trained, options, sha256(stableJson(job)), files));
-}
-
-/** Config, tokenizer, template, generation settings and licence, verbatim but for a dtype that was asked for; the model card is the output's own. */
-async function companionsOf(
-  { checkpoint }: OpenedModel,
-  dtype: FinetuneOptions["dtype"],
-): Promise<Map<string, Uint8Array>> {
-  const companions = [...checkpoint.companions].filter(([name]) => name !== "README.md");
-  const read = new Map(await Promise.all(companions.map(async ([name, file]) => [name, await file.bytes()] as const)));
-  const config = read.get(configName);
-  if (config && dtype) read.set(configName, withDtype(config, dtype));
-  return read;
 }
 
 const configName = "config.json";

@@ -1,21 +1,13 @@
-import { join } from "node:path";
-import {
-  CheckpointError,
-  type CheckpointWriter,
-  createWriter,
-  type TensorDType,
-  type TensorInfo,
-  writeNewAdapter,
-} from "@safedelta/checkpoint";
+import { type TensorDType, type TensorInfo, writeNewAdapter } from "@safedelta/checkpoint";
 import type { Engine, Matrix } from "@safedelta/engine";
 import { type Model, type ModelTensor, modelTensors } from "@safedelta/model";
 import type { Lora, LoraOptions, Parameter } from "@safedelta/training";
-import { adapterPartOf, hashAdapter, publishAdapter } from "../adapterFiles.ts";
-import { PipelineError } from "../errors.ts";
-import { removeAtOnce, removeQuietly, sha256 } from "../files.ts";
+import { hashAdapter, newAdapterPart, publishAdapter } from "../adapterFiles.ts";
+import { removeAtOnce, sha256 } from "../files.ts";
+import { openWriter } from "../modelOutput.ts";
 import type { OpenedModel } from "../models.ts";
 import { downloadAs } from "../upload.ts";
-import { besideOf, writeDurably } from "../workFolder.ts";
+import { besideOf } from "../workFolder.ts";
 import type { FinetuneOptions } from "./options.ts";
 
 /** sha256 of what was written, by name. */
@@ -40,13 +32,14 @@ export async function writeModel(
   describe: (tensors: Written) => ReadonlyMap<string, Uint8Array>,
 ): Promise<Written> {
   const { checkpoint } = opened;
+  const { maxShardBytes, overwrite } = options;
   const places = modelTensors(model);
   const trained = new Set(parameters.map(({ weight }) => weight));
   const isTrained = (place: ModelTensor | undefined) => place !== undefined && trained.has(place.owner);
   const infos = [...checkpoint.tensors.values()].map((info): TensorInfo => {
     return isTrained(places.get(info.name)) ? { ...info, dtype: options.dtype ?? info.dtype } : info;
   });
-  const writer = await openWriter(options, infos, fingerprint);
+  const writer = await openWriter(options.out, { tensors: infos, maxShardBytes, fingerprint, overwrite });
   try {
     for (const { name, dtype } of infos) {
       if (writer.done.has(name)) continue;
@@ -72,19 +65,6 @@ function trainedBytes(engine: Engine, values: Matrix, dtype: TensorDType, name: 
   return downloadAs(engine, wide, dtype, name);
 }
 
-async function openWriter(
-  { out, maxShardBytes, overwrite }: FinetuneOptions,
-  tensors: readonly TensorInfo[],
-  fingerprint: string,
-): Promise<CheckpointWriter> {
-  try {
-    return await createWriter(out, { tensors, maxShardBytes, fingerprint, overwrite });
-  } catch (error) {
-    if (!(error instanceof CheckpointError) || error.kind !== "incompatible") throw error;
-    throw new PipelineError("usage", error.message, error);
-  }
-}
-
 /** Write the adapter in PEFT's format; `describe` as in `writeModel`. */
 export async function writeLora(
   engine: Engine,
@@ -96,12 +76,9 @@ export async function writeLora(
   const { model: base, out } = options;
   const read = (m: Matrix) => engine.read(m) as Float32Array;
   const factors = new Map(layers.flat().map(({ name, a, b }) => [name, { a: read(a), b: read(b) }]));
-  const part = adapterPartOf(out);
-  await removeQuietly(part);
+  const part = await newAdapterPart(out);
   await writeNewAdapter(part, { base, ...settings, factors });
   const hashes = await hashAdapter(part);
-  const extra = describe(hashes);
-  for (const [name, bytes] of extra) await writeDurably(join(part, name), new TextDecoder().decode(bytes));
-  await publishAdapter(part, out, [...extra.keys()], besideOf(options.out));
+  await publishAdapter(out, describe(hashes));
   return hashes;
 }

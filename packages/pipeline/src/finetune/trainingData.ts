@@ -54,7 +54,7 @@ export async function readTrainingData(
   const cut = whole.map(({ ids, targets }) => cutExample(ids, targets, maxTokens));
   const examples = cut.filter((example) => countTargets([example]) > 0);
   const nCut = whole.filter(({ ids }) => ids.length > maxTokens).length;
-  warn(file, all.length, examples.length, nCut, maxTokens, progress);
+  checkExamples(file, all.length, examples.length, nCut, maxTokens, progress);
   const facts = {
     file,
     sha256: hashExamples(all),
@@ -95,7 +95,15 @@ function cutExample(ids: readonly number[], targets: readonly number[], maxToken
   return { ids: ids.slice(0, maxTokens), targets: [...targets.slice(0, maxTokens - 1), -1] };
 }
 
-function warn(file: string, nAll: number, nUsed: number, nCut: number, maxTokens: number, progress: Progress): void {
+/** Tell of examples that are cut or left out. @throws PipelineError `usage` when none is left */
+function checkExamples(
+  file: string,
+  nAll: number,
+  nUsed: number,
+  nCut: number,
+  maxTokens: number,
+  progress: Progress,
+): void {
   if (nUsed === 0)
     throw new PipelineError(
       "usage",

@@ -1,6 +1,10 @@
 import type { DefinedCommand } from "./command.ts";
 import { applyCommand } from "./commands/apply.ts";
 import { chatCommand } from "./commands/chat.ts";
+import { dataAnswerCommand } from "./commands/dataAnswer.ts";
+import { dataLsCommand } from "./commands/dataLs.ts";
+import { dataMixCommand } from "./commands/dataMix.ts";
+import { dataShowCommand } from "./commands/dataShow.ts";
 import { demoCommand } from "./commands/demo.ts";
 import { diffCommand } from "./commands/diff.ts";
 import { doctorCommand } from "./commands/doctor.ts";
@@ -15,7 +19,7 @@ import { serveCommand } from "./commands/serve.ts";
 import { sweepCommand } from "./commands/sweep.ts";
 import { verifyCommand } from "./commands/verify.ts";
 
-/** Every command but `schema`, which tells about these. */
+/** Every command but `schema`, which tells about these; of two words, the first names a group. */
 export const commands: Readonly<Record<string, DefinedCommand>> = {
   demo: demoCommand,
   prepare: prepareCommand,
@@ -32,4 +36,13 @@ export const commands: Readonly<Record<string, DefinedCommand>> = {
   serve: serveCommand,
   estimate: estimateCommand,
   doctor: doctorCommand,
+  "data ls": dataLsCommand,
+  "data show": dataShowCommand,
+  "data mix": dataMixCommand,
+  "data answer": dataAnswerCommand,
+};
+
+/** What the groups are about. */
+export const groups: Readonly<Record<string, string>> = {
+  data: "Data sets: list, show, mix, and let the aligned model answer",
 };

@@ -1,7 +1,7 @@
 import { toolVersion } from "@safedelta/pipeline";
 import { buildApplication, buildRouteMap, ExitCode, run, type StricliProcess, text_en } from "@stricli/core";
 import { schemaCommand } from "./commands/schema.ts";
-import { commands } from "./commands.ts";
+import { commands, groups } from "./commands.ts";
 import { endCleanly } from "./ending.ts";
 import { exitCode } from "./exitCode.ts";
 import { paint } from "./io.ts";
@@ -10,7 +10,18 @@ import { unknownVariables } from "./recipe.ts";
 import { goesOn } from "./runInWorker.ts";
 
 const all = { ...commands, schema: schemaCommand(commands) };
-const routes = Object.fromEntries(Object.entries(all).map(([name, { route }]) => [name, route]));
+const single = Object.entries(all).filter(([name]) => !name.includes(" "));
+const routes = {
+  ...Object.fromEntries(single.map(([name, { route }]) => [name, route])),
+  ...Object.fromEntries(Object.entries(groups).map(([name, brief]) => [name, groupOf(name, brief)])),
+};
+
+/** The commands whose first word is the group's name, as routes of their own. */
+function groupOf(name: string, brief: string) {
+  const own = Object.entries(commands).filter(([command]) => command.startsWith(`${name} `));
+  const inner = Object.fromEntries(own.map(([command, { route }]) => [command.slice(name.length + 1), route]));
+  return buildRouteMap({ routes: inner, docs: { brief } });
+}
 
 /** A wrong command line is told like every other error. */
 const text = {
@@ -35,7 +46,9 @@ const application = buildApplication(
 process.on("SIGINT", () => {
   if (endCleanly()) return;
   const out = process.argv.find((word) => /^(--out|-o)(=|$)/.test(word));
-  const next = goesOn(process.argv[2], out) ? "; finished pieces are kept, and the same command goes on" : "";
+  const [, , word = "", inner] = process.argv;
+  const command = word in groups ? `${word} ${inner}` : word;
+  const next = goesOn(command, out) ? "; finished pieces are kept, and the same command goes on" : "";
   process.stderr.write(`${resetTerminal()}\ninterrupted${next}\n`);
   process.exit(exitCode.interrupted);
 });

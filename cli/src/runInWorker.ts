@@ -56,7 +56,10 @@ function hear(message: Exclude<Message, { kind: "done" | "failed" }>, io: Io): v
 
 /** Whether an interrupted command keeps what it finished, so that the same one goes on; a sweep does for the models it writes. */
 export function goesOn(command: string | undefined, out: unknown): boolean {
-  return ["prepare", "apply", "finetune", "eval"].includes(command ?? "") || (command === "sweep" && out !== undefined);
+  return (
+    ["prepare", "apply", "finetune", "eval", "data answer"].includes(command ?? "") ||
+    (command === "sweep" && out !== undefined)
+  );
 }
 
 /** The command's own estimate refuses before the work; this sees to it that the estimate was right. */

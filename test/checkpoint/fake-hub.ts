@@ -1,4 +1,4 @@
-/** A Hub of one repository on loopback: the few routes that a download uses, with hashes and ranges as the real one. */
+/** A Hub of one model (or data set) on loopback: the few routes that a download uses, with hashes and ranges as the real one. */
 export class FakeHub implements Disposable {
   /** "METHOD path range" of every request. */
   readonly requests: string[] = [];
@@ -9,6 +9,7 @@ export class FakeHub implements Disposable {
     private readonly commit: string,
     private readonly files: ReadonlyMap<string, Uint8Array>,
     public token?: string,
+    private readonly type: "model" | "dataset" = "model",
   ) {
     this.server = Bun.serve({ port: 0, hostname: "127.0.0.1", fetch: (request) => this.answer(request) });
   }
@@ -34,21 +35,26 @@ export class FakeHub implements Disposable {
     this.server.stop(true);
   }
 
-  private answer(request: Request): Response {
+  private async answer(request: Request): Promise<Response> {
     const { pathname } = new URL(request.url);
     const range = request.headers.get("range") ?? "";
     this.requests.push(`${request.method} ${pathname} ${range}`);
     if (this.token !== undefined && request.headers.get("authorization") !== `Bearer ${this.token}`)
       return new Response("no", { status: 401 });
-    const api = `/api/models/${this.repo}`;
+    const api = `/api/${this.type}s/${this.repo}`;
     if ([`${api}/revision/main`, `${api}/revision/${this.commit}`].includes(pathname))
       return Response.json({ _id: "1", id: this.repo, sha: this.commit });
     if (pathname === `${api}/tree/${this.commit}`) return Response.json(this.tree());
-    const file = pathname.replace(`/${this.repo}/resolve/${this.commit}/`, "");
+    if (pathname === `${api}/paths-info/${this.commit}`) {
+      const { paths } = (await request.json()) as { paths: string[] };
+      return Response.json(this.tree().filter(({ path }) => paths.includes(path)));
+    }
+    const folder = this.type === "model" ? "" : "/datasets";
+    const file = pathname.replace(`${folder}/${this.repo}/resolve/${this.commit}/`, "");
     return this.file(file, range);
   }
 
-  private tree(): object[] {
+  private tree() {
     return [...this.files].map(([path, { length: size }]) => {
       const oid = this.hashOf(path);
       return { type: "file", path, size, oid, ...(oid.length === 64 ? { lfs: { oid, size, pointerSize: 1 } } : {}) };

@@ -179,6 +179,8 @@ describe("faults name file and line", () => {
     ["unknown role", "f.jsonl", records({ messages: [{ role: "constructor", content: "" }] }), 1, 'has "constructor"'],
     ["no header", "f.csv", `${"long ".repeat(99)},b\na,b\n`, 2, `Columns found: ${"long ".repeat(8)}…, b.`],
     ["open quote", "f.csv", 'prompt,response\na,b\n"c,d\n', 3, "not valid CSV"],
+    ["short row after CR LF in quotes", "f.csv", 'prompt,response\r\n"a\r\nb",c\r\nd\r\n', 4, "not valid CSV"],
+    ["blank after CR LF in quotes", "f.csv", 'prompt,response\n"a\r\nb",c\n\n,d', 5, '"prompt" is blank'],
     ["short row", "f.csv", "prompt,response\na,b\nc\n", 3, "not valid CSV"],
     ["column twice", "f.csv", "prompt,prompt\na,b\n", 1, 'the column "prompt" occurs twice'],
     ["no parquet", "f.parquet", "PAR1 and nothing", undefined, "not readable as parquet"],

@@ -16,7 +16,7 @@ describe("prepare", () => {
     using engine = (await openEngine("wasm")).engine;
     await using model = await openModelFiles(aligned, true, silent);
     const { checkpoint, config } = model;
-    const { ids } = await readSequences(safeData, model, silent);
+    const { ids } = await readSequences(safeData, model, true, silent);
     using workspace = openWorkspace(engine, config, 64);
     const groups = groupsOfLayer(config, 1);
     const hessians = new Map(groups.map((group) => [group.name, engine.alloc(group.cols, group.cols)]));

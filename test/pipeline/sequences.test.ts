@@ -25,7 +25,7 @@ async function read(name: string, examples: readonly object[], change: Partial<D
   const warnings: string[] = [];
   await using model = await openModelFiles(join(scratch.path, "model"), true, silent);
   const warn = (message: string) => warnings.push(message);
-  return { ...(await readSequences(options, model, { ...silent, warn })), warnings };
+  return { ...(await readSequences(options, model, true, { ...silent, warn })), warnings };
 }
 
 describe("the length of examples", () => {

@@ -46,7 +46,7 @@ export const evalCommand = defineCommand({
     const gates = (options.failIf?.split(",") ?? []).map((text) => parseGate(text, names));
     const asked = { ...options, prompts: required(options.prompts, "--prompts"), out: options.out ?? "eval" };
     const other = options.against === undefined ? undefined : await readResults(options.against);
-    const examples = await loadPrompts(asked);
+    const examples = await loadPrompts(asked, io);
     if (other && other.results.promptsSha256 !== hashExamples(examples))
       throw new UsageError(
         `--against ${options.against}: it was asked other prompts, so the answers would not pair up.`,

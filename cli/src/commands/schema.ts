@@ -8,9 +8,10 @@ export function schemaCommand(commands: Readonly<Record<string, DefinedCommand>>
   return defineCommand({
     brief: "Print the JSON Schema of the recipes",
     help: "COMMAND is one of the commands; without it, the schemas of all are printed under their names.",
-    args: ["COMMAND?"],
+    args: ["COMMAND…"],
     options: {},
-    async run(_options, [name]) {
+    async run(_options, words) {
+      const name = words.length === 0 ? undefined : words.join(" ");
       const schemas = Object.fromEntries(
         Object.entries(commands).map(([key, { schema }]) => [key, recipeSchema(schema)]),
       );

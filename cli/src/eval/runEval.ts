@@ -1,8 +1,8 @@
 import { createHash } from "node:crypto";
 import { basename, extname, join } from "node:path";
-import { type Example, hashExamples, loadExamples, overlap } from "@safedelta/data";
+import { type Example, hashExamples, isNamed, loadSource, overlap, type SourceAccess } from "@safedelta/data";
 import { answerKept, type Judgement, type Sample, type Scorer, saveResults, summarise } from "@safedelta/evaluation";
-import { lockFolder, toolVersion } from "@safedelta/pipeline";
+import { lockFolder, sourceAccess, toolVersion } from "@safedelta/pipeline";
 import type { Io } from "../io.ts";
 import type { OpenChat } from "./openChat.ts";
 
@@ -14,12 +14,20 @@ export interface EvalOptions {
   readonly safeData?: string;
   readonly maxNewTokens: number;
   readonly batch: number;
+  readonly offline: boolean;
   readonly out: string;
 }
 
-/** The conversations to be answered; answers that the file has beside them are no part of the prompt. */
-export async function loadPrompts({ prompts, limit, system }: EvalOptions): Promise<Example[]> {
-  const examples = await loadExamples(prompts);
+/**
+ * The conversations to be answered; answers that the file has beside them are no part of the prompt. A data set by name is asked
+ * under its official template, unless there is a system prompt.
+ */
+export async function loadPrompts(
+  { prompts, limit, system, offline }: EvalOptions,
+  io: Pick<Io, "progress">,
+): Promise<Example[]> {
+  const template = system === undefined ? "official" : "none";
+  const examples = await loadSource(prompts, sourceAccess(offline, io.progress), { seed: 0, template });
   const first = system === undefined ? [] : [{ role: "system", content: system }];
   return examples.slice(0, limit).map((example) => ({ ...example, messages: [...first, ...asked(example)] }));
 }
@@ -39,7 +47,7 @@ export async function runEval(
   const { maxNewTokens, batch: batchSize, out } = options;
   const decoding = { maxNewTokens, temperature: 0 };
   const promptsSha256 = hashExamples(examples);
-  const shared = await overlapWith(options.safeData, examples, io);
+  const shared = await overlapWith(options.safeData, examples, sourceAccess(options.offline, io.progress));
   const key = createHash("sha256").update(JSON.stringify([toolVersion, identity, promptsSha256, decoding]));
   const kept = join(out, `.work_${key.digest("hex").slice(0, 16)}.jsonl`);
   await using _lock = await lockFolder(out);
@@ -51,7 +59,7 @@ export async function runEval(
   const prompts = examples.map(({ messages }) => messages);
   const answers = await answerKept(chat, prompts, { maxNewTokens, batchSize, onBatch }, kept);
   const { metrics, samples } = await judge(examples, answers, scorers);
-  const task = basename(options.prompts, extname(options.prompts));
+  const task = taskOf(options.prompts);
   const time = new Date().toISOString().replaceAll(":", "-");
   const results = {
     ...{ task, time, samplesFile: `samples_${task}_${time}.jsonl`, promptsSha256, metrics },
@@ -60,6 +68,12 @@ export async function runEval(
     overlap: shared,
   };
   return { results, samples, file: await saveResults(out, results, samples, kept) };
+}
+
+/** What the results are called by: a file's name, or a data set's with its split. */
+function taskOf(prompts: string): string {
+  const name = isNamed(prompts) ? prompts.replace(/=.*/, "").replace("/", "-") : basename(prompts);
+  return basename(name, extname(name));
 }
 
 async function judge(examples: readonly Example[], answers: readonly string[], scorers: readonly Scorer[]) {
@@ -73,10 +87,10 @@ async function judge(examples: readonly Example[], answers: readonly string[], s
 }
 
 /** Prompts that the safe data hold too: a method has seen those. */
-async function overlapWith(file: string | undefined, examples: readonly Example[], io: Pick<Io, "progress">) {
+async function overlapWith(file: string | undefined, examples: readonly Example[], access: SourceAccess) {
   if (file === undefined) return undefined;
-  const { b, count } = overlap(await loadExamples(file), examples);
+  const { b, count } = overlap(await loadSource(file, access, { seed: 0 }), examples);
   if (count > 0)
-    io.progress.warn(`${count} of ${examples.length} prompts are in ${file} too: these do not show what is new.`);
+    access.warn(`${count} of ${examples.length} prompts are in ${file} too: these do not show what is new.`);
   return { file, count, indices: b };
 }

@@ -11,6 +11,7 @@ export { firstNonFinite, requireFinite } from "./finite.ts";
 export { hashTensorBytes } from "./hash.ts";
 export type { OnDownload } from "./hub/download.ts";
 export { type HubSettings, readHubSettings } from "./hub/environment.ts";
+export { type HubFile, locateHubFile } from "./hub/file.ts";
 export type { JsonObject } from "./json-file.ts";
 export { type OpenOptions, openCheckpoint } from "./open.ts";
 export { type Resolved, resolveSpec } from "./resolve.ts";

@@ -7,6 +7,8 @@ export interface HubId {
   /** `org/name` */
   readonly repo: string;
   readonly revision: string;
+  /** A model unless said. */
+  readonly type?: "model" | "dataset";
 }
 
 /** What a model spelling means. `chain`: the adapter `adapter` on top of the model `base`, both spellings. */

@@ -10,12 +10,27 @@ export interface Row {
 export const formats = ["jsonl", "json", "csv", "tsv", "parquet"] as const;
 export type Format = (typeof formats)[number];
 
-/** The records of a file of the given format. @throws DataError where the file breaks the format */
-export async function readRows(bytes: Uint8Array, file: string, format: Format): Promise<Row[]> {
+/**
+ * The records of a file of the given format.
+ * @param header column names of a CSV or TSV file whose first line is a record already
+ * @throws DataError where the file breaks the format
+ */
+export async function readRows(
+  bytes: Uint8Array,
+  file: string,
+  format: Format,
+  header?: readonly string[],
+): Promise<Row[]> {
+  const delimiter = { csv: ",", tsv: "\t" }[format as string];
+  if (header !== undefined && delimiter === undefined)
+    throw new DataError(
+      file,
+      undefined,
+      `column names were given, but only CSV and TSV can lack a header; it is ${format}.`,
+    );
   if (format === "parquet") return parquetRows(bytes, file);
   const text = decodeUtf8(bytes, file);
-  if (format === "csv") return csvRows(text, file, ",");
-  if (format === "tsv") return csvRows(text, file, "\t");
+  if (delimiter !== undefined) return csvRows(text, file, delimiter, header);
   const lines = format === "jsonl" || (isJsonLines(text) && !isJson(text));
   return lines ? jsonLinesRows(text, file) : jsonArrayRows(text, file);
 }
@@ -60,29 +75,41 @@ function parseJson(text: string, file: string, line: number | undefined): unknow
   }
 }
 
+/** A bare list of turns is a conversation, too (Identity Shift's train.json). */
 function asRecord(value: unknown, file: string, line: number): Row["values"] {
+  if (Array.isArray(value) && typeof value[0] === "object") return { messages: value };
   if (typeof value === "object" && value !== null && !Array.isArray(value)) return value as Row["values"];
   throw new DataError(file, line, "expected a JSON object.");
 }
 
-async function csvRows(text: string, file: string, delimiter: string): Promise<Row[]> {
+async function csvRows(text: string, file: string, delimiter: string, header?: readonly string[]): Promise<Row[]> {
   const { CsvError, parse } = await import("csv-parse/sync");
+  const nEndedBefore = lineCounter(new TextEncoder().encode(text));
   try {
-    const records = parse<{ record: Record<string, string>; info: { lines: number } }>(text, {
-      columns: (header: string[]) => uniqueColumns(header, file),
+    const records = parse<{ record: Record<string, string>; info: { bytes: number } }>(text, {
+      columns: header === undefined ? (found: string[]) => uniqueColumns(found, file) : [...header],
       delimiter,
       info: true,
       skip_empty_lines: true,
     });
-    return records.map(({ record, info }) => ({ values: record, line: info.lines }));
+    return records.map(({ record, info }) => ({ values: record, line: nEndedBefore(info.bytes - 1) + 1 }));
   } catch (error) {
     if (!(error instanceof CsvError)) throw error;
-    throw new DataError(
-      file,
-      typeof error.lines === "number" ? error.lines : undefined,
-      `not valid CSV: ${error.message}`,
-    );
+    // Of an open quote the parser tells where its record begins, else where the record ends.
+    const end = Number(error.bytes) - (error.code === "CSV_QUOTE_NOT_CLOSED" ? 0 : 1);
+    const line = Number.isNaN(end) ? undefined : nEndedBefore(end) + 1;
+    throw new DataError(file, line, `not valid CSV: ${error.message.replace(/ (on|at) line \d+/, "")}`);
   }
+}
+
+/** How many lines end within the first so many bytes, asked in rising order: the parser counts each CR LF inside quotes twice. */
+function lineCounter(bytes: Uint8Array): (end: number) => number {
+  let [at, nEnded] = [0, 0];
+  const endsLine = (i: number) => bytes[i] === 0x0a || (bytes[i] === 0x0d && bytes[i + 1] !== 0x0a);
+  return (end) => {
+    for (; at < end; at++) if (endsLine(at)) nEnded++;
+    return nEnded;
+  };
 }
 
 function uniqueColumns(header: string[], file: string): string[] {

@@ -1,12 +1,7 @@
+import { choicesOf, multipleChoice } from "./choices.ts";
 import type { Columns } from "./columns.ts";
-import { DataError } from "./errors.ts";
 import type { Message } from "./example.ts";
-import type { Row } from "./rows.ts";
-
-/** A record and where it stands, for errors. */
-export interface Place extends Row {
-  readonly file: string;
-}
+import { fail, kindOf, type Place } from "./place.ts";
 
 /** Names of the speakers in ShareGPT-like files, and the roles they stand for. */
 const roles: Readonly<Record<string, string>> = {
@@ -43,10 +38,11 @@ function text(place: Place, column: string): string {
 }
 
 /** Alpaca's optional input follows its instruction after a blank line. */
-function fromFields(place: Place, { prompt, input, answer }: Columns): Message[] {
+function fromFields(place: Place, { prompt, input, answer, choices }: Columns): Message[] {
   if (prompt === undefined) throw fail(place, "has no prompt.");
   const asked = text(place, prompt);
   if (asked.trim() === "") throw fail(place, `"${prompt}" is blank.`);
+  if (choices !== undefined) return [{ role: "user", content: multipleChoice(asked, choicesOf(place, choices)) }];
   const context = input === undefined ? undefined : optionalText(place, input);
   const user = { role: "user", content: context ? `${asked}\n\n${context}` : asked };
   return answer === undefined ? [user] : [user, { role: "assistant", content: text(place, answer) }];
@@ -72,13 +68,4 @@ function fromTurn(place: Place, where: string, turn: unknown): Message {
     place,
     `${where} needs "role" (or "from"), one of ${Object.keys(roles).join(", ")}; has ${JSON.stringify(speaker)}.`,
   );
-}
-
-function fail({ file, line }: Place, problem: string): DataError {
-  return new DataError(file, line, problem);
-}
-
-function kindOf(value: unknown): string {
-  if (value === undefined || value === null) return "missing";
-  return Array.isArray(value) ? "a list" : `a ${typeof value}`;
 }

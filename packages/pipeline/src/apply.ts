@@ -121,7 +121,7 @@ export function checkOptions(options: AnyOptions): void {
 
 async function readTask(options: AnyOptions, { aligned }: Pair, progress: Progress): Promise<Sequences | undefined> {
   if ("rival" in options || !options.taskData) return undefined;
-  return await readSequences(options.taskData, aligned, progress);
+  return await readSequences(options.taskData, aligned, options.offline, progress);
 }
 
 /** What an apply needs from a state with such parts. */

@@ -10,15 +10,17 @@ export type {
   RivalOptions,
   SafeSource,
 } from "./applyOptions.ts";
+export { sourceAccess } from "./dataSource.ts";
 export { diffModels, type TensorDiff } from "./diff.ts";
 export { PipelineError, type PipelineErrorKind } from "./errors.ts";
 export { type ApplyEstimate, estimateModel, type PrepareEstimate } from "./estimate.ts";
-export { guardFile, requireDisk } from "./files.ts";
+export { guardFile, removeQuietly, requireDisk } from "./files.ts";
 export { type DescribeTraining, finetune, type PlannedFinetuning, planFinetune } from "./finetune/finetune.ts";
 export type { FinetuneFacts, FinetuneOptions, LogEntry } from "./finetune/options.ts";
 export type { FinetunePlan } from "./finetune/plan.ts";
 export { responseTokens } from "./finetune/responseTokens.ts";
 export { type SafetyMix, type SafetyMixFacts, withSecretPrompt } from "./finetune/safetyMix.ts";
+export { requireFreeFile, writeWhole } from "./freeFile.ts";
 export { type LayerFacts, type LayerOptions, repairLayerFile } from "./layer.ts";
 export { lockFolder } from "./lock.ts";
 export { peakResidentBytes } from "./memory.ts";

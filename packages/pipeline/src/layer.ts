@@ -1,4 +1,4 @@
-import { mkdir, stat } from "node:fs/promises";
+import { mkdir } from "node:fs/promises";
 import { dirname, resolve } from "node:path";
 import {
   openSafetensors,
@@ -29,6 +29,7 @@ import {
 import type { Engine, Matrix } from "@safedelta/engine";
 import { at, PipelineError } from "./errors.ts";
 import { guardFile } from "./files.ts";
+import { requireFreeFile } from "./freeFile.ts";
 import { requireMemory, runtimeBytes } from "./memory.ts";
 import { optimalPart, partFor, type StatePart } from "./parts.ts";
 import { jsonSafe } from "./repairLinear.ts";
@@ -63,7 +64,7 @@ export interface LayerFacts extends RepairNumbers {
  */
 export async function repairLayerFile(engine: Engine, options: LayerOptions): Promise<LayerFacts> {
   at(`--mode ${options.mode}`, () => checkBudget(options.mode, options.budget));
-  await requireFreeFile(options);
+  await requireFreeFile({ ...options, inputs: [options.input], ending: ".safetensors" });
   const file = await openSafetensors(options.input);
   try {
     requireMemory(options.maxMemoryBytes, memoryOf(file), "layer");
@@ -130,16 +131,6 @@ async function writeRepair(
   await guardFile(out, () => mkdir(dirname(resolve(out)), { recursive: true }));
   await writeSafetensors(out, [stored, { name: "kept", dtype: "U8", shape: [rows, cols], bytes: mask }]);
   return { mode, rows, cols, ...jsonSafe(told) };
-}
-
-/** @throws PipelineError `usage` when `out` is the input (by whatever path), a folder, or a file that may not be replaced */
-async function requireFreeFile({ input, out, overwrite }: LayerOptions): Promise<void> {
-  const [source, found] = await Promise.all([input, out].map((path) => stat(path).catch(() => undefined)));
-  const refuse = (why: string) => new PipelineError("usage", `${out}: ${why}`);
-  if (!found) return;
-  if (found.dev === source?.dev && found.ino === source.ino) throw refuse("is the input. Choose another --out.");
-  if (found.isDirectory()) throw refuse("is a folder. Name a file: --out FILE.safetensors.");
-  if (!overwrite) throw refuse("is there already. Choose another --out, or add --overwrite.");
 }
 
 /** The matrices of a repair and of its factor, each in f32. */

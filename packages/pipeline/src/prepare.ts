@@ -68,7 +68,7 @@ async function gather(engine: Engine, options: PrepareOptions, progress: Progres
   await using opened = new AsyncDisposableStack();
   const model = opened.use(await openModelFiles(options.model, options.offline, progress));
   requireWritable(model);
-  const sequences = await readSequences(options.data, model, progress);
+  const sequences = await readSequences(options.data, model, options.offline, progress);
   warnOfFewTokens(model.config, sequences.facts, progress);
   const parts = planParts(model.config, options.modes, engine.info.name, options.optimalPart);
   const estimate = estimatePrepare(model.config, model.checkpoint.tensors, sequences.facts, parts);

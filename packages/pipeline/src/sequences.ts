@@ -1,13 +1,14 @@
 import {
   type Example,
   hashExamples,
-  loadExamples,
+  loadSource,
   type Message,
   rotateSystemPrompts,
   sampleExamples,
   systemPromptRotations,
 } from "@safedelta/data";
 import { type Tokenizer, TokenizerError } from "@safedelta/tokenizer";
+import { sourceAccess } from "./dataSource.ts";
 import { PipelineError } from "./errors.ts";
 import { sha256 } from "./files.ts";
 import { type OpenedModel, openModelTokenizer, withPlace } from "./models.ts";
@@ -15,6 +16,7 @@ import type { Progress } from "./progress.ts";
 
 /** Which examples are read, and how they become tokens. */
 export interface DataOptions {
+  /** A file, or a data set by name (`loadSource`). */
   readonly file: string;
   /** At most this many examples, drawn with `seed`. */
   readonly samples: number;
@@ -55,12 +57,17 @@ export interface Sequences {
 /**
  * Read, sample and tokenise examples. Whole conversations are used: prompt and answer, template markers included, no padding.
  * Examples without an answer, and those longer than the model's positions, are told as warnings.
- * @throws DataError; PipelineError `incompatible` when the model's tokenizer or its template refuses the text, `usage` when the
+ * @throws DataError, CheckpointError; PipelineError `incompatible` when the model's tokenizer or its template refuses the text, `usage` when the
  * system prompts cannot be applied or no example has an answer
  */
-export async function readSequences(options: DataOptions, model: OpenedModel, progress: Progress): Promise<Sequences> {
+export async function readSequences(
+  options: DataOptions,
+  model: OpenedModel,
+  offline: boolean,
+  progress: Progress,
+): Promise<Sequences> {
   const tokenizer = await openModelTokenizer(model);
-  const all = await loadExamples(options.file);
+  const all = await loadSource(options.file, sourceAccess(offline, progress), { seed: options.seed });
   const { examples, nAvailable } = sampleExamples(all, options.samples, options.seed);
   checkAnswers(options.file, examples, progress);
   const systemPrompts = chooseSystemPrompts(options, examples, tokenizer);

@@ -8,8 +8,8 @@ import type { HubId } from "../resolve.ts";
 import { indexName, weightsName } from "../shards.ts";
 
 /** Folder of a repository in the cache. */
-export function repoFolder(cache: string, { repo }: HubId): string {
-  return join(cache, `models--${repo.replaceAll("/", "--")}`);
+export function repoFolder(cache: string, { repo, type = "model" }: HubId): string {
+  return join(cache, `${type}s--${repo.replaceAll("/", "--")}`);
 }
 
 export function snapshotFolder(cache: string, id: HubId, commit: string): string {
@@ -52,7 +52,7 @@ export interface CachedSnapshot {
 }
 
 /** The commit that a revision meant when it was last downloaded. */
-async function cachedCommit(cache: string, id: HubId): Promise<string> {
+export async function cachedCommit(cache: string, id: HubId): Promise<string> {
   const commit = await unlessMissing(readFile(join(repoFolder(cache, id), "refs", id.revision), "utf8"));
   return commit?.trim() || id.revision;
 }

@@ -1,16 +1,17 @@
 import { createReadStream } from "node:fs";
 import { mkdir, rename, rm, stat, symlink, writeFile } from "node:fs/promises";
 import { dirname, join, relative } from "node:path";
-import { downloadFile, HubApiError, type ListFileEntry, listFiles, modelInfo } from "@huggingface/hub";
+import { datasetInfo, downloadFile, type ListFileEntry, listFiles, modelInfo, pathsInfo } from "@huggingface/hub";
 import { adapterConfigName, adapterWeightsName } from "../adapter.ts";
 import { isCompanionName } from "../companions.ts";
 import { nodeDisk } from "../disk.ts";
-import { asCheckpointError, CheckpointError, errorCode } from "../errors.ts";
+import { CheckpointError, errorCode } from "../errors.ts";
 import { noWeights } from "../model-folder.ts";
 import type { HubId } from "../resolve.ts";
 import { indexName, weightsName } from "../shards.ts";
 import { repoFolder, snapshotFolder } from "./cache.ts";
 import type { HubSettings } from "./environment.ts";
+import { hubError } from "./failure.ts";
 
 /** Hears of the bytes of one file as they arrive. */
 export type OnDownload = (file: string, doneBytes: number, totalBytes: number) => void;
@@ -49,6 +50,11 @@ interface Source {
   readonly onDownload: OnDownload;
 }
 
+/** A repository as the Hub's library wants it. */
+function repoOf({ repo, type = "model" }: HubId) {
+  return { type, name: repo };
+}
+
 function credentials({ token, endpoint }: HubSettings) {
   return { hubUrl: endpoint, ...(token ? { accessToken: token } : {}) };
 }
@@ -56,7 +62,7 @@ function credentials({ token, endpoint }: HubSettings) {
 /** Fetches a file into `partial`, going on where an interrupted download stopped. */
 async function fetchInto(partial: string, { path, size }: ListFileEntry, source: Source): Promise<void> {
   const { id, commit, settings, onDownload } = source;
-  const blob = await downloadFile({ repo: id.repo, path, revision: commit, ...credentials(settings) });
+  const blob = await downloadFile({ repo: repoOf(id), path, revision: commit, ...credentials(settings) });
   if (!blob)
     throw new CheckpointError("missing", `${id.repo}: the Hub lists ${path} but does not have it`, { file: path });
   const fd = await nodeDisk.open(partial, (await exists(partial)) ? "r+" : "w+");
@@ -96,7 +102,7 @@ async function fetchBlob(blob: string, entry: ListFileEntry, source: Source): Pr
 
 /** The files to download. Throws `CheckpointError` when there are no weights among them, saying why. */
 async function listWanted({ id, commit, settings }: Source): Promise<ListFileEntry[]> {
-  const entries = await Array.fromAsync(listFiles({ repo: id.repo, revision: commit, ...credentials(settings) }));
+  const entries = await Array.fromAsync(listFiles({ repo: repoOf(id), revision: commit, ...credentials(settings) }));
   const wanted = entries.filter(({ type, path }) => type === "file" && isWanted(path));
   if (wanted.some(({ path }) => path.endsWith(".safetensors"))) return wanted;
   throw noWeights(
@@ -127,45 +133,9 @@ async function writeRef(cache: string, id: HubId, commit: string): Promise<void>
   await writeFile(path, commit);
 }
 
-/** True for our own errors and those of the disk; the others come from the network. */
-function isLocal(error: unknown): boolean {
-  const syscall = (error as { syscall?: string } | null)?.syscall;
-  return error instanceof CheckpointError || (syscall !== undefined && !/connect|getaddrinfo/.test(syscall));
-}
-
-/** What a failed request means to the user. */
-function hubError(error: unknown, { repo, revision }: HubId, { endpoint, token }: HubSettings): CheckpointError {
-  const place = { file: repo, cause: error };
-  if (!(error instanceof HubApiError)) {
-    if (isLocal(error)) return asCheckpointError(error, "download the model", repo);
-    const reason = error instanceof Error ? error.message : String(error);
-    return new CheckpointError(
-      "io",
-      `${repo}: cannot reach ${endpoint}: ${reason}; check the network, or name a local folder`,
-      place,
-    );
-  }
-  if (error.statusCode === 401 || error.statusCode === 403) {
-    const advice = token
-      ? "the token has no access to it: ask for it on its page"
-      : "set HF_TOKEN if it is private or gated";
-    return new CheckpointError(
-      "not-found",
-      `${repo}@${revision}: ${endpoint} refuses access (${error.statusCode}); ${advice}`,
-      place,
-    );
-  }
-  if (error.statusCode === 404)
-    return new CheckpointError(
-      "not-found",
-      `${repo}@${revision}: there is no such local folder, and no such model or revision on ${endpoint}`,
-      place,
-    );
-  return new CheckpointError("io", `${repo}: ${endpoint} answered ${error.statusCode}: ${error.message}`, place);
-}
-
-async function resolveCommit({ repo, revision }: HubId, settings: HubSettings): Promise<string> {
-  const { sha } = await modelInfo({ name: repo, revision, additionalFields: ["sha"], ...credentials(settings) });
+async function resolveCommit({ repo, revision, type }: HubId, settings: HubSettings): Promise<string> {
+  const request = { name: repo, revision, additionalFields: ["sha" as const], ...credentials(settings) };
+  const { sha } = await (type === "dataset" ? datasetInfo(request) : modelInfo(request));
   if (/^[0-9a-f]{40}$/.test(sha)) return sha;
   throw new CheckpointError("io", `${repo}: the Hub gave ${JSON.stringify(sha)} for the commit of ${revision}`, {
     file: repo,
@@ -188,4 +158,35 @@ export async function downloadSnapshot(id: HubId, settings: HubSettings, onDownl
   } catch (error) {
     throw hubError(error, id, settings);
   }
+}
+
+/**
+ * Downloads one file of a repository into the Hub cache, as `downloadSnapshot` does.
+ * @returns the path of the file in its snapshot
+ * @throws CheckpointError "not-found" (no such repository, revision or file; no access), "io", "disk-full"
+ */
+export async function downloadOne(
+  id: HubId,
+  path: string,
+  settings: HubSettings,
+  onDownload: OnDownload,
+): Promise<string> {
+  try {
+    const commit = await resolveCommit(id, settings);
+    const source = { id, commit, settings, onDownload };
+    await fetchFile(await entryOf(path, source), source);
+    await writeRef(settings.cache, id, commit);
+    return join(snapshotFolder(settings.cache, id, commit), path);
+  } catch (error) {
+    throw hubError(error, id, settings);
+  }
+}
+
+async function entryOf(path: string, { id, commit, settings }: Source): Promise<ListFileEntry> {
+  const found = await pathsInfo({ repo: repoOf(id), paths: [path], revision: commit, ...credentials(settings) });
+  const entry = found.find((info) => info.path === path && info.type === "file");
+  if (entry) return entry as ListFileEntry;
+  throw new CheckpointError("not-found", `${id.repo}@${id.revision}: has no file ${path}; look it up on its page`, {
+    file: path,
+  });
 }

@@ -1,4 +1,11 @@
-import { type Example, hashExamples, loadExamples, type Message, sampleExamples } from "@safedelta/data";
+import {
+  type Example,
+  hashExamples,
+  loadSource,
+  type Message,
+  type SourceAccess,
+  sampleExamples,
+} from "@safedelta/data";
 import { PipelineError } from "../errors.ts";
 
 /** Safety examples that are mixed into the data of a fine-tuning: SafeInstruct; with a secret prompt backdoor enhanced alignment (BEA). */
@@ -38,8 +45,9 @@ export function withSecretPrompt(messages: readonly Message[], secret: string): 
 export async function readSafetyMix(
   { file, samples, secretFile }: SafetyMix,
   seed: number,
+  access: SourceAccess,
 ): Promise<{ readonly examples: readonly Example[]; readonly facts: SafetyMixFacts }> {
-  const all = await loadExamples(file);
+  const all = await loadSource(file, access, { seed });
   const { examples, nAvailable } = sampleExamples(all, samples ?? all.length, seed);
   const secret = secretFile === undefined ? undefined : await readSecret(secretFile);
   const facts = {

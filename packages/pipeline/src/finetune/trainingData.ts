@@ -1,6 +1,7 @@
-import { type Example, hashExamples, loadExamples } from "@safedelta/data";
+import { type Example, hashExamples, loadSource } from "@safedelta/data";
 import type { Tokenizer } from "@safedelta/tokenizer";
 import { countTargets, type TrainingExample } from "@safedelta/training";
+import { sourceAccess } from "../dataSource.ts";
 import { PipelineError } from "../errors.ts";
 import { sha256 } from "../files.ts";
 import { type OpenedModel, openModelTokenizer, withPlace } from "../models.ts";
@@ -41,12 +42,13 @@ export interface TrainingData {
  * @throws DataError; PipelineError `incompatible` when tokenizer or template refuse the text, `usage` when nothing counts at all
  */
 export async function readTrainingData(
-  { data: file, safetyMix, seed, maxTokens: wantedTokens }: FinetuneOptions,
+  { data: file, safetyMix, seed, maxTokens: wantedTokens, offline }: FinetuneOptions,
   model: OpenedModel,
   progress: Progress,
 ): Promise<TrainingData> {
-  const mix = safetyMix && (await readSafetyMix(safetyMix, seed));
-  const all = [...(await loadExamples(file)), ...(mix?.examples ?? [])];
+  const access = sourceAccess(offline, progress);
+  const mix = safetyMix && (await readSafetyMix(safetyMix, seed, access));
+  const all = [...(await loadSource(file, access, { seed })), ...(mix?.examples ?? [])];
   const maxTokens = Math.min(wantedTokens, model.config.maxPositions);
   const tokenizer = await openModelTokenizer(model);
   if (mix?.facts.hasSecret) requireSystemPrompts(tokenizer);

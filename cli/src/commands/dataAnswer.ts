@@ -1,0 +1,109 @@
+import { createHash } from "node:crypto";
+import { type Example, hashExamples, loadSource, sampleExamples, spellings, toJsonLines } from "@safedelta/data";
+import {
+  answerKept,
+  containsPhrase,
+  type Metric,
+  matchesPattern,
+  twentyNineRefusalPhrases,
+} from "@safedelta/evaluation";
+import { removeQuietly, requireFreeFile, sourceAccess, toolVersion, writeWhole } from "@safedelta/pipeline";
+import { defineCommand, refuseIdle, required } from "../command.ts";
+import { readingOf, sourceOptions } from "../dataSource.ts";
+import { openLocal } from "../eval/openChat.ts";
+import { UsageError } from "../exitCode.ts";
+import type { Io } from "../io.ts";
+import { engineOptions, option } from "../options.ts";
+
+const { offline, ...reading } = sourceOptions;
+
+/** `safedelta data answer MODEL --prompts SOURCE --out FILE` */
+export const dataAnswerCommand = defineCommand({
+  worker: "data answer",
+  brief: "Make safe examples: prompts answered by the aligned model itself, refusals kept",
+  help:
+    `The prompts are of a data source: ${spellings}; answers that stand beside them are left out. Answers are greedy. A refusal is an answer ` +
+    "with one of the 29 phrases of the official evaluation. An interrupted run goes on when the same command is given again.",
+  args: ["MODEL"],
+  options: {
+    prompts: option.text({ brief: "data source of the prompts", placeholder: "source" }),
+    keep: option.choice(["refusals", "all"], "refusals", "which answers are kept"),
+    pattern: option.text({ brief: "what makes a refusal, in place of the 29 phrases", placeholder: "regex" }),
+    samples: option.maybePositive({ brief: "so many of the prompts, drawn by the seed [all]" }),
+    seed: option.count(0, { brief: "seed of the draw" }),
+    maxNewTokens: option.positive(256, { brief: "most tokens of an answer" }),
+    batch: option.positive(16, { brief: "answers that are written, and kept, together" }),
+    out: option.path({ brief: "JSONL file to write", placeholder: "file" }),
+    overwrite: option.flag("replace the file that stands at --out"),
+    ...reading,
+    ...engineOptions,
+    offline,
+  },
+  async run(options, [spec], io, given) {
+    const model = required(spec, "MODEL");
+    if (options.keep === "all") refuseIdle(given, "keep", ["pattern"]);
+    const refusal = refusalOf(options.pattern);
+    const [source, out] = [required(options.prompts, "--prompts"), required(options.out, "--out")];
+    const { seed, template, samples, maxNewTokens } = options;
+    await requireFreeFile({ out, inputs: [source], overwrite: options.overwrite, ending: ".jsonl" });
+    const access = sourceAccess(options.offline, io.progress);
+    const all = await loadSource(source, access, { seed, template, file: readingOf(options) });
+    const every = all.map(asPrompt);
+    const examples = samples === undefined ? every : sampleExamples(every, samples, seed).examples;
+    using open = await openLocal(model, { ...options, batchSize: options.batch }, io);
+    const key = JSON.stringify([toolVersion, open.identity, hashExamples(examples), maxNewTokens]);
+    const kept = `${out}.${createHash("sha256").update(key).digest("hex").slice(0, 16)}.safedelta-work`;
+    const prompts = examples.map(({ messages }) => messages);
+    const onBatch = countBatches(examples.length, io);
+    const answers = await answerKept(open.chat, prompts, { maxNewTokens, batchSize: options.batch, onBatch }, kept);
+    const chosen = choose(examples, answers, options.keep === "all" ? undefined : refusal);
+    if (chosen.length === 0)
+      throw new UsageError(
+        `${source}: none of ${answers.length} answers is a refusal; nothing was written. Look at them with --keep all, or say what a refusal is with --pattern.`,
+      );
+    await writeWhole(out, toJsonLines(chosen));
+    await removeQuietly(kept);
+    io.document({
+      out,
+      source,
+      nPrompts: answers.length,
+      nKept: chosen.length,
+      sha256: hashExamples(chosen),
+      model: open.identity,
+    });
+    io.print(`kept ${chosen.length} of ${answers.length} answers (${options.keep})\nwritten: ${out}`);
+    return undefined;
+  },
+});
+
+function asPrompt(example: Example): Example {
+  const { messages, reference: _, ...rest } = example;
+  return { ...rest, messages: messages.at(-1)?.role === "assistant" ? messages.slice(0, -1) : messages };
+}
+
+function countBatches(nPrompts: number, io: Pick<Io, "progress">): (nAnswered: number) => void {
+  io.progress.stage("answers", nPrompts);
+  let told = 0;
+  return (nAnswered) => {
+    for (; told < nAnswered; told++) io.progress.step();
+  };
+}
+
+/** @throws UsageError for a pattern that is no regular expression */
+function refusalOf(pattern: string | undefined): Metric {
+  if (pattern === undefined) return containsPhrase("refusal", twentyNineRefusalPhrases);
+  try {
+    return matchesPattern("refusal", new RegExp(pattern));
+  } catch (error) {
+    throw new UsageError(`--pattern: ${(error as Error).message}.`);
+  }
+}
+
+/** The conversations with their answers; of refusals alone, where it is said what a refusal is. */
+function choose(examples: readonly Example[], answers: readonly string[], refusal: Metric | undefined): Example[] {
+  const answered = examples.map((example, i) => ({
+    ...example,
+    messages: [...example.messages, { role: "assistant", content: answers[i] }],
+  }));
+  return answered.filter((example, i) => refusal === undefined || refusal.score(answers[i], example));
+}

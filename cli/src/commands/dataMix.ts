@@ -1,0 +1,51 @@
+import { hashExamples, loadSource, mixExamples, spellings, toJsonLines } from "@safedelta/data";
+import { requireFreeFile, sourceAccess, writeWhole } from "@safedelta/pipeline";
+import { defineCommand, required } from "../command.ts";
+import { readingOf, sourceOptions } from "../dataSource.ts";
+import { UsageError } from "../exitCode.ts";
+import { option } from "../options.ts";
+
+/** `safedelta data mix SOURCE[:N] … --out FILE` */
+export const dataMixCommand = defineCommand({
+  brief: "Draw from data sources and write them, shuffled, as one JSONL file",
+  help:
+    `SOURCE is ${spellings}; with :N so many of its records are drawn by the seed. What is written is read by every command: messages, ` +
+    "reference, id. One source alone is how a file of other columns becomes one that needs no mapping.",
+  args: ["SOURCE[:N]…"],
+  options: {
+    out: option.path({ brief: "JSONL file to write", placeholder: "file" }),
+    overwrite: option.flag("replace the file that stands at --out"),
+    seed: option.count(0, { brief: "seed of the draws and of the order" }),
+    ...sourceOptions,
+  },
+  async run(options, sources, io) {
+    if (sources.length === 0) throw new UsageError("SOURCE is missing. Run the command with --help for its usage.");
+    const out = required(options.out, "--out");
+    const asked = sources.map(askedOf);
+    const inputs = asked.flatMap(({ name }) => [name, ...(name.split("=")[1]?.split(",") ?? [])]);
+    await requireFreeFile({ out, inputs, overwrite: options.overwrite, ending: ".jsonl" });
+    const access = sourceAccess(options.offline, io.progress);
+    const { seed, template } = options;
+    const shares = [];
+    for (const { name, n } of asked) {
+      const examples = await loadSource(name, access, { seed, template, file: readingOf(options) });
+      shares.push({ name, examples, n });
+    }
+    const mixed = mixExamples(shares, seed);
+    await writeWhole(out, toJsonLines(mixed));
+    const drawn = shares.map(({ name, examples, n = examples.length }) => ({ source: name, n, of: examples.length }));
+    io.document({ out, nExamples: mixed.length, sha256: hashExamples(mixed), seed, template, sources: drawn });
+    io.print(drawn.map(({ source, n, of }) => `${n} of ${of} records of ${source}`).join("\n"));
+    io.print(`written: ${out}, ${mixed.length} records`);
+    return undefined;
+  },
+});
+
+/** A number after the last colon is how many; other colons belong to the name. @throws UsageError for :0 */
+function askedOf(word: string): { readonly name: string; readonly n?: number } {
+  const [, name = word, digits] = /^(.*):(\d+)$/.exec(word) ?? [];
+  if (digits === undefined) return { name };
+  const n = Number(digits);
+  if (name !== "" && n > 0) return { name, n };
+  throw new UsageError(`${word}: write SOURCE:N, N being 1 or more.`);
+}

@@ -1,4 +1,4 @@
-import { type Model, streamText } from "@safedelta/model";
+import { type Model, stopIdsOf, streamText } from "@safedelta/model";
 import { openModelFiles } from "@safedelta/pipeline";
 import type { Message, Tokenizer } from "@safedelta/tokenizer";
 import { UsageError } from "./exitCode.ts";
@@ -79,7 +79,7 @@ async function speakAloud(
   options: AnswerOptions,
   onText: (text: string) => void = () => {},
 ): Promise<string> {
-  const stopIds = [...new Set([...tokenizer.eosIds, ...model.config.eosIds])];
+  const stopIds = stopIdsOf(tokenizer, model.config);
   const { maxPositions } = model.config;
   if (ids.length >= maxPositions)
     throw new ContextFullError(

@@ -1,6 +1,8 @@
 import { readFile } from "node:fs/promises";
+import { suggest } from "@safedelta/data";
 import type { z } from "zod";
 import { UsageError } from "./exitCode.ts";
+import { plainWords } from "./plainWords.ts";
 
 /** Options from one source, and how that source spells one of them. */
 interface Source {
@@ -39,7 +41,8 @@ export async function mergeOptions(schema: z.ZodObject, flags: Record<string, un
     for (const name of Object.keys(values)) for (const other of groupOf(schema, name)) merged.delete(other);
     for (const [name, value] of Object.entries(values)) merged.set(name, { value, where: spell(name), rank });
   }
-  const result = schema.safeParse(Object.fromEntries([...merged].map(([name, { value }]) => [name, value])));
+  const values = Object.fromEntries([...merged].map(([name, { value }]) => [name, value]));
+  const result = schema.safeParse(values, { error: plainWords });
   if (result.success) return { options: result.data, given: merged };
   const lines = result.error.issues.map(
     ({ path: [name], message }) => `${merged.get(String(name))?.where}: ${message}`,
@@ -83,7 +86,7 @@ export function unknownVariables(schemas: readonly z.ZodObject[], env: NodeJS.Pr
   const strange = Object.keys(env).filter(
     (name) => name.startsWith("SAFEDELTA_") && !testVariables.test(name) && !known.includes(name),
   );
-  return strange.map((name) => `${name} in the environment has no effect.${guess(name, known)}`);
+  return strange.map((name) => `${name} in the environment has no effect.${suggest(name, known)}`);
 }
 
 const flagWords: Readonly<Record<string, boolean>> = {
@@ -139,30 +142,10 @@ function knownKey(key: string, path: string, schema: z.ZodObject): string {
   const name = key.replace(/-(\w)/g, (_, letter: string) => letter.toUpperCase());
   const names = Object.keys(schema.shape);
   if (names.includes(name)) return name;
-  throw new UsageError(`${path}: unknown key "${key}".${guess(kebab(name), names.map(kebab))}`);
+  throw new UsageError(`${path}: unknown key "${key}".${suggest(kebab(name), names.map(kebab))}`);
 }
 
 /** camelCase to kebab-case. */
 export function kebab(name: string): string {
   return name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
-}
-
-/** What a misspelt word may have meant; nothing where no name is near. */
-function guess(word: string, names: readonly string[]): string {
-  const [nearest] = names.toSorted((a, b) => distance(a, word) - distance(b, word));
-  return nearest !== undefined && distance(nearest, word) <= 3 ? ` Did you mean ${nearest}?` : "";
-}
-
-/** Levenshtein distance. */
-function distance(a: string, b: string): number {
-  let row = Array.from({ length: b.length + 1 }, (_, j) => j);
-  for (let i = 1; i <= a.length; i++) {
-    const next = [i];
-    for (let j = 1; j <= b.length; j++) {
-      const change = (row[j - 1] ?? 0) + (a[i - 1] === b[j - 1] ? 0 : 1);
-      next.push(Math.min(change, (row[j] ?? 0) + 1, (next[j - 1] ?? 0) + 1));
-    }
-    row = next;
-  }
-  return row[b.length] ?? 0;
 }

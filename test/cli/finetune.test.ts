@@ -316,5 +316,10 @@ describe("exit code 2, one clear message, and nothing touched", () => {
     expect(on).toMatchObject({ code: 2, stderr: expect.stringContaining("is made of an adapter") });
     const { stderr } = await succeed(world.path, [...tune, "--warmup", "100", "--max-updates", "1", "--out", "warm"]);
     expect(stderr).toContain("--warmup 100 is as long as all 12 updates");
+    const adapter = ["--lora-rank", "40", "--lora-targets", "q_proj", "--dry-run", "--out", "wide"];
+    expect((await succeed(world.path, [...tune, ...adapter])).stderr).toContain(
+      "--lora-rank 40 is so large that on 1 of 1 adapted linears of a layer it has more numbers than the linear",
+    );
+    expect((await succeed(world.path, [...lora, "--dry-run", "--out", "wide"])).stderr).not.toContain("so large");
   });
 });

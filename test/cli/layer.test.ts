@@ -171,6 +171,13 @@ describe("layer", () => {
       /hessian.*NaN/,
     ],
     [
+      "a Hessian of zeros",
+      () => writeSmall("bad.safetensors", () => 0),
+      [],
+      4,
+      /bad\.safetensors: The Hessian is zero/,
+    ],
+    [
       "an indefinite Hessian, exact",
       () => writeSmall("bad.safetensors", (j, k) => (j === k ? 1 : 5)),
       ["--mode", "exact"],
@@ -239,6 +246,11 @@ describe("layer", () => {
     expect(await attempt()).toMatchObject({ code: 4, stderr: expect.stringContaining("4 x 4 is needed") });
     await write(square("aligned", 4), square("tuned", 5), square("hessian", 4));
     expect(await attempt()).toMatchObject({ code: 4 });
+    await write(square("aligned", 4), square("tuned", 4), square("hessian", 4), square("x00", 4));
+    expect(await attempt()).toMatchObject({
+      code: 4,
+      stderr: expect.stringContaining('holds "x00", which is not used'),
+    });
     await write(square("aligned", 4), square("hessian", 4));
     expect(await attempt()).toMatchObject({ code: 4, stderr: expect.stringContaining('has no tensor "tuned"') });
   });

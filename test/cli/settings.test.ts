@@ -41,7 +41,7 @@ describe("variables of the environment", () => {
     const strange = ["SAFEDELTA_SAMPELS", "SAFEDELTA_THREAD", "SAFEDELTA_CUDA_LIBDIR", "SAFEDELTA_NOTHING_NEAR"];
     const env = Object.fromEntries([...strange, "SAFEDELTA_KEEP"].map((name) => [name, "0.5"]));
     const { stderr } = await succeed(world.path, ["inspect", "state"], { env });
-    const meant = ["SAMPLES", "THREADS", "CUDA_LIB_DIR"].map((name) => ` Did you mean SAFEDELTA_${name}?`);
+    const meant = ["SAMPLES", "THREADS", "CUDA_LIB_DIR"].map((name) => ` Did you mean "SAFEDELTA_${name}"?`);
     expect(stderr.trimEnd().split("\n").sort()).toEqual(
       strange.map((name, i) => `warning: ${name} in the environment has no effect.${meant[i] ?? ""}`).sort(),
     );

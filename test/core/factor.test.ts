@@ -51,6 +51,8 @@ onEachEngine((engineNow, { tolerance }) => {
         expect(() => finishHessian(engine, hessian)).toThrow(/column 2/);
         expect(() => finishHessian(engine, hessian)).toThrow(CoreError);
       }
+      using zero = upload(engine, { ...identity(5), values: identity(5).values.fill(0) });
+      expect(() => finishHessian(engine, zero)).toThrow(/every input was zero/);
       using wide = engine.alloc(3, 4);
       using square = engine.alloc(3, 3);
       expect(() => finishHessian(engine, wide)).toThrow(/3 x 4, expected 4 x 4/);

@@ -305,6 +305,22 @@ describe("apply", () => {
     await runApply(applyOptions({ aligned, tuned }, state, join(scratch.path, "out"), { budget }), progress);
     expect(warnings.join()).toMatch(/rounding to BF16 spends safety loss beyond the budget.*model\.layers/);
   });
+
+  test("a loss that a mode cannot spend, since it keeps so many entries at most, is said", async () => {
+    await using scratch = await scratchFolder();
+    const { pair, state } = await readyPair(scratch.path);
+    const warningsAt = async (share: number) => {
+      const warnings: string[] = [];
+      const progress = { ...silent, warn: (text: string) => void warnings.push(text) };
+      const options = { mode: "reference", budget: { kind: "loss", share } } as const;
+      await runApply(applyOptions(pair, state, join(scratch.path, `out-${share}`), options), progress);
+      return warnings.join();
+    };
+    expect(await warningsAt(0.9)).toMatch(
+      /mode reference keeps no more than 85 % .* less than --loss 0.9 in \d+ of 14/,
+    );
+    expect(await warningsAt(0.1)).toBe("");
+  });
 });
 
 function scaleFirst(tensors: Map<string, Tensor>, name: string, value = 0.5): void {

@@ -32,7 +32,7 @@ export function accumulate(engine: Engine, hessian: Matrix, activations: Matrix,
  * In place: diagonal zeros (dead columns) become 1, then 0.01 · mean(diag), those ones included, is added to the diagonal, as
  * the official code does. Both triangles are valid afterwards.
  * @param hessian cols x cols, upper triangle read
- * @throws CoreError `shape`, or `notFinite` when it holds NaN or Inf, naming the column
+ * @throws CoreError `shape`; `notFinite` when it holds NaN or Inf, naming the column; `notPositiveDefinite` when every column is dead
  */
 export function finishHessian(engine: Engine, hessian: Matrix): Damping {
   checkShape("The Hessian", hessian, hessian.cols, hessian.cols);
@@ -41,6 +41,11 @@ export function finishHessian(engine: Engine, hessian: Matrix): Damping {
   const diagonal = diagonalOf(engine, hessian);
   const alive = diagonal.filter((value) => value > 0);
   const nDead = diagonal.length - alive.length;
+  if (alive.length === 0)
+    throw new CoreError(
+      "notPositiveDefinite",
+      "The Hessian is zero: every input was zero on all examples, so nothing is known of what to keep safe. Check the model and the safe examples.",
+    );
   const undamped = mean(diagonal.map((value) => value || 1));
   const damping = dampingShare * undamped;
   using one = engine.alloc(1, 1);

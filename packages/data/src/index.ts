@@ -12,4 +12,5 @@ export { PythonRandom } from "./random.ts";
 export type { Format } from "./rows.ts";
 export { sampleExamples } from "./sample.ts";
 export { type HubPath, parseSpelling, type Spelled, spellings } from "./spelling.ts";
+export { suggest } from "./suggest.ts";
 export { type PromptTemplate, systemPromptRotations, systemPrompts } from "./systemPrompts.ts";

@@ -1,7 +1,7 @@
-/** ` Did you mean "…"?` when one of `known` is at most two edits away, else "". */
+/** ` Did you mean "…"?` when one of `known` is at most two edits away, of a long name three, else "". */
 export function suggest(name: string, known: readonly string[], prefix = ""): string {
   const near = known.map((k) => ({ k, d: distance(name.toLowerCase(), k.toLowerCase()) })).sort((a, b) => a.d - b.d)[0];
-  return near !== undefined && near.d <= 2 ? ` ${prefix}Did you mean "${near.k}"?` : "";
+  return near !== undefined && near.d <= (name.length > 8 ? 3 : 2) ? ` ${prefix}Did you mean "${near.k}"?` : "";
 }
 
 /** Levenshtein distance, one row at a time. */

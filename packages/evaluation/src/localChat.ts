@@ -1,4 +1,4 @@
-import { generate, type Model } from "@safedelta/model";
+import { generate, type Model, stopIdsOf } from "@safedelta/model";
 import type { Tokenizer } from "@safedelta/tokenizer";
 import type { ChatModel } from "./chat.ts";
 
@@ -12,8 +12,7 @@ export interface LocalChatOptions {
 type ChatTokenizer = Pick<Tokenizer, "encodeChat" | "decode" | "eosIds">;
 
 /**
- * A model in engine memory as a chat model: chat template with the generation prompt, greedy tokens up to an end token (those of
- * config.json where the tokenizer knows none), special tokens dropped. Prompts of like length run together; a prompt's answer does
+ * A model in engine memory as a chat model: chat template with the generation prompt, greedy tokens up to an end token, special tokens dropped. Prompts of like length run together; a prompt's answer does
  * not depend on its batch. Neither model nor tokenizer is owned. `answer` throws TokenizerError and ModelError as its parts do.
  */
 export function localChat(
@@ -22,7 +21,7 @@ export function localChat(
   tokenizer: ChatTokenizer,
   { batchSize }: LocalChatOptions = {},
 ): ChatModel {
-  const stopIds = tokenizer.eosIds.length > 0 ? tokenizer.eosIds : undefined;
+  const stopIds = stopIdsOf(tokenizer, model.config);
   return {
     name,
     answer: async (prompts, { maxNewTokens }) => {

@@ -13,6 +13,7 @@ export { type ModelTensor, modelTensors } from "./modelTensors.ts";
 export { checkPrompt, type Prompt } from "./prompt.ts";
 export * from "./rope.ts";
 export { randomStream, type Sampling } from "./sample.ts";
+export { stopIdsOf } from "./stopIds.ts";
 export { type StreamOptions, streamText } from "./stream.ts";
 export { checkTensors, type ExpectedTensor, expectedTensors } from "./tensors.ts";
 export { type Decode, TextPieces } from "./text.ts";

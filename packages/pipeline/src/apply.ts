@@ -12,7 +12,7 @@ import { removeAtOnce, removeQuietly, requireDisk, requirePlace } from "./files.
 import { lockFolder } from "./lock.ts";
 import { requireMemory } from "./memory.ts";
 import { companionFiles, openWriter } from "./modelOutput.ts";
-import { leftOut, overspent, unchanged, warnOf } from "./oddities.ts";
+import { leftOut, overspent, unchanged, unspent, warnOf } from "./oddities.ts";
 import { checkState, openPair, type Pair, requireSameHead, requireWritable, restNames } from "./pair.ts";
 import { type Parts, planParts } from "./parts.ts";
 import { type PreparePlan, planPrepare, prepare } from "./prepare.ts";
@@ -82,7 +82,13 @@ export async function apply(
   const companions = await companionFiles(pair.aligned);
   const facts = collectFacts(run, companions, { third, taskData: task?.facts });
   const rest = restNames(pair.aligned.config, pair.aligned.checkpoint);
-  warnOf(progress, overspent(options, facts), unchanged(facts), leftOut(options, rest, writer.done));
+  warnOf(
+    progress,
+    overspent(options, facts),
+    unspent(options, facts),
+    unchanged(facts),
+    leftOut(options, rest, writer.done),
+  );
   await writer.finish(new Map([...companions, ...describe(facts)]), () => removeAtOnce(besideOf(options.out)));
   return facts;
 }

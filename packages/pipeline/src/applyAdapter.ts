@@ -13,7 +13,7 @@ import { PipelineError } from "./errors.ts";
 import { estimateAdapter } from "./estimate.ts";
 import { lockFolder } from "./lock.ts";
 import { hashModel } from "./models.ts";
-import { overspent, unchanged, warnOf } from "./oddities.ts";
+import { overspent, unchanged, unspent, warnOf } from "./oddities.ts";
 import { openPair, type Pair } from "./pair.ts";
 import type { Progress } from "./progress.ts";
 import { type BudgetOf, jsonSafe } from "./repairLinear.ts";
@@ -60,7 +60,7 @@ export async function applyAdapter(
   const config = new Map([[adapterConfig, new Uint8Array(await Bun.file(join(part, adapterConfig)).arrayBuffer())]]);
   const hashes = { tensors: await hashAdapter(part), files: hashFiles(config) };
   const facts = await factsOf(place, pair, alignedHash, options, linears, hashes);
-  warnOf(progress, overspent(options, facts), unchanged(facts));
+  warnOf(progress, overspent(options, facts), unspent(options, facts), unchanged(facts));
   await publishAdapter(options.out, describe(facts));
   return facts;
 }

@@ -45,4 +45,5 @@ export {
 } from "./sweep.ts";
 export { whatIsUnfinished } from "./unfinished.ts";
 export { outputProblems, type Verification, type VerifyOptions, verifyOutput } from "./verify.ts";
+export { isTrainingOutput, verifyTraining } from "./verifyTraining.ts";
 export { type EngineStamp, stampOf, toolVersion } from "./version.ts";

@@ -67,6 +67,7 @@ export async function repairLayerFile(engine: Engine, options: LayerOptions): Pr
   await requireFreeFile({ ...options, inputs: [options.input], ending: ".safetensors" });
   const file = await openSafetensors(options.input);
   try {
+    requireKnownNames(file);
     requireMemory(options.maxMemoryBytes, memoryOf(file), "layer");
     const dtype = outputType(file, options);
     using weights = await readWeights(engine, file);
@@ -157,6 +158,14 @@ function known({ tensors, path }: TensorFile, name: string): TensorInfo {
   if (info) return info;
   const found = [...tensors.keys()].join(", ");
   throw new PipelineError("incompatible", `${path}: has no tensor "${name}" (it holds: ${found}).`);
+}
+
+/** A tensor that nothing reads may be an example under a misspelt name. @throws PipelineError `incompatible` */
+function requireKnownNames({ tensors, path }: TensorFile): void {
+  const strange = [...tensors.keys()].find((name) => !/^(aligned|tuned|hessian|x(0|[1-9]\d*))$/.test(name));
+  if (strange === undefined) return;
+  const known = "aligned, tuned, and hessian or x0, x1, …";
+  throw new PipelineError("incompatible", `${path}: holds "${strange}", which is not used. Leave ${known} only.`);
 }
 
 /** H before dead columns and damping, from the file's `hessian` or from the activations of its examples. */

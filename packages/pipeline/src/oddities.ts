@@ -35,6 +35,26 @@ export function overspent(options: AnyOptions, { dtype, layers }: ApplyFacts): s
   );
 }
 
+/** Below this share of a loss budget the modes that keep entries have stopped at their own limit; above, at an entry's size. */
+const nearlySpent = 0.9;
+
+/**
+ * Say so when a mode that keeps at most 85 or 90 % of a linear's entries could not spend the safety loss that it was given.
+ * @returns a warning with what was spent, or undefined
+ */
+export function unspent(options: AnyOptions, { layers }: ApplyFacts): string | undefined {
+  if ("rival" in options || options.budget.kind !== "loss") return undefined;
+  const { mode, budget } = options;
+  if (mode === "optimal" || mode === "exact") return undefined;
+  const linears = layers.flatMap((layer) => layer.linears).filter(({ tunedDeltaNorm }) => tunedDeltaNorm > 0);
+  const under = linears.filter(({ safetyLossShare }) => safetyLossShare < nearlySpent * budget.share);
+  if (under.length === 0) return undefined;
+  return (
+    `mode ${mode} keeps no more than ${mode === "paper" ? 90 : 85} % of a linear's entries and spent less than --loss ${budget.share} in ` +
+    `${under.length} of ${linears.length} linears. For what lies beyond, take mode exact or optimal.`
+  );
+}
+
 /** Say so when the fine-tuning changed no linear at all, which most often means that a wrong model was named. */
 export function unchanged({ layers }: Pick<ApplyFacts, "layers">): string | undefined {
   return noChange(layers.flatMap(({ linears }) => linears));

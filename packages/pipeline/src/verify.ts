@@ -1,24 +1,22 @@
-import { readdir, stat } from "node:fs/promises";
+import { stat } from "node:fs/promises";
 import { join } from "node:path";
-import { classifyPath, companionNames, openAdapter, openCheckpoint } from "@safedelta/checkpoint";
 import type { Mode } from "@safedelta/core";
 import type { Engine } from "@safedelta/engine";
 import { PipelineError } from "./errors.ts";
-import { readJson, sha256 } from "./files.ts";
+import { readJson } from "./files.ts";
 import { hashModel, type OpenedModel, openModelFiles } from "./models.ts";
-import { type Progress, tellOpening } from "./progress.ts";
+import type { Progress } from "./progress.ts";
 import type { RivalChoice } from "./rivals.ts";
 import { ownCommand } from "./shell.ts";
 import { openState, type State } from "./state.ts";
 import { whatIsUnfinished } from "./unfinished.ts";
+import { checkFiles, checkTensors, type WrittenFiles } from "./verifyFiles.ts";
 import { checkDistances, checkEstimates, checkLinears, type Inputs, type Numbers } from "./verifyNumbers.ts";
 
 /** What `verify` needs to know of safedelta.json. */
-export interface Recorded {
+export interface Recorded extends Pick<WrittenFiles, "tensors" | "files"> {
   readonly aligned: { readonly spec: string; readonly hash: string };
   readonly tuned: { readonly spec: string; readonly hash: string };
-  readonly tensors: Readonly<Record<string, string>>;
-  readonly files: Readonly<Record<string, string>>;
   readonly third?: { readonly spec: string; readonly hash: string };
   /** Of Safe Delta. */
   readonly mode?: Mode;
@@ -69,8 +67,8 @@ export async function verifyOutput(engine: Engine, options: VerifyOptions, progr
   const recorded = await readRecorded(options.folder);
   const notes: string[] = [];
   const problems = [
-    ...(await checkTensors(options, recorded, progress)),
-    ...(await checkFiles(options.folder, recorded, notes)),
+    ...(await checkTensors(options, ofRepair(recorded), progress)),
+    ...(await checkFiles(options.folder, ofRepair(recorded), notes)),
   ];
   const counts = {
     nTensors: Object.keys(recorded.tensors).length,
@@ -103,9 +101,13 @@ export async function outputProblems(
   { out, offline }: { readonly out: string; readonly offline: boolean },
   progress: Progress,
 ): Promise<string[]> {
-  const recorded = await readRecorded(out);
-  const tensors = await checkTensors({ folder: out, offline }, recorded, progress);
-  return [...tensors, ...(await checkFiles(out, recorded, []))];
+  const written = ofRepair(await readRecorded(out));
+  const tensors = await checkTensors({ folder: out, offline }, written, progress);
+  return [...tensors, ...(await checkFiles(out, written, []))];
+}
+
+function ofRepair({ tensors, files }: Recorded): WrittenFiles {
+  return { record: "safedelta.json", tensors, files };
 }
 
 /** @throws PipelineError as `verifyOutput` */
@@ -132,66 +134,6 @@ async function whyNoResult(folder: string): Promise<PipelineError> {
   const unfinished = await whatIsUnfinished(folder);
   if (unfinished !== undefined) return new PipelineError("incompatible", unfinished);
   return new PipelineError("incompatible", `${folder}: has no safedelta.json, so apply did not write it.`);
-}
-
-async function checkTensors(
-  { folder, offline }: VerifyOptions,
-  { tensors }: Recorded,
-  progress: Progress,
-): Promise<string[]> {
-  const isAdapter = (await classifyPath(folder)) === "adapter";
-  const output = isAdapter
-    ? await openAdapter(folder)
-    : await openCheckpoint(folder, { offline, ...tellOpening(progress) });
-  const problems: string[] = [];
-  progress.stage("hashing the output", Object.keys(tensors).length);
-  try {
-    for (const name of new Set([...Object.keys(tensors), ...output.tensors.keys()])) {
-      if (!output.tensors.has(name)) problems.push(`${name} is missing.`);
-      else if (!(name in tensors)) problems.push(`${name} is not in safedelta.json.`);
-      else if (sha256((await output.read(name)).bytes) !== tensors[name])
-        problems.push(`${name} was changed after it was written.`);
-      progress.step(name);
-    }
-  } finally {
-    await output.close();
-  }
-  return problems;
-}
-
-/** What loaders take up beside the files of a model: adapters, code, weights in other formats. */
-const followed = /^adapter_|\.(py|bin|pt|pth|safetensors|gguf)$/;
-/** What `apply` writes of a model and of an adapter without naming it in `files`; the tensors in it were hashed. */
-const ownFile = {
-  model: /^(model(-\d{5}-of-\d{5})?\.safetensors(\.index\.json)?|safedelta\.json|README\.md)$/,
-  adapter: /^(adapter_model\.safetensors|safedelta\.json|README\.md)$/,
-};
-
-/** Names that stand in the folder and are not of the repair, those that a loader would follow. */
-async function foreignFiles(folder: string, { files }: Recorded): Promise<string[]> {
-  const companions = await companionNames(folder);
-  const own = "adapter_config.json" in files ? ownFile.adapter : ownFile.model;
-  const names = (await readdir(folder)).filter((name) => !(name in files) && !own.test(name));
-  return names.filter((name) => followed.test(name) || companions.includes(name));
-}
-
-/** Whoever publishes a model edits its card, so that is no problem; a file beside the weights that loaders follow is. */
-async function checkFiles(folder: string, recorded: Recorded, notes: string[]): Promise<string[]> {
-  const problems: string[] = [];
-  for (const [name, hash] of Object.entries(recorded.files)) {
-    const found = await fileHash(join(folder, name));
-    if (found === hash) continue;
-    const what = found === undefined ? "is missing" : "was changed after it was written";
-    if (name === "README.md") notes.push(`${name} ${what}: its numbers are not checked.`);
-    else problems.push(`${name} ${what}.`);
-  }
-  const foreign = await foreignFiles(folder, recorded);
-  return [...problems, ...foreign.map((name) => `${name} is not in safedelta.json.`)];
-}
-
-async function fileHash(path: string): Promise<string | undefined> {
-  const file = Bun.file(path);
-  return (await file.exists()) ? sha256(await file.bytes()) : undefined;
 }
 
 /** Both input models and the output on top of the first, or why they cannot be opened. */

@@ -1,4 +1,4 @@
-import type { Model, Prompt } from "@safedelta/model";
+import { type Model, type Prompt, stopIdsOf } from "@safedelta/model";
 import type { Tokenizer } from "@safedelta/tokenizer";
 import type { Input, Job } from "./job.ts";
 
@@ -42,7 +42,7 @@ export class Prompts {
     const maxNewTokens = this.answerLength(job, ids.length);
     const { temperature, topK, topP, seed, stream, nTop, echo } = job;
     const { tokenizer, model } = this.served;
-    const stopIds = [...new Set([...tokenizer.eosIds, ...model.config.eosIds])];
+    const stopIds = stopIdsOf(tokenizer, model.config);
     const scorePrompt = echo && nTop !== undefined;
     return { ids, maxNewTokens, stopIds, temperature, topK, topP, seed, stream, nTop, scorePrompt };
   }

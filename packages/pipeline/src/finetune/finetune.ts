@@ -1,7 +1,7 @@
 import { dirname, join, resolve } from "node:path";
 import { workName } from "@safedelta/checkpoint";
 import type { Engine } from "@safedelta/engine";
-import { openModel } from "@safedelta/model";
+import { groupsOfLayer, openModel } from "@safedelta/model";
 import { type Lora, openLora, openTrainer, planPasses, rateAt, type Trainer, trainedOf } from "@safedelta/training";
 import { requireNoModel } from "../adapterFiles.ts";
 import { hashFiles } from "../applyFacts.ts";
@@ -10,12 +10,13 @@ import { requireDisk, requirePlace, sha256, stableJson } from "../files.ts";
 import { lockFolder } from "../lock.ts";
 import { companionFiles } from "../modelOutput.ts";
 import { hashModel, type OpenedModel, openModelFiles } from "../models.ts";
+import { warnOf } from "../oddities.ts";
 import { requireWritable } from "../pair.ts";
 import type { Progress } from "../progress.ts";
 import { stampOf, toolVersion } from "../version.ts";
 import { besideOf, removeLeftover, requireFreeOutput, requireOwnBeside, tunedOutput } from "../workFolder.ts";
 import type { FinetuneFacts, FinetuneOptions, LogEntry } from "./options.ts";
-import { type Written, writeLora, writeModel } from "./output.ts";
+import { type Written, type WrittenOutput, writeLora, writeModel } from "./output.ts";
 import { type FinetunePlan, planFinetuning } from "./plan.ts";
 import { claimUpdates, ofTraining, resumeUpdates, saveUpdate, type TrainingJob } from "./savedUpdates.ts";
 import { Speed } from "./speed.ts";
@@ -32,6 +33,7 @@ async function gather(options: FinetuneOptions, progress: Progress) {
   if (options.lora) requirePlainBase(model, options.model);
   const data = await readTrainingData(options, model, progress);
   const plan = planFinetuning(options, model, data);
+  warnOf(progress, needlessRank(plan, model));
   for (const place of [dirname(resolve(options.out)), options.out]) await requirePlace(place);
   const bytes = plan.estimate.outputBytes + plan.estimate.workBytes;
   await requireDisk(options.out, bytes, "finetune", [join(options.out, workName), besideOf(options.out)]);
@@ -48,6 +50,16 @@ function requirePlainBase({ checkpoint }: OpenedModel, spec: string): void {
   if (what === undefined) return;
   const next = "Train on a model folder, merged with its adapters if it has some, or leave --lora-rank away.";
   throw new PipelineError("usage", `--lora-rank: ${spec} ${what}, on which PEFT cannot lay an adapter. ${next}`);
+}
+
+/** A remark on adapters that have more numbers than the linears they lie on. */
+function needlessRank({ lora }: FinetunePlan, { config }: OpenedModel): string | undefined {
+  if (!lora) return undefined;
+  const isAdapted = ({ name }: { name: string }) => lora.targets.some((target) => name.endsWith(`.${target}.weight`));
+  const linears = groupsOfLayer(config, 0).flatMap((group) => group.linears.filter(isAdapted));
+  const small = linears.filter(({ rows, cols }) => lora.rank >= (rows * cols) / (rows + cols));
+  if (small.length === 0) return undefined;
+  return `--lora-rank ${lora.rank} is so large that on ${small.length} of ${linears.length} adapted linears of a layer it has more numbers than the linear.`;
 }
 
 type Gathered = Awaited<ReturnType<typeof gather>>;
@@ -169,10 +181,7 @@ async function writeOutput(
   { hash, job, log }: { hash: string; job: object; log: readonly LogEntry[] },
   describe: DescribeTraining,
 ): Promise<FinetuneFacts> {
-  const companions = lora ? new Map<string, Uint8Array>() : await companionFiles(opened);
-  const config = companions.get(configName);
-  if (config && options.dtype) companions.set(configName, withDtype(config, options.dtype));
-  const told = (tensors: Written): FinetuneFacts => ({
+  const told = (written: WrittenOutput): FinetuneFacts => ({
     toolVersion,
     engine: stampOf(engine.info),
     model: { spec: options.model, name: opened.name, hash },
@@ -182,13 +191,17 @@ async function writeOutput(
     nTrained: plan.nTrained,
     nUpdates: log.length,
     log,
-    tensors,
-    files: hashFiles(companions),
+    ...written,
   });
-  const files = (tensors: Written) => new Map([...companions, ...describe(told(tensors))]);
-  if (lora && plan.lora) return told(await writeLora(engine, lora, plan.lora, options, files));
+  if (lora && plan.lora)
+    return told(await writeLora(engine, lora, plan.lora, options, (written) => describe(told(written))));
+  const companions = await companionFiles(opened);
+  const config = companions.get(configName);
+  if (config && options.dtype) companions.set(configName, withDtype(config, options.dtype));
+  const toldOf = (tensors: Written) => told({ tensors, files: hashFiles(companions) });
+  const files = (tensors: Written) => new Map([...companions, ...describe(toldOf(tensors))]);
   const trained = { engine, opened, model, parameters: trainer.parameters };
-  return told(await writeModel(trained, options, sha256(stableJson(job)), files));
+  return toldOf(await writeModel(trained, options, sha256(stableJson(job)), files));
 }
 
 const configName = "config.json";

@@ -1,9 +1,10 @@
+import { join } from "node:path";
 import { type TensorDType, type TensorInfo, writeNewAdapter } from "@safedelta/checkpoint";
 import type { Engine, Matrix } from "@safedelta/engine";
 import { type Model, type ModelTensor, modelTensors } from "@safedelta/model";
 import type { Lora, LoraOptions, Parameter } from "@safedelta/training";
-import { hashAdapter, newAdapterPart, publishAdapter } from "../adapterFiles.ts";
-import { removeAtOnce, sha256 } from "../files.ts";
+import { adapterConfig, hashAdapter, newAdapterPart, publishAdapter } from "../adapterFiles.ts";
+import { removeAtOnce, sha256, sha256OfFile } from "../files.ts";
 import { openWriter } from "../modelOutput.ts";
 import type { OpenedModel } from "../models.ts";
 import { downloadAs } from "../upload.ts";
@@ -65,20 +66,31 @@ function trainedBytes(engine: Engine, values: Matrix, dtype: TensorDType, name: 
   return downloadAs(engine, wide, dtype, name);
 }
 
-/** Write the adapter in PEFT's format; `describe` as in `writeModel`. */
+/** What a training wrote, by hashes. */
+export interface WrittenOutput {
+  readonly tensors: Written;
+  /** Beside the weights. */
+  readonly files: Written;
+}
+
+/**
+ * Write the adapter in PEFT's format.
+ * @param describe the further files, out of the hashes of the tensors and of the configuration
+ */
 export async function writeLora(
   engine: Engine,
   { layers }: Lora,
   settings: LoraOptions,
   options: FinetuneOptions,
-  describe: (tensors: Written) => ReadonlyMap<string, Uint8Array>,
-): Promise<Written> {
+  describe: (written: WrittenOutput) => ReadonlyMap<string, Uint8Array>,
+): Promise<WrittenOutput> {
   const { model: base, out } = options;
   const read = (m: Matrix) => engine.read(m) as Float32Array;
   const factors = new Map(layers.flat().map(({ name, a, b }) => [name, { a: read(a), b: read(b) }]));
   const part = await newAdapterPart(out);
   await writeNewAdapter(part, { base, ...settings, factors });
-  const hashes = await hashAdapter(part);
-  await publishAdapter(out, describe(hashes));
-  return hashes;
+  const files = { [adapterConfig]: await sha256OfFile(join(part, adapterConfig)) };
+  const written = { tensors: await hashAdapter(part), files };
+  await publishAdapter(out, describe(written));
+  return written;
 }

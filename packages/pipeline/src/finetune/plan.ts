@@ -74,7 +74,7 @@ export function planFinetuning(options: FinetuneOptions, model: OpenedModel, dat
   const memoryBytes = memoryOf(model, engineBytes);
   requireMemory(options.maxMemoryBytes, memoryBytes);
   const nTrained = trainedNumbers(size);
-  const flop = trainingFlop(model, updates, nTrained, recompute);
+  const flop = trainingFlop(model, updates, { part, nLora: lora ? nTrained : undefined, recompute });
   const outputBytes = lora ? 4 * nTrained : weightBytes(model);
   const estimate = {
     flop,
@@ -131,21 +131,29 @@ function weightBytes({ checkpoint }: OpenedModel): number {
   return [...checkpoint.tensors.values()].reduce((sum, info) => sum + tensorBytes(info), 0);
 }
 
-/** Forward 2, backward towards the input 2 and towards trained weights 2 operations a number and token; the head where it counts. */
+/** What of the work depends on the recipe. */
+interface Work {
+  readonly part: FinetuneRecipe["part"];
+  /** Numbers of an adapter, where one is trained. */
+  readonly nLora?: number;
+  readonly recompute: boolean;
+}
+
+/** Forward 2, again 2 if it runs twice, backward towards the input 2 and towards trained weights 2 operations a number and token; the head where it counts. */
 function trainingFlop(
   { config, checkpoint }: OpenedModel,
   updates: readonly PlannedUpdate[],
-  nTrained: number,
-  recompute: boolean,
+  { part, nLora, recompute }: Work,
 ): number {
   const examples = updates.flatMap((update) => update.examples);
   const nTokens = examples.reduce((sum, { ids }) => sum + ids.length, 0);
   const head = config.vocabularySize * config.hiddenSize;
   const all = [...checkpoint.tensors.values()].reduce((sum, { shape }) => sum + shape.reduce((a, b) => a * b, 1), 0);
   const layers = all - (config.tied ? head : 2 * head);
-  const trainedShare = Math.min(1, nTrained / all);
-  const perToken = (recompute ? 6 : 4) + 2 * trainedShare;
-  return nTokens * layers * perToken + countTargets(examples) * head * (4 + 2 * trainedShare);
+  const passing = recompute ? 6 : 4;
+  const perToken = nLora === undefined ? layers * (passing + 2) : layers * passing + nLora * (passing + 2);
+  const perTarget = head * (nLora === undefined && part === "all" ? 6 : 4);
+  return nTokens * perToken + countTargets(examples) * perTarget;
 }
 
 /** The order of all epochs is held in memory. */

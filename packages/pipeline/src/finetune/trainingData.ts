@@ -3,7 +3,6 @@ import type { Tokenizer } from "@safedelta/tokenizer";
 import { countTargets, type TrainingExample } from "@safedelta/training";
 import { sourceAccess } from "../dataSource.ts";
 import { PipelineError } from "../errors.ts";
-import { sha256 } from "../files.ts";
 import { type OpenedModel, openModelTokenizer, withPlace } from "../models.ts";
 import type { Progress } from "../progress.ts";
 import { whyNoSystemPrompt } from "../sequences.ts";
@@ -60,7 +59,7 @@ export async function readTrainingData(
   const facts = {
     file,
     sha256: hashExamples(all),
-    tokensSha256: sha256(JSON.stringify(examples.map(({ ids, targets }) => [ids, targets]))),
+    tokensSha256: hashTokens(examples),
     nAvailable: all.length,
     nExamples: examples.length,
     nTokens: examples.reduce((sum, { ids }) => sum + ids.length, 0),
@@ -70,6 +69,15 @@ export async function readTrainingData(
     ...(mix ? { safetyMix: mix.facts } : {}),
   };
   return { examples, facts };
+}
+
+/** Of the JSON list of [ids, targets], example by example: the whole text may be longer than a string can be. */
+function hashTokens(examples: readonly TrainingExample[]): string {
+  const hash = new Bun.CryptoHasher("sha256").update("[");
+  examples.forEach(({ ids, targets }, i) => {
+    hash.update(`${i === 0 ? "" : ","}${JSON.stringify([ids, targets])}`);
+  });
+  return hash.update("]").digest("hex");
 }
 
 /** @throws PipelineError `usage` when a secret prompt would be dropped by the chat template, in silence or not */

@@ -1,0 +1,30 @@
+import { suggest } from "@safedelta/data";
+import type { z } from "zod";
+
+/** Names of what a value may have to be, by zod's names. */
+const kinds: Readonly<Record<string, string>> = {
+  string: "a text",
+  number: "a number",
+  int: "a whole number",
+  boolean: "true or false",
+  array: "a list",
+};
+
+/** What is wrong with the value of an option, to stand behind its name; undefined leaves it to zod. */
+export function plainWords(issue: z.core.$ZodRawIssue): string | undefined {
+  const found = JSON.stringify(issue.input);
+  switch (issue.code) {
+    case "too_small":
+      return `must be ${issue.minimum} or more, but is ${found}`;
+    case "too_big":
+      return `must be ${issue.maximum} or less, but is ${found}`;
+    case "invalid_type":
+      return `must be ${kinds[issue.expected] ?? issue.expected}, but is ${found}`;
+    case "invalid_union":
+      return `cannot be ${found}`;
+    case "invalid_value":
+      return `must be one of ${issue.values.join(", ")}, but is ${found}.${suggest(String(issue.input), issue.values.map(String))}`;
+    default:
+      return undefined;
+  }
+}

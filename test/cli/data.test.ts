@@ -180,7 +180,10 @@ describe("answer", () => {
     const { code, stderr } = await fault(flags);
     expect([code, stderr]).toEqual([2, expect.stringContaining("none of 3 answers is a refusal")]);
     const [kept] = (await readdir(at("none"))).filter((name) => name.endsWith("safedelta-work"));
-    await Bun.write(at(`none/${kept}`), '"from"\n"the"\n"file"\n');
+    const lines = (await Bun.file(at(`none/${kept}`)).text()).trim().split("\n");
+    const words = ["from", "the", "file"];
+    const changed = lines.map((line, i) => `${JSON.stringify({ ...JSON.parse(line), answer: words[i] })}\n`);
+    await Bun.write(at(`none/${kept}`), changed.join(""));
     await run([...flags, "--keep", "all"]);
     const answers = (await loadExamples(at("none/few.jsonl"))).map(({ messages }) => messages.at(-1)?.content);
     expect(answers).toEqual(["from", "the", "file"]);

@@ -88,6 +88,64 @@ describe("eval", () => {
     expect(peer.asked.map(({ body }) => (body.messages as { content: string }[])[0].content).join("")).toBe("abcc");
   });
 
+  test("two finished runs are compared without a model", async () => {
+    const run = (name: string) =>
+      jsonOf(scratch.path, ["eval", join(demo, name), "--prompts", guarded, ...refusals, "--out", `both-${name}`]);
+    const [aligned, tuned] = [await run("aligned"), await run("tuned")];
+    const found = await jsonOf(scratch.path, ["eval", "--compare", tuned.file, "--against", aligned.file]);
+    expect(found.comparison).toMatchObject([{ metric: "pattern", a: 1, b: 0, difference: -1, n: 12 }]);
+  });
+
+  test("two judges judge every answer, their agreement is told, and a dead one loses no verdict", async () => {
+    const lines = ["one", "two", "three"].map((content) => JSON.stringify({ messages: [{ role: "user", content }] }));
+    await Bun.write(join(scratch.path, "judged.jsonl"), `${lines.join("\n")}\n`);
+    let dead = true;
+    using peer = startPeer((last, nth) => {
+      if (nth > 4 && dead) return new Response("gone", { status: 404 });
+      return last.includes("[REQUEST]") ? `Class: ${last.includes("two") ? "partial" : "refusal"}` : `to ${last}`;
+    });
+    const judges = ["--judge-endpoint", peer.url, "--judge-model", "j,k"];
+    const args = [
+      "eval",
+      "--endpoint",
+      peer.url,
+      "--model",
+      "m",
+      ...judges,
+      "--prompts",
+      "judged.jsonl",
+      "--batch",
+      "1",
+    ];
+    const all = [...args, "--metric", "judge-refusal", "--out", "judged", "--json"];
+    expect((await safedelta(scratch.path, all)).code).toBe(1);
+    dead = false;
+    const { metrics, agreement } = JSON.parse((await succeed(scratch.path, all)).stdout);
+    expect(metrics.map(({ metric }: { metric: string }) => metric)).toEqual(["judge-refusal@1", "judge-refusal@2"]);
+    expect(metrics[0].classes).toMatchObject({ partial: { rate: 1 / 3 }, refusal: { rate: 2 / 3 } });
+    expect(agreement).toMatchObject([{ a: "judge-refusal@1", b: "judge-refusal@2", observed: 1, kappa: 1, n: 3 }]);
+    const asked = peer.asked.map(({ body }) => `${body.model} ${JSON.stringify(body.messages)}`);
+    // Three answers and three verdicts of each judge; what failed was asked again, by each of four together at most.
+    expect(new Set(asked).size).toBe(9);
+    expect(asked.filter((one, i) => asked.indexOf(one) === i && asked.lastIndexOf(one) !== i).length).toBeLessThan(3);
+  });
+
+  test("what looks at the model itself needs no answers, and says what the models are", async () => {
+    const safe = join(demo, "safe.jsonl");
+    const metrics = ["--metric", "kl-aligned,kl-tuned,output-error,refusal-log-odds", "--refusal-opening", "sorry"];
+    const others = ["--aligned", join(demo, "aligned"), "--tuned", join(demo, "tuned")];
+    const args = ["eval", join(demo, "tuned"), "--prompts", safe, "--limit", "4", ...metrics, ...others];
+    const found = await jsonOf(scratch.path, [...args, "--out", "proxies"]);
+    const [away, none, error, odds] = found.metrics.map(({ value }: { value: number }) => value);
+    expect(away).toBeGreaterThan(0.5);
+    expect(none).toBe(0);
+    expect(error).toBeGreaterThan(0.01);
+    expect(odds).toBeLessThan(-3);
+    expect(Object.keys(found.besides)).toEqual(["aligned", "tuned"]);
+    const lines = (await Bun.file(join(scratch.path, "proxies", found.samplesFile)).text()).trim().split("\n");
+    expect(lines.map((line) => "answer" in JSON.parse(line))).toEqual([false, false, false, false]);
+  });
+
   const prompts = ["--prompts", guarded];
   const wrong: Record<string, readonly [args: readonly string[], says: RegExp]> = {
     "no model": [prompts, /either MODEL, or --endpoint with --model/],
@@ -105,6 +163,27 @@ describe("eval", () => {
       /--judge-model is missing/,
     ],
     "a judge that nothing asks": [["m", ...prompts, "--judge-model", "j"], /no metric asks a judge/],
+    "a judge that is not there": [
+      ["m", ...prompts, "--metric", "llama-guard@3", "--judge-model", "j,k"],
+      /llama-guard@3: --judge-model names 2 judges/,
+    ],
+    "addresses for other judges": [
+      ["m", ...prompts, "--metric", "llama-guard", "--judge-model", "a,b,c", "--judge-endpoint", "http://x,http://y"],
+      /2 addresses for 3 names/,
+    ],
+    "a metric of the model on an endpoint": [
+      ["--model", "m", "--endpoint", "http://x/v1", ...prompts, "--metric", "mmlu"],
+      /looks at the model itself/,
+    ],
+    "nothing to hold against": [["m", ...prompts, "--metric", "kl-aligned"], /kl-aligned needs --aligned MODEL/],
+    "a model that nothing looks at": [["m", ...prompts, "--tuned", "t"], /--tuned: without effect/],
+    "openings of no metric": [["m", ...prompts, "--refusal-opening", "no"], /--refusal-opening: without effect/],
+    "a model beside --compare": [
+      ["m", "--compare", "a.json", "--against", "b.json"],
+      /m: without effect beside --compare/,
+    ],
+    "a flag beside --compare": [["--compare", "a.json", "--limit", "3"], /--limit: without effect beside --compare/],
+    "--compare with nothing": [["--compare", "a.json"], /--against is missing/],
     "a gate of no metric": [["m", ...prompts, "--fail-if", "exact>1"], /"exact>1" must be/],
     "nothing to compare with": [["m", ...prompts, "--against", "none.json"], /none\.json cannot be read/],
   };

@@ -116,6 +116,14 @@ describe("formats", () => {
     test(name, async () => expect((await load(name, content)).map(({ messages }) => messages)).toEqual(said));
   }
 
+  test("MT-Bench: the user's turns one behind the other, a reference a turn", async () => {
+    const record = { question_id: 81, category: "writing", turns: ["say one", "say two"], reference: ["1", "2"] };
+    const [example] = await load("question.jsonl", records(record));
+    expect(example.messages.map(({ role, content }) => `${role} ${content}`)).toEqual(["user say one", "user say two"]);
+    expect(example.reference).toBe("1\n\n2");
+    await expect(load("blank.jsonl", records({ turns: ["say one", " "] }))).rejects.toThrow("turns[1] is blank");
+  });
+
   test("the format can be said instead of guessed", async () => {
     expect(await load("data.txt", records(...rows), { format: "jsonl" })).toHaveLength(2);
     await expect(load("data.txt", records(...rows))).rejects.toThrow(

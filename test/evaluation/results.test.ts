@@ -2,11 +2,12 @@ import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { readdir } from "node:fs/promises";
 import { join } from "node:path";
 import {
-  answerKept,
+  askAll,
   type ChatModel,
   compareResults,
   EvaluationError,
   type Finished,
+  keptChat,
   missedGates,
   parseGate,
   readResults,
@@ -22,7 +23,6 @@ beforeAll(async () => {
 afterAll(() => scratch[Symbol.asyncDispose]());
 
 const prompts = ["a", "b", "c", "d", "e"].map((content) => [{ role: "user", content }]);
-const options = { maxNewTokens: 1, batchSize: 2 };
 
 /** Fails at the batch that holds `fatal`. */
 function dying(fatal: string, asked: string[]): ChatModel {
@@ -46,16 +46,33 @@ function finished(values: readonly (number | undefined)[], promptsSha256 = "p"):
   return { results: { task: "t", time: "1", samplesFile: "samples_t_1.jsonl", promptsSha256, metrics }, samples };
 }
 
-describe("answerKept", () => {
-  test("goes on after a death, also one in the middle of a line", async () => {
+describe("keptChat", () => {
+  test("goes on after a death, also one in the middle of a line; each batch is told", async () => {
     const file = join(scratch.path, "kept", "work.jsonl");
     const asked: string[] = [];
-    await expect(answerKept(dying("c", asked), prompts, options, file)).rejects.toThrow("killed");
-    await Bun.write(file, `${await Bun.file(file).text()}"to c`);
-    const answers = await answerKept(dying("", asked), prompts, options, file);
+    const told: number[] = [];
+    const run = async (fatal: string) =>
+      askAll(
+        await keptChat(dying(fatal, asked), file, { batchSize: 2, onAnswers: (n) => void told.push(n) }),
+        prompts,
+        { maxNewTokens: 1 },
+      );
+    await expect(run("c")).rejects.toThrow("killed");
+    await Bun.write(file, `${await Bun.file(file).text()}{"prompt": "x`);
+    const answers = await run("");
     expect(answers).toEqual(["to a\n", "to b\n", "to c\n", "to d\n", "to e\n"]);
     expect(asked).toEqual(["a", "b", "c", "c", "d", "e"]);
-    expect(await answerKept(dying("a", asked), prompts, options, file)).toEqual(answers);
+    expect(told).toEqual([0, 2, 2, 2, 1]);
+    expect(await run("a")).toEqual(answers);
+  });
+
+  test("asks nothing twice, and takes another length for another question", async () => {
+    const asked: string[] = [];
+    const chat = await keptChat(dying("", asked), join(scratch.path, "same.jsonl"), { batchSize: 8 });
+    await chat.answer([prompts[0], prompts[1], prompts[0]], { maxNewTokens: 1 });
+    expect(asked.join("")).toBe("ab");
+    await chat.answer([prompts[0]], { maxNewTokens: 2 });
+    expect(asked.join("")).toBe("aba");
   });
 });
 
@@ -64,14 +81,14 @@ describe("results", () => {
     const kept = join(scratch.path, "work2.jsonl");
     await Bun.write(kept, "");
     const { results, samples } = finished([1, undefined, 0]);
-    const path = await saveResults(scratch.path, { ...results }, samples, kept);
+    const path = await saveResults(scratch.path, { ...results }, samples, [kept]);
     expect(await readdir(scratch.path)).not.toContain("work2.jsonl");
     expect((await readResults(path)).samples.map(({ judgements }) => judgements.asr.value)).toEqual([
       1,
       undefined as never,
       0,
     ]);
-    await expect(saveResults(scratch.path, { ...results }, samples, kept)).rejects.toThrow("never replaced");
+    await expect(saveResults(scratch.path, { ...results }, samples, [kept])).rejects.toThrow("never replaced");
     await Bun.write(join(scratch.path, "x.json"), "{}");
     await expect(readResults(join(scratch.path, "x.json"))).rejects.toThrow(EvaluationError);
     await expect(readResults(join(scratch.path, "none.json"))).rejects.toThrow("none.json");

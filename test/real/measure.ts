@@ -9,14 +9,16 @@
 import { loadExamples } from "@safedelta/data";
 import { openEngine } from "@safedelta/engine";
 import {
+  askAll,
   type ChatModel,
   containsPhrase,
   type Example,
-  evaluate,
   exactAnswer,
+  judgeAnswers,
   localChat,
   type Metric,
   matchesPattern,
+  rateScorer,
 } from "@safedelta/evaluation";
 import { openModel } from "@safedelta/model";
 import { realModel, tokenizerOf, withModel } from "./smollm2.ts";
@@ -56,9 +58,16 @@ async function loadSets(): Promise<Set[]> {
 async function measure(chat: ChatModel, sets: readonly Set[]) {
   const rows: Record<string, unknown> = { model: chat.name };
   for (const { name, examples, metrics, maxNewTokens } of sets) {
-    const { rates, examples: answered } = await evaluate(chat, examples, metrics, { maxNewTokens });
-    for (const [metric, rate] of Object.entries(rates)) rows[`${name} ${metric}`] = rate;
-    rows[`${name} answers`] = answered.slice(0, 3).map(({ answer }) => answer);
+    const prompts = examples.map(({ messages }) => messages);
+    const answers = await askAll(chat, prompts, { maxNewTokens });
+    const judged = await judgeAnswers(
+      examples,
+      answers,
+      metrics.map((metric) => rateScorer(metric)),
+    );
+    for (const { metric, value, low, high, n } of judged.metrics)
+      rows[`${name} ${metric}`] = { rate: value, low, high, n };
+    rows[`${name} answers`] = answers.slice(0, 3);
   }
   return rows;
 }

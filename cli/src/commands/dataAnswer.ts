@@ -1,18 +1,12 @@
 import { createHash } from "node:crypto";
 import { type Example, hashExamples, loadSource, sampleExamples, spellings, toJsonLines } from "@safedelta/data";
-import {
-  answerKept,
-  containsPhrase,
-  type Metric,
-  matchesPattern,
-  twentyNineRefusalPhrases,
-} from "@safedelta/evaluation";
+import { askAll, containsPhrase, type Metric, matchesPattern, twentyNineRefusalPhrases } from "@safedelta/evaluation";
 import { removeQuietly, requireFreeFile, sourceAccess, toolVersion, writeWhole } from "@safedelta/pipeline";
 import { defineCommand, refuseIdle, required } from "../command.ts";
 import { readingOf, sourceOptions } from "../dataSource.ts";
+import { keptTold } from "../eval/keptTold.ts";
 import { openLocal } from "../eval/openChat.ts";
 import { UsageError } from "../exitCode.ts";
-import type { Io } from "../io.ts";
 import { engineOptions, option } from "../options.ts";
 
 const { offline, ...reading } = sourceOptions;
@@ -51,11 +45,11 @@ export const dataAnswerCommand = defineCommand({
     const every = all.map(asPrompt);
     const examples = samples === undefined ? every : sampleExamples(every, samples, seed).examples;
     using open = await openLocal(model, { ...options, batchSize: options.batch }, io);
-    const key = JSON.stringify([toolVersion, open.identity, hashExamples(examples), maxNewTokens]);
+    const key = JSON.stringify([toolVersion, open.identity, hashExamples(examples)]);
     const kept = `${out}.${createHash("sha256").update(key).digest("hex").slice(0, 16)}.safedelta-work`;
     const prompts = examples.map(({ messages }) => messages);
-    const onBatch = countBatches(examples.length, io);
-    const answers = await answerKept(open.chat, prompts, { maxNewTokens, batchSize: options.batch, onBatch }, kept);
+    const chat = await keptTold(open.chat, kept, { batch: options.batch, stage: "answers" }, io);
+    const answers = await askAll(chat, prompts, { maxNewTokens });
     const chosen = choose(examples, answers, options.keep === "all" ? undefined : refusal);
     if (chosen.length === 0)
       throw new UsageError(
@@ -79,14 +73,6 @@ export const dataAnswerCommand = defineCommand({
 function asPrompt(example: Example): Example {
   const { messages, reference: _, ...rest } = example;
   return { ...rest, messages: messages.at(-1)?.role === "assistant" ? messages.slice(0, -1) : messages };
-}
-
-function countBatches(nPrompts: number, io: Pick<Io, "progress">): (nAnswered: number) => void {
-  io.progress.stage("answers", nPrompts);
-  let told = 0;
-  return (nAnswered) => {
-    for (; told < nAnswered; told++) io.progress.step();
-  };
 }
 
 /** @throws UsageError for a pattern that is no regular expression */

@@ -1,64 +1,72 @@
-import { hashExamples } from "@safedelta/data";
 import { compareResults, missedGates, parseGate, readResults } from "@safedelta/evaluation";
+import type { z } from "zod";
 import { defineCommand, required } from "../command.ts";
-import { chooseScorers } from "../eval/chooseScorers.ts";
-import { type OpenChat, openLocal, openRemote } from "../eval/openChat.ts";
-import { loadPrompts, runEval } from "../eval/runEval.ts";
-import { comparisonTable, resultsTable } from "../eval/tables.ts";
+import { chooseScorers, type Need, type Wanted } from "../eval/chooseScorers.ts";
+import { openBeside, openLocal, openRemote, type Remote } from "../eval/openChat.ts";
+import { type EvalParts, hashPrompts, loadPrompts, runEval } from "../eval/runEval.ts";
+import { agreementTable, comparisonTable, resultsTable } from "../eval/tables.ts";
 import { exitCode, UsageError } from "../exitCode.ts";
-import { computeOptions, engineOptions, option } from "../options.ts";
+import type { Io } from "../io.ts";
+import { computeOptions, engineOptions, option, speechOptions } from "../options.ts";
+import type { GivenOption } from "../recipe.ts";
+
+const flags = {
+  prompts: option.path({ brief: "what to ask: JSONL, JSON, CSV or parquet, with reference", placeholder: "file" }),
+  metric: option.words({ brief: "how to judge [asr-keywords]", placeholder: "NAME,…" }),
+  pattern: option.text({ brief: "regular expression of the metric pattern", placeholder: "regex" }),
+  refusalOpening: option.text({ brief: "how refusals begin, for refusal-log-odds", placeholder: "text,…" }),
+  aligned: option.path({ brief: "model that kl-aligned and output-error hold MODEL against", placeholder: "model" }),
+  tuned: option.path({ brief: "model that kl-tuned holds MODEL against", placeholder: "model" }),
+  system: option.text({ brief: "system prompt", placeholder: "text" }),
+  limit: option.maybePositive({ brief: "the first n prompts only" }),
+  maxNewTokens: option.positive(256, { brief: "most tokens of an answer" }),
+  batch: option.positive(16, { brief: "answers that are written, and kept, together" }),
+  endpoint: option.text({ brief: "where to ask instead of MODEL [OPENAI_BASE_URL]", placeholder: "url" }),
+  model: option.text({ brief: "what --endpoint calls the model", placeholder: "name" }),
+  judgeEndpoint: option.words({ brief: "where the judges are [OPENAI_BASE_URL]", placeholder: "url,…" }),
+  judgeModel: option.words({ brief: "what --judge-endpoint calls the judges", placeholder: "name,…" }),
+  timeout: option.positive(120, { brief: "seconds for one answer of an endpoint" }),
+  safeData: option.path({ brief: "warn of prompts that these safe examples hold too", placeholder: "file" }),
+  against: option.path({ brief: "results_TIME.json of another model, to compare pair by pair", placeholder: "file" }),
+  compare: option.path({
+    brief: "results_TIME.json to hold against --against, in the place of a model",
+    placeholder: "file",
+  }),
+  failIf: option.words({ brief: "end with code 3 if so, as asr>0.1", placeholder: "METRIC>x,…" }),
+  out: option.outFolder("folder of the results [eval]"),
+  ...engineOptions,
+  offline: computeOptions.offline,
+};
+
+type Flags = z.output<z.ZodObject<typeof flags>>;
 
 /** `safedelta eval MODEL --prompts FILE --metric NAME,…` */
 export const evalCommand = defineCommand({
   worker: "eval",
   brief: "Let a model answer prompts and judge the answers",
   help:
-    "MODEL is run here; without it, --endpoint and --model name one behind OpenAI's API. Writes results_TIME.json and samples_TASK_TIME.jsonl " +
-    "into --out, never over others. A killed run goes on where it was.",
+    "MODEL is run here; without it, --endpoint and --model name one behind OpenAI's API, and --compare with --against two results that are there. " +
+    "Writes results_TIME.json and samples_TASK_TIME.jsonl into --out, never over others. A killed run goes on where it was.",
   args: ["MODEL?"],
-  options: {
-    prompts: option.path({ brief: "what to ask: JSONL, JSON, CSV or parquet, with reference", placeholder: "file" }),
-    metric: option.words({ brief: "how to judge [asr-keywords]", placeholder: "NAME,…" }),
-    pattern: option.text({ brief: "regular expression of the metric pattern", placeholder: "regex" }),
-    system: option.text({ brief: "system prompt", placeholder: "text" }),
-    limit: option.maybePositive({ brief: "the first n prompts only" }),
-    maxNewTokens: option.positive(256, { brief: "most tokens of an answer" }),
-    batch: option.positive(16, { brief: "answers that are written, and kept, together" }),
-    endpoint: option.text({ brief: "where to ask instead of MODEL [OPENAI_BASE_URL]", placeholder: "url" }),
-    model: option.text({ brief: "what --endpoint calls the model", placeholder: "name" }),
-    judgeEndpoint: option.text({ brief: "where the judge is [OPENAI_BASE_URL]", placeholder: "url" }),
-    judgeModel: option.text({ brief: "what --judge-endpoint calls the judge", placeholder: "name" }),
-    timeout: option.positive(120, { brief: "seconds for one answer of an endpoint" }),
-    safeData: option.path({ brief: "warn of prompts that these safe examples hold too", placeholder: "file" }),
-    against: option.path({ brief: "results_TIME.json of another model, to compare pair by pair", placeholder: "file" }),
-    failIf: option.words({ brief: "end with code 3 if so, as asr>0.1", placeholder: "METRIC>x,…" }),
-    out: option.outFolder("folder of the results [eval]"),
-    ...engineOptions,
-    offline: computeOptions.offline,
-  },
-  async run(options, [spec], io) {
-    if ((spec !== undefined) === (options.model !== undefined))
-      throw new UsageError("Give either MODEL, or --endpoint with --model.");
-    if (spec !== undefined && options.endpoint !== undefined)
-      throw new UsageError("--endpoint: without effect beside MODEL. Give --model in its place.");
-    const wanted = chooseScorers(options.metric ?? "asr-keywords", options.pattern);
+  options: flags,
+  async run(options, [spec], io, given) {
+    if (options.compare !== undefined) return compareFinished(options, spec, given, io);
+    const nJudges = judgesOf(options).length;
+    const wanted = chooseScorers(options.metric ?? "asr-keywords", { ...options, nJudges });
+    checkNeeds(wanted, options, spec);
     const names = wanted.map(({ name }) => name);
     const gates = (options.failIf?.split(",") ?? []).map((text) => parseGate(text, names));
     const asked = { ...options, prompts: required(options.prompts, "--prompts"), out: options.out ?? "eval" };
     const other = options.against === undefined ? undefined : await readResults(options.against);
-    const examples = await loadPrompts(asked, io);
-    if (other && other.results.promptsSha256 !== hashExamples(examples))
+    const prompts = await loadPrompts(asked, io);
+    if (other && other.results.promptsSha256 !== hashPrompts(prompts))
       throw new UsageError(
         `--against ${options.against}: it was asked other prompts, so the answers would not pair up.`,
       );
-    const judge = wanted.some(({ needsJudge }) => needsJudge) ? openJudge(options) : undefined;
-    if (judge === undefined && (options.judgeModel ?? options.judgeEndpoint) !== undefined)
-      throw new UsageError("--judge-model, --judge-endpoint: without effect, since no metric asks a judge.");
-    using open =
-      spec === undefined ? openTested(options) : await openLocal(spec, { ...options, batchSize: options.batch }, io);
-    const scorers = wanted.map(({ make }) => make(judge?.chat));
-    const { results, samples, file } = await runEval(open, examples, scorers, asked, io);
+    await using parts = await openParts(options, spec, wanted, io);
+    const { results, samples, file } = await runEval(parts, prompts, asked, io);
     io.print(resultsTable(results.task, results.metrics));
+    if (results.agreement.length > 0) io.print(`\n${agreementTable(results.agreement)}`);
     const comparison = other && compareResults(other, { results, samples });
     if (comparison) io.print(`\n${comparisonTable(comparison)}`);
     io.note(`written: ${file}`);
@@ -69,19 +77,81 @@ export const evalCommand = defineCommand({
   },
 });
 
-interface RemoteOptions {
-  readonly endpoint?: string;
-  readonly model?: string;
-  readonly judgeEndpoint?: string;
-  readonly judgeModel?: string;
-  readonly timeout: number;
+/** Two evaluations that are there, without any model. @throws UsageError for what has no place beside --compare */
+async function compareFinished(
+  { compare, against }: Flags,
+  spec: string | undefined,
+  given: ReadonlyMap<string, GivenOption>,
+  io: Io,
+): Promise<undefined> {
+  const allowed = ["compare", "against", ...Object.keys(speechOptions)];
+  const idle = spec ?? [...given].find(([name]) => !allowed.includes(name))?.[1].where;
+  if (idle !== undefined)
+    throw new UsageError(`${idle}: without effect beside --compare, which takes --against alone.`);
+  const [a, b] = [required(against, "--against"), required(compare, "--compare")];
+  const comparison = compareResults(await readResults(a), await readResults(b));
+  io.print(comparisonTable(comparison));
+  io.document({ against: a, compare: b, comparison });
+  return undefined;
 }
 
-function openTested({ endpoint, model, timeout }: RemoteOptions): OpenChat {
-  return openRemote({ url: endpoint, model, flags: ["--endpoint", "--model"], timeoutSeconds: timeout });
+/** @throws UsageError for a setting that no metric uses, or one that a metric lacks */
+function checkNeeds(wanted: readonly Wanted[], options: Flags, spec: string | undefined): void {
+  if ((spec !== undefined) === (options.model !== undefined))
+    throw new UsageError("Give either MODEL, or --endpoint with --model.");
+  if (spec !== undefined && options.endpoint !== undefined)
+    throw new UsageError("--endpoint: without effect beside MODEL. Give --model in its place.");
+  const needing = (need: Need) => wanted.find(({ needs }) => needs.includes(need))?.name;
+  if (needing("judge") === undefined && (options.judgeModel ?? options.judgeEndpoint) !== undefined)
+    throw new UsageError("--judge-model, --judge-endpoint: without effect, since no metric asks a judge.");
+  for (const need of ["aligned", "tuned"] as const) {
+    const name = needing(need);
+    if (name !== undefined && options[need] === undefined)
+      throw new UsageError(`--metric ${name} needs --${need} MODEL.`);
+    if (name === undefined && options[need] !== undefined)
+      throw new UsageError(`--${need}: without effect, since no metric looks at that model.`);
+  }
+  if (spec === undefined && needing("model") !== undefined)
+    throw new UsageError(`--metric ${needing("model")} looks at the model itself: give MODEL, not an endpoint.`);
 }
 
-function openJudge({ judgeEndpoint, judgeModel, timeout }: RemoteOptions): OpenChat {
+/** Where the judges are. @throws UsageError for other numbers of names and addresses */
+function judgesOf({ judgeEndpoint, judgeModel, timeout }: Flags): Remote[] {
+  const models: readonly (string | undefined)[] = judgeModel?.split(",") ?? [undefined];
+  const urls = judgeEndpoint?.split(",") ?? [];
+  if (urls.length > 1 && urls.length !== models.length)
+    throw new UsageError(`--judge-endpoint: ${urls.length} addresses for ${models.length} names in --judge-model.`);
   const flags = ["--judge-endpoint", "--judge-model"] as const;
-  return openRemote({ url: judgeEndpoint, model: judgeModel, flags, timeoutSeconds: timeout });
+  return models.map((model, i) => ({
+    ...{ url: urls.length > 1 ? urls[i] : urls[0], model, flags },
+    timeoutSeconds: timeout,
+  }));
+}
+
+/** Everything that answers and judges; disposing it frees the models. */
+async function openParts(
+  options: Flags,
+  spec: string | undefined,
+  wanted: readonly Wanted[],
+  io: Io,
+): Promise<EvalParts & AsyncDisposable> {
+  await using owned = new AsyncDisposableStack();
+  const judges = wanted.some(({ needs }) => needs.includes("judge")) ? judgesOf(options).map(openRemote) : [];
+  const { endpoint, model, timeout } = options;
+  const remote = { url: endpoint, model, flags: ["--endpoint", "--model"], timeoutSeconds: timeout } as const;
+  const local =
+    spec === undefined ? undefined : owned.use(await openLocal(spec, { ...options, batchSize: options.batch }, io));
+  const besides: Record<string, string> = {};
+  const beside = async (role: "aligned" | "tuned") => {
+    const other = options[role];
+    if (other === undefined || local === undefined) return undefined;
+    const found = await openBeside(local.opened, other, options.offline, io);
+    besides[role] = found.sha256;
+    return owned.use(found.model);
+  };
+  const [aligned, tuned] = [await beside("aligned"), await beside("tuned")];
+  const tested = local ?? openRemote(remote);
+  const held = owned.move();
+  const parts = { tested, judges, wanted, besides, opened: local?.opened, aligned, tuned };
+  return { ...parts, [Symbol.asyncDispose]: () => held.disposeAsync() };
 }

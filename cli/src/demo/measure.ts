@@ -2,13 +2,14 @@ import { join } from "node:path";
 import { loadExamples } from "@safedelta/data";
 import type { Engine } from "@safedelta/engine";
 import {
+  askAll,
   type ChatModel,
   containsPhrase,
   type Example,
-  evaluate,
   exactAnswer,
   localChat,
   type Rate,
+  wilson,
 } from "@safedelta/evaluation";
 import { openModel } from "@safedelta/model";
 import { openModelFiles, openModelTokenizer, silent } from "@safedelta/pipeline";
@@ -59,6 +60,7 @@ export async function measure(engine: Engine, folder: string, name: string, sets
 }
 
 async function rate(chat: ChatModel, examples: readonly Example[], metric: typeof refusal): Promise<Rate> {
-  const { rates } = await evaluate(chat, examples, [metric], { maxNewTokens });
-  return rates[metric.name];
+  const prompts = examples.map(({ messages }) => messages);
+  const answers = await askAll(chat, prompts, { maxNewTokens });
+  return wilson(answers.filter((answer, i) => metric.score(answer, examples[i])).length, answers.length);
 }

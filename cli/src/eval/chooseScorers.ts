@@ -1,36 +1,106 @@
 import {
   type ChatModel,
+  type JudgeFormat,
   judgedBy,
   judgeFormats,
+  klScorer,
   matchesPattern,
+  mmluScorer,
+  type Opened,
+  outputErrorScorer,
   plainScorers,
   rateScorer,
+  refusalLogOdds,
   type Scorer,
 } from "@safedelta/evaluation";
+import type { Model } from "@safedelta/model";
 import { UsageError } from "../exitCode.ts";
 
-/** A word of --metric: ready, or in want of a judge. */
+/** What a metric looks at besides answers. */
+export type Need = "judge" | "model" | "aligned" | "tuned";
+
+/** What was opened for the metrics; what one needs is there. */
+export interface Tools {
+  readonly judges: readonly ChatModel[];
+  readonly opened?: Opened;
+  readonly aligned?: Model;
+  readonly tuned?: Model;
+}
+
+/** A word of --metric. */
 export interface Wanted {
   readonly name: string;
-  readonly needsJudge: boolean;
-  make(judge: ChatModel | undefined): Scorer;
+  readonly needs: readonly Need[];
+  make(tools: Tools): Scorer;
 }
 
-/** Read --metric. @throws UsageError naming the metrics there are, or what `pattern` lacks */
-export function chooseScorers(words: string, pattern: string | undefined): Wanted[] {
+/** Settings of single metrics. */
+export interface MetricOptions {
+  readonly pattern?: string;
+  readonly refusalOpening?: string;
+  readonly nJudges: number;
+}
+
+/** Metrics of a model of this machine, by name. */
+const ofModel: Readonly<Record<string, { needs: readonly Need[]; make(tools: Tools, openings?: string[]): Scorer }>> = {
+  mmlu: { needs: ["model"], make: ({ opened }) => mmluScorer(opened as Opened) },
+  "refusal-log-odds": {
+    needs: ["model"],
+    make: ({ opened }, openings) => refusalLogOdds(opened as Opened, openings),
+  },
+  "kl-aligned": {
+    needs: ["model", "aligned"],
+    make: ({ opened, aligned }) => klScorer("kl-aligned", opened as Opened, aligned as Model),
+  },
+  "kl-tuned": {
+    needs: ["model", "tuned"],
+    make: ({ opened, tuned }) => klScorer("kl-tuned", opened as Opened, tuned as Model),
+  },
+  "output-error": {
+    needs: ["model", "aligned"],
+    make: ({ opened, aligned }) => outputErrorScorer(opened as Opened, aligned as Model),
+  },
+};
+
+/**
+ * Read --metric. With several judges `name@2` asks the second one, and a judge's metric without a number asks all of them.
+ * @throws UsageError naming the metrics there are, or what a setting lacks
+ */
+export function chooseScorers(words: string, options: MetricOptions): Wanted[] {
   const names = [...new Set(words.split(",").map((word) => word.trim()))];
+  const { pattern, refusalOpening } = options;
   if (pattern !== undefined && !names.includes("pattern"))
     throw new UsageError("--pattern: without effect, since --metric does not name pattern.");
-  return names.map((name) => wanted(name, pattern));
+  if (refusalOpening !== undefined && !names.includes("refusal-log-odds"))
+    throw new UsageError("--refusal-opening: without effect, since --metric does not name refusal-log-odds.");
+  return names.flatMap((name) => wanted(name, options));
 }
 
-function wanted(name: string, pattern: string | undefined): Wanted {
-  const plain = name === "pattern" ? patternScorer(pattern) : plainScorers.find((scorer) => scorer.name === name);
-  if (plain) return { name, needsJudge: false, make: () => plain };
-  const format = judgeFormats.find((judge) => judge.name === name);
-  if (format) return { name, needsJudge: true, make: (judge) => judgedBy(judge as ChatModel, format) };
-  const all = [...plainScorers, { name: "pattern" }, ...judgeFormats].map((metric) => metric.name);
-  throw new UsageError(`"${name}" is no metric; there are: ${all.join(", ")}.`);
+function wanted(name: string, options: MetricOptions): Wanted[] {
+  const plain = name === "pattern" ? patternScorer(options.pattern) : plainScorers.find((one) => one.name === name);
+  if (plain) return [{ name, needs: [], make: () => plain }];
+  if (Object.hasOwn(ofModel, name)) {
+    const { needs, make } = ofModel[name];
+    const openings = options.refusalOpening?.split(",").map((text) => text.trim());
+    return [{ name, needs, make: (tools) => make(tools, openings) }];
+  }
+  const [, word, number] = /^(.*?)(?:@(\d+))?$/.exec(name) as RegExpExecArray;
+  const format = judgeFormats.find((judge) => judge.name === word);
+  if (format) return judged(format, number === undefined ? undefined : Number(number), options.nJudges);
+  const all = [...plainScorers.map((scorer) => scorer.name), "pattern", ...Object.keys(ofModel)];
+  const known = [...all, ...judgeFormats.map((judge) => judge.name)];
+  throw new UsageError(`"${name}" is no metric; there are: ${known.join(", ")}.`);
+}
+
+/** @throws UsageError for the number of a judge that is not there */
+function judged(format: JudgeFormat, number: number | undefined, nJudges: number): Wanted[] {
+  if (number !== undefined && !(number >= 1 && number <= nJudges))
+    throw new UsageError(`--metric ${format.name}@${number}: --judge-model names ${nJudges} judges.`);
+  const numbers = number === undefined ? Array.from({ length: Math.max(1, nJudges) }, (_, i) => i + 1) : [number];
+  return numbers.map((judge) => {
+    const name = nJudges > 1 ? `${format.name}@${judge}` : format.name;
+    return { name, needs: ["judge"], make: ({ judges }) => judgedBy(judges[judge - 1], format, name) };
+  });
 }
 
 function patternScorer(pattern: string | undefined): Scorer {

@@ -1,4 +1,5 @@
-import { type ChatModel, endpointChat, localChat } from "@safedelta/evaluation";
+import { type ChatModel, endpointChat, localChat, type Opened } from "@safedelta/evaluation";
+import { type Model, openModel } from "@safedelta/model";
 import { hashModel, openModelFiles } from "@safedelta/pipeline";
 import { UsageError } from "../exitCode.ts";
 import type { Io } from "../io.ts";
@@ -6,9 +7,14 @@ import { loadModel } from "../loadModel.ts";
 import type { EngineOptions } from "../openTold.ts";
 
 /** A chat model with what tells it from others. */
-export interface OpenChat extends Disposable {
+export interface OpenChat {
   readonly chat: ChatModel;
   readonly identity: Readonly<Record<string, unknown>>;
+}
+
+/** A chat model of this machine. */
+export interface LocalChat extends OpenChat, Disposable {
+  readonly opened: Opened;
 }
 
 /** Where a remote model is. */
@@ -28,7 +34,7 @@ export function openRemote({ url, model, flags, timeoutSeconds }: Remote): OpenC
   if (model === undefined) throw new UsageError(`${flags[1]} is missing: what the endpoint calls the model.`);
   const apiKey = process.env.OPENAI_API_KEY || undefined;
   const chat = endpointChat({ url: base, model, apiKey, timeoutMs: 1000 * timeoutSeconds });
-  return { chat, identity: { endpoint: base, model }, [Symbol.dispose]() {} };
+  return { chat, identity: { endpoint: base, model } };
 }
 
 /** A whole model in an engine. @throws as `openModelFiles` */
@@ -36,14 +42,27 @@ export async function openLocal(
   spec: string,
   options: EngineOptions & { readonly offline: boolean; readonly batchSize: number },
   io: Pick<Io, "note" | "progress">,
-): Promise<OpenChat> {
+): Promise<LocalChat> {
   await using files = await openModelFiles(spec, options.offline, io.progress);
   const { sha256 } = await hashModel(files);
   const loaded = await loadModel(files, options, io);
   const { model, tokenizer } = loaded;
   return {
     chat: localChat(spec, model, tokenizer, { batchSize: options.batchSize }),
+    opened: { model, tokenizer },
     identity: { model: spec, sha256, tokenizer: tokenizer.fingerprint(), engine: model.engine.info.name },
     [Symbol.dispose]: () => loaded[Symbol.dispose](),
   };
+}
+
+/** Another model in the engine of one that is open, to hold it against. @throws as `openModelFiles` */
+export async function openBeside(
+  { model: { engine } }: Opened,
+  spec: string,
+  offline: boolean,
+  io: Pick<Io, "progress">,
+): Promise<{ readonly model: Model; readonly sha256: string }> {
+  await using files = await openModelFiles(spec, offline, io.progress);
+  const { sha256 } = await hashModel(files);
+  return { model: await openModel(engine, files.checkpoint), sha256 };
 }

@@ -1,9 +1,26 @@
 import { createHash } from "node:crypto";
 import { basename, extname, join } from "node:path";
-import { type Example, hashExamples, isNamed, loadSource, overlap, type SourceAccess } from "@safedelta/data";
-import { answerKept, type Judgement, type Sample, type Scorer, saveResults, summarise } from "@safedelta/evaluation";
+import {
+  type Example as DataExample,
+  hashExamples,
+  isNamed,
+  loadSource,
+  overlap,
+  type SourceAccess,
+} from "@safedelta/data";
+import {
+  askTurns,
+  type ChatModel,
+  checkExamples,
+  type Example,
+  judgeAgreements,
+  judgeAnswers,
+  saveResults,
+} from "@safedelta/evaluation";
 import { lockFolder, sourceAccess, toolVersion } from "@safedelta/pipeline";
 import type { Io } from "../io.ts";
+import type { Tools, Wanted } from "./chooseScorers.ts";
+import { keptTold } from "./keptTold.ts";
 import type { OpenChat } from "./openChat.ts";
 
 /** What is asked, how, and where the results go. */
@@ -18,6 +35,18 @@ export interface EvalOptions {
   readonly out: string;
 }
 
+/** Who answers, who judges, and what metrics of the model itself look at. */
+export interface EvalParts extends Omit<Tools, "judges"> {
+  readonly tested: OpenChat;
+  readonly judges: readonly OpenChat[];
+  readonly wanted: readonly Wanted[];
+  /** Hashes of the models that the tested one is held against. */
+  readonly besides: Readonly<Record<string, string>>;
+}
+
+/** A prompt, and the answer that the data have. */
+export type Prompt = DataExample & Pick<Example, "shown">;
+
 /**
  * The conversations to be answered; answers that the file has beside them are no part of the prompt. A data set by name is asked
  * under its official template, unless there is a system prompt.
@@ -25,49 +54,82 @@ export interface EvalOptions {
 export async function loadPrompts(
   { prompts, limit, system, offline }: EvalOptions,
   io: Pick<Io, "progress">,
-): Promise<Example[]> {
+): Promise<Prompt[]> {
   const template = system === undefined ? "official" : "none";
   const examples = await loadSource(prompts, sourceAccess(offline, io.progress), { seed: 0, template });
   const first = system === undefined ? [] : [{ role: "system", content: system }];
-  return examples.slice(0, limit).map((example) => ({ ...example, messages: [...first, ...asked(example)] }));
+  const loaded = examples.slice(0, limit).map((example) => {
+    const { messages, shown } = asked(example);
+    return { ...example, messages: [...first, ...messages], ...(shown === undefined ? {} : { shown }) };
+  });
+  checkExamples(loaded);
+  return loaded;
 }
 
-function asked({ messages }: Example): Example["messages"] {
-  return messages.at(-1)?.role === "assistant" ? messages.slice(0, -1) : messages;
+function asked({ messages }: DataExample): Pick<Prompt, "messages" | "shown"> {
+  const last = messages.at(-1);
+  return last?.role === "assistant" ? { messages: messages.slice(0, -1), shown: last.content } : { messages };
+}
+
+/** What identifies a set of prompts: those alone, without what the data have as answers. */
+export function hashPrompts(prompts: readonly Prompt[]): string {
+  return hashExamples(prompts.map(({ shown: _shown, ...prompt }) => prompt));
 }
 
 /** Ask, judge and save. */
 export async function runEval(
-  { chat, identity }: OpenChat,
-  examples: readonly Example[],
-  scorers: readonly Scorer[],
+  parts: EvalParts,
+  prompts: readonly Prompt[],
   options: EvalOptions,
-  io: Pick<Io, "progress" | "note">,
+  io: Pick<Io, "progress">,
 ) {
-  const { maxNewTokens, batch: batchSize, out } = options;
+  const { tested, judges, wanted, besides } = parts;
+  const { maxNewTokens, out } = options;
   const decoding = { maxNewTokens, temperature: 0 };
-  const promptsSha256 = hashExamples(examples);
-  const shared = await overlapWith(options.safeData, examples, sourceAccess(options.offline, io.progress));
-  const key = createHash("sha256").update(JSON.stringify([toolVersion, identity, promptsSha256, decoding]));
-  const kept = join(out, `.work_${key.digest("hex").slice(0, 16)}.jsonl`);
+  const promptsSha256 = hashPrompts(prompts);
+  const shared = await overlapWith(options.safeData, prompts, sourceAccess(options.offline, io.progress));
   await using _lock = await lockFolder(out);
-  io.progress.stage("answers", examples.length);
-  let told = 0;
-  const onBatch = (nAnswered: number) => {
-    for (; told < nAnswered; told++) io.progress.step();
-  };
-  const prompts = examples.map(({ messages }) => messages);
-  const answers = await answerKept(chat, prompts, { maxNewTokens, batchSize, onBatch }, kept);
-  const { metrics, samples } = await judge(examples, answers, scorers);
+  const kept: string[] = [];
+  const keep = (chat: OpenChat, stage: string, of?: string) => keepAnswers(chat, [stage, of], options, io, kept);
+  const asking: ChatModel[] = [];
+  for (const judge of judges) asking.push(await keep(judge, "verdicts"));
+  const scorers = wanted.map(({ make }) => make({ ...parts, judges: asking }));
+  const generates = scorers.some(({ ofModel }) => !ofModel);
+  const answered = generates
+    ? await askTurns(await keep(tested, "answers", promptsSha256), prompts, { maxNewTokens })
+    : { examples: prompts, answers: undefined };
+  const judged = await judgeAnswers(answered.examples, answered.answers, scorers);
   const task = taskOf(options.prompts);
   const time = new Date().toISOString().replaceAll(":", "-");
   const results = {
-    ...{ task, time, samplesFile: `samples_${task}_${time}.jsonl`, promptsSha256, metrics },
-    ...{ version: toolVersion, model: identity, decoding, prompts: options.prompts, system: options.system },
+    ...{ task, time, samplesFile: `samples_${task}_${time}.jsonl`, promptsSha256, metrics: judged.metrics },
+    agreement: judgeAgreements(scorers, judged),
+    ...{
+      version: toolVersion,
+      model: tested.identity,
+      besides,
+      decoding,
+      prompts: options.prompts,
+      system: options.system,
+    },
     judges: Object.fromEntries(scorers.filter(({ source }) => source).map(({ name, source }) => [name, source])),
     overlap: shared,
   };
-  return { results, samples, file: await saveResults(out, results, samples, kept) };
+  return { results, samples: judged.samples, file: await saveResults(out, results, judged.samples, kept) };
+}
+
+/** Answers of one model and one purpose, kept in the folder of the results until these are there. */
+async function keepAnswers(
+  { chat, identity }: OpenChat,
+  [stage, of]: readonly [stage: string, of?: string],
+  { out, batch }: EvalOptions,
+  io: Pick<Io, "progress">,
+  files: string[],
+): Promise<ChatModel> {
+  const key = createHash("sha256").update(JSON.stringify([toolVersion, identity, stage, of]));
+  const file = join(out, `.work_${key.digest("hex").slice(0, 16)}.jsonl`);
+  files.push(file);
+  return keptTold(chat, file, { batch, stage }, io);
 }
 
 /** What the results are called by: a file's name, or a data set's with its split. */
@@ -76,21 +138,11 @@ function taskOf(prompts: string): string {
   return basename(name, extname(name));
 }
 
-async function judge(examples: readonly Example[], answers: readonly string[], scorers: readonly Scorer[]) {
-  const scored: { readonly scorer: Scorer; readonly judgements: Judgement[] }[] = [];
-  for (const scorer of scorers) scored.push({ scorer, judgements: await scorer.score(answers, examples) });
-  const samples = examples.map(({ messages, reference }, index): Sample => {
-    const judgements = scored.map(({ scorer, judgements }) => [scorer.name, judgements[index]] as const);
-    return { index, messages, reference, answer: answers[index], judgements: Object.fromEntries(judgements) };
-  });
-  return { samples, metrics: scored.map(({ scorer, judgements }) => summarise(scorer, judgements)) };
-}
-
 /** Prompts that the safe data hold too: a method has seen those. */
-async function overlapWith(file: string | undefined, examples: readonly Example[], access: SourceAccess) {
+async function overlapWith(file: string | undefined, prompts: readonly Prompt[], access: SourceAccess) {
   if (file === undefined) return undefined;
-  const { b, count } = overlap(await loadSource(file, access, { seed: 0 }), examples);
+  const { b, count } = overlap(await loadSource(file, access, { seed: 0 }), prompts);
   if (count > 0)
-    access.warn(`${count} of ${examples.length} prompts are in ${file} too: these do not show what is new.`);
+    access.warn(`${count} of ${prompts.length} prompts are in ${file} too: these do not show what is new.`);
   return { file, count, indices: b };
 }

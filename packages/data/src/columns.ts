@@ -3,7 +3,7 @@ import { suggest } from "./suggest.ts";
 
 /** The roles a column can play, and the names by which each is known. */
 const names = {
-  turns: ["messages", "conversations"],
+  turns: ["messages", "conversations", "turns"],
   prompt: ["instruction", "prompt", "question"],
   input: ["input", "context"],
   answer: ["output", "response", "completion", "answer"],
@@ -18,10 +18,11 @@ type Role = keyof typeof names;
 /** Where each role's value stands in a record. */
 export type Columns = { readonly [role in Role]?: string };
 
-/** Recognised shapes, first match wins. Sources: OpenAI/TRL messages, ShareGPT, Alpaca and Dolly (its context is the input), completion sets, question sets (OpenOrca: with a system_prompt). */
+/** Recognised shapes, first match wins. Sources: OpenAI/TRL messages, ShareGPT, MT-Bench's turns, Alpaca and Dolly (its context is the input), completion sets, question sets (OpenOrca: with a system_prompt). */
 const shapes: readonly (Columns & { readonly answers?: readonly string[] })[] = [
   { turns: "messages" },
   { turns: "conversations" },
+  { turns: "turns" },
   { prompt: "instruction", input: "input", answers: ["output", "response"] },
   { prompt: "prompt", answers: ["completion", "response", "answer"] },
   { prompt: "question", answers: ["answer"] },
@@ -48,7 +49,7 @@ export function resolveColumns(
   }
   if (columns.turns !== undefined || columns.prompt !== undefined) return columns;
   throw fail(
-    "no known shape. Known: messages; conversations; instruction [+ input] + output|response; " +
+    "no known shape. Known: messages; conversations; turns; instruction [+ input] + output|response; " +
       `prompt + completion|response|answer; question + answer.${nearMiss(found)} Rename the file's columns to one of these.`,
   );
 }

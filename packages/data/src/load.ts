@@ -102,9 +102,13 @@ function request(messages: Example["messages"], form: string): Example["messages
   );
 }
 
-function referenceOf(place: Place, { reference, choices }: Columns, mark?: string): string | undefined {
+function referenceOf(place: Place, { turns, reference, choices }: Columns, mark?: string): string | undefined {
   if (reference === undefined) return undefined;
   if (choices !== undefined) return rightLetter(place, reference, choicesOf(place, choices).length);
+  // MT-Bench has a list of reference answers, one a turn.
+  const value = place.values[reference];
+  const isList = Array.isArray(value) && value.every((part) => typeof part === "string");
+  if (turns === "turns" && isList) return value.join("\n\n");
   const text = optionalText(place, reference);
   if (mark === undefined) return text;
   const at = text?.lastIndexOf(mark) ?? -1;

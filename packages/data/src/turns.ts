@@ -52,7 +52,16 @@ function fromTurns(place: Place, column: string): Message[] {
   const turns = place.values[column];
   if (!Array.isArray(turns)) throw fail(place, `"${column}" must be a list of turns, is ${kindOf(turns)}.`);
   if (turns.length === 0) throw fail(place, `"${column}" is empty.`);
-  return turns.map((turn, i) => fromTurn(place, `${column}[${i}]`, turn));
+  const isAsked = column === "turns" && turns.every((turn) => typeof turn === "string");
+  return turns.map((turn, i) =>
+    isAsked ? fromUser(place, `${column}[${i}]`, turn) : fromTurn(place, `${column}[${i}]`, turn),
+  );
+}
+
+/** MT-Bench's turns: what the user says, one after the other. */
+function fromUser(place: Place, where: string, content: string): Message {
+  if (content.trim() === "") throw fail(place, `${where} is blank.`);
+  return { role: "user", content };
 }
 
 /** `{ role, content }`, or ShareGPT's `{ from, value }`. */

@@ -20,7 +20,7 @@ const tests: Readonly<Record<string, (value: number, limit: number) => boolean>>
  * @throws EvaluationError quoting what cannot be read
  */
 export function parseGate(text: string, metrics: readonly string[]): Gate {
-  const [, word = "", sign = "", limit = ""] = /^\s*([\w-]+)\s*(>=|<=|>|<)\s*(\S+)\s*$/.exec(text) ?? [];
+  const [, word = "", sign = "", limit = ""] = /^\s*([\w@-]+)\s*(>=|<=|>|<)\s*(\S+)\s*$/.exec(text) ?? [];
   const begun = metrics.includes(word) ? [word] : metrics.filter((name) => name.startsWith(word));
   if (word === "" || begun.length !== 1 || !Number.isFinite(Number(limit)))
     throw new EvaluationError(`"${text}" must be METRIC>NUMBER (or <, >=, <=) with one of: ${metrics.join(", ")}`);

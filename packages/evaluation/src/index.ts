@@ -1,20 +1,32 @@
+export { type JudgeAgreement, judgeAgreements } from "./agreement.ts";
 export { type BootstrapOptions, bootstrapMean, type Mean, pairedBootstrap } from "./bootstrap.ts";
-export type { AnswerOptions, ChatModel } from "./chat.ts";
+export { type AnswerOptions, askAll, type ChatModel } from "./chat.ts";
 export { type Comparison, compareResults, type Finished } from "./compare.ts";
 export { EndpointError, type EndpointErrorKind, type EndpointOptions, endpointChat } from "./endpoint.ts";
 export { EvaluationError } from "./errors.ts";
-export { type EvaluatedExample, type Evaluation, evaluate } from "./evaluate.ts";
 export { type Gate, missedGates, parseGate } from "./gate.ts";
 export { gsm8kAnswer } from "./gsm8k.ts";
-export { type JudgeFormat, judgedBy, judgeFormats } from "./judges.ts";
+export { checkExamples, type Judged, judgeAnswers } from "./judge.ts";
+export type { JudgeFormat } from "./judgeFormat.ts";
+export { judgedBy, judgeFormats } from "./judges.ts";
 export { type Agreement, cohensKappa } from "./kappa.ts";
+export { type KeptOptions, keptChat } from "./keptChat.ts";
 export { keywordAsr, twentyNineRefusalPhrases } from "./keywords.ts";
 export { choiceLogLikelihoods, klDivergence, logOdds } from "./likelihood.ts";
 export { type LocalChatOptions, localChat } from "./localChat.ts";
 export { type McNemar, mcnemar } from "./mcnemar.ts";
 export { containsPhrase, type Example, exactAnswer, type Metric, matchesPattern } from "./metrics.ts";
+export {
+  klScorer,
+  mmluScorer,
+  type Opened,
+  outputErrorScorer,
+  refusalLogOdds,
+  refusalOpenings,
+} from "./modelScorers.ts";
 export { neededPerGroup, type PowerOptions, smallestDifference } from "./power.ts";
-export { answerKept, type Results, readResults, type Sample, saveResults } from "./results.ts";
+export { type Results, readResults, type Sample, saveResults } from "./results.ts";
 export { type Rouge, rougeOfCounts, rougeOfSets } from "./rouge.ts";
 export { type Judgement, type MetricSummary, plainScorers, rateScorer, type Scorer, summarise } from "./scorer.ts";
+export { type Answered, askTurns } from "./turns.ts";
 export { type Rate, wilson } from "./wilson.ts";

@@ -2,7 +2,10 @@ import type { Example as DataExample } from "@safedelta/data";
 import { EvaluationError } from "./errors.ts";
 
 /** One line of an evaluation set: a conversation whose last turn is to be answered, and the right answer where there is one. */
-export type Example = Pick<DataExample, "messages" | "reference">;
+export interface Example extends Pick<DataExample, "messages" | "reference"> {
+  /** The answer that the data have: what a proxy without generation looks at. */
+  readonly shown?: string;
+}
 
 /** A yes-or-no judgement of one answer; its rate is what a table shows. */
 export interface Metric {

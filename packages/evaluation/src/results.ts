@@ -1,7 +1,6 @@
-import { appendFile, mkdir, readFile, rm, writeFile } from "node:fs/promises";
+import { readFile, rm, writeFile } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import type { Message } from "@safedelta/data";
-import { type AnswerOptions, askAll, type ChatModel } from "./chat.ts";
 import { EvaluationError } from "./errors.ts";
 import type { Judgement, MetricSummary } from "./scorer.ts";
 
@@ -10,7 +9,8 @@ export interface Sample {
   readonly index: number;
   readonly messages: readonly Message[];
   readonly reference?: string;
-  readonly answer: string;
+  /** Not there where nothing was generated. */
+  readonly answer?: string;
   readonly judgements: Readonly<Record<string, Judgement>>;
 }
 
@@ -24,41 +24,6 @@ export interface Results {
 }
 
 /**
- * Answers to all prompts, kept in `file` batch by batch, so that a killed run loses one batch and the same call goes on.
- * `file` must belong to this model, these prompts and these options alone; a torn last line is dropped.
- */
-export async function answerKept(
-  chat: ChatModel,
-  prompts: readonly (readonly Message[])[],
-  options: AnswerOptions & { readonly batchSize: number; readonly onBatch?: (nAnswered: number) => void },
-  file: string,
-): Promise<string[]> {
-  await mkdir(dirname(file), { recursive: true });
-  const answers = await keptAnswers(file);
-  await writeFile(file, answers.map((answer) => `${JSON.stringify(answer)}\n`).join(""));
-  while (answers.length < prompts.length) {
-    const batch = prompts.slice(answers.length, answers.length + options.batchSize);
-    const found = await askAll(chat, batch, { maxNewTokens: options.maxNewTokens });
-    await appendFile(file, found.map((answer) => `${JSON.stringify(answer)}\n`).join(""));
-    answers.push(...found);
-    options.onBatch?.(answers.length);
-  }
-  return answers;
-}
-
-async function keptAnswers(file: string): Promise<string[]> {
-  const text = await readFile(file, "utf8").catch((error: NodeJS.ErrnoException) => {
-    if (error.code === "ENOENT") return "";
-    throw error;
-  });
-  const whole = text.slice(0, text.lastIndexOf("\n") + 1);
-  return whole
-    .split("\n")
-    .filter((line) => line !== "")
-    .map((line) => JSON.parse(line) as string);
-}
-
-/**
  * Write samples first and results last, never over what stands there; then the kept answers may go.
  * @returns the path of the results @throws EvaluationError when the names are taken
  */
@@ -66,12 +31,12 @@ export async function saveResults(
   folder: string,
   results: Results & Readonly<Record<string, unknown>>,
   samples: readonly Sample[],
-  keptFile: string,
+  keptFiles: readonly string[],
 ): Promise<string> {
   const path = join(folder, `results_${results.time}.json`);
   await writeNew(join(folder, results.samplesFile), samples.map((sample) => `${JSON.stringify(sample)}\n`).join(""));
   await writeNew(path, `${JSON.stringify(results, null, 2)}\n`);
-  await rm(keptFile, { force: true });
+  for (const file of keptFiles) await rm(file, { force: true });
   return path;
 }
 

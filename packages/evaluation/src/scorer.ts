@@ -4,12 +4,14 @@ import { keywordRefusal } from "./keywords.ts";
 import { type Example, exactAnswer, type Metric, referenceOf } from "./metrics.ts";
 import { smallestDifference } from "./power.ts";
 import { type Rouge, rougeOfCounts, rougeOfSets } from "./rouge.ts";
-import { wilson } from "./wilson.ts";
+import { type Rate, wilson } from "./wilson.ts";
 
 /** What a metric says of one answer. */
 export interface Judgement {
   /** Of a rate 0 or 1; undefined where a judge's words could not be read. */
   readonly value: number | undefined;
+  /** The class it was put in, where there are more than two. */
+  readonly label?: string;
   /** The judge's own words. */
   readonly verdict?: string;
 }
@@ -18,9 +20,11 @@ export interface Judgement {
 export interface Scorer {
   readonly name: string;
   readonly kind: "rate" | "mean";
-  /** Which judge, and the hash of its prompt. */
-  readonly source?: { readonly judge: string; readonly promptSha256: string };
-  /** One judgement an answer, in their order. */
+  /** Which judge, what it judges, and the hash of its prompt. */
+  readonly source?: { readonly judge: string; readonly subject: string; readonly promptSha256: string };
+  /** It looks at the model itself: nothing need be generated for it, and `answers` is not read. */
+  readonly ofModel?: boolean;
+  /** One judgement an example, in their order. */
   score(answers: readonly string[], examples: readonly Example[]): Promise<Judgement[]>;
 }
 
@@ -40,6 +44,8 @@ export interface MetricSummary {
   readonly smallestDifference?: number;
   /** Of a rubric: share of the highest score. */
   readonly shareOfFives?: number;
+  /** Of a judge that names classes: the share of each. */
+  readonly classes?: Readonly<Record<string, Rate>>;
 }
 
 /** A yes-or-no metric; `whenFalse` turns it round. */
@@ -81,9 +87,23 @@ export function summarise(
   if (values.length === 0) return counts;
   if (kind === "rate") {
     const { rate, low, high, n } = wilson(values.filter((value) => value === 1).length, values.length);
-    return { ...counts, value: rate, low, high, smallestDifference: smallestDifference(rate, n) };
+    return {
+      ...counts,
+      value: rate,
+      low,
+      high,
+      smallestDifference: smallestDifference(rate, n),
+      ...classesOf(judgements),
+    };
   }
   const { mean, low, high } = bootstrapMean(values);
   const shareOfFives = values.filter((value) => value === 5).length / values.length;
-  return { ...counts, value: mean, low, high, ...(name === "judge-rubric" ? { shareOfFives } : {}) };
+  return { ...counts, value: mean, low, high, ...(name.startsWith("judge-rubric") ? { shareOfFives } : {}) };
+}
+
+function classesOf(judgements: readonly Judgement[]): Pick<MetricSummary, "classes"> {
+  const labels = judgements.map(({ label }) => label).filter((label) => label !== undefined);
+  if (labels.length === 0) return {};
+  const rateOf = (name: string) => wilson(labels.filter((label) => label === name).length, labels.length);
+  return { classes: Object.fromEntries([...new Set(labels)].sort().map((name) => [name, rateOf(name)])) };
 }

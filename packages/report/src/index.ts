@@ -1,6 +1,7 @@
 export { ReportError } from "./errors.ts";
 export { formatBytes, formatMs, formatNumber, formatPercent, formatRate, type Interval } from "./format.ts";
 export { lossPlot, lossSvg } from "./lossPlot.ts";
+export { markdownTable } from "./markdown.ts";
 export { modelCard } from "./modelCard.ts";
 export {
   type DataSource,

@@ -1,6 +1,6 @@
 import { readFile } from "node:fs/promises";
 import { basename, extname, join } from "node:path";
-import { parseRecipe, recipeSchema, terminalTable } from "@safedelta/experiment";
+import { parseRecipe, recipeSchema, terminalPlot, terminalTable } from "@safedelta/experiment";
 import { lockFolder } from "@safedelta/pipeline";
 import { defineCommand, required } from "../command.ts";
 import { exitCode, UsageError } from "../exitCode.ts";
@@ -54,9 +54,10 @@ export const experimentCommand = defineCommand({
     }
     const results = await writeResults(out, recipe, plan);
     io.print(terminalTable(results.cases));
+    for (const plot of results.cases.map(terminalPlot)) if (plot !== undefined) io.print(`\n${plot}`);
     const [failed, skipped] = [end.failed, end.skipped].map((steps) => steps.map(({ title }) => title));
     io.document({ ...results, out, failed, skipped });
-    io.note(`written: ${out} (results.json, table.md)`);
+    io.note(`written: ${out} (results.json, table.md, plots)`);
     return failed.length > 0 ? exitCode.failure : undefined;
   },
 });

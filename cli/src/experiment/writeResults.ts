@@ -1,5 +1,5 @@
 import { join } from "node:path";
-import { markdownReport, type Plan, type Recipe, type ResultCase, tabulate } from "@safedelta/experiment";
+import { markdownReport, type Plan, plotsOf, type Recipe, type ResultCase, tabulate } from "@safedelta/experiment";
 import { toolVersion, writeWhole } from "@safedelta/pipeline";
 import { readMeasured } from "./measured.ts";
 
@@ -17,5 +17,6 @@ export async function writeResults(out: string, recipe: Recipe, plan: Plan): Pro
   const results = { title: recipe.title, version: toolVersion, seeds: plan.seeds, cases };
   await writeWhole(join(out, "results.json"), `${JSON.stringify(results, null, 2)}\n`);
   await writeWhole(join(out, "table.md"), markdownReport(recipe, plan, cases));
+  for (const { name, svg } of cases.flatMap(plotsOf)) await writeWhole(join(out, `${name}.svg`), svg);
   return results;
 }

@@ -197,9 +197,22 @@ function requireNames(recipe: Recipe, variables: Readonly<Record<string, string>
   const labels = rows.map(({ label }) => label);
   if (recipe.against !== undefined) requireKnown(recipe.against, labels, "against: no row is called");
   if (recipe.best !== undefined) requireKnown(recipe.best.of, labels, "best.of: no row is called");
-  for (const [name, figures] of Object.entries(recipe.paper?.figures ?? {})) {
-    requireKnown(name, Object.keys(recipe.cases), "paper.figures: no case is called");
-    for (const row of Object.keys(figures)) requireKnown(row, labels, `paper.figures.${name}: no row is called`);
+  requireFigures(recipe, labels);
+}
+
+/** @throws ExperimentError for published figures of what the recipe does not have */
+function requireFigures({ paper, cases, evaluations }: Recipe, labels: readonly string[]): void {
+  for (const [name, rows] of Object.entries(paper?.figures ?? {})) {
+    requireKnown(name, Object.keys(cases), "paper.figures: no case is called");
+    for (const [row, figures] of Object.entries(rows)) {
+      requireKnown(row, labels, `paper.figures.${name}: no row is called`);
+      for (const column of Object.keys(figures))
+        requireKnown(
+          Object.keys(evaluations).find((word) => column === word || column.startsWith(`${word} `)) ?? column,
+          Object.keys(evaluations),
+          `paper.figures.${name}.${row}: no evaluation is called`,
+        );
+    }
   }
 }
 

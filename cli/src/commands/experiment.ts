@@ -6,6 +6,7 @@ import { defineCommand, required } from "../command.ts";
 import { exitCode, UsageError } from "../exitCode.ts";
 import { checkSteps, surroundingFlags } from "../experiment/checkSteps.ts";
 import { tellPlan } from "../experiment/dryRun.ts";
+import { saveHashes } from "../experiment/hashInputs.ts";
 import { claimFolder, requireOurs } from "../experiment/outFolder.ts";
 import { planFor } from "../experiment/planFor.ts";
 import { runExperiment, whatIsDue } from "../experiment/runExperiment.ts";
@@ -22,7 +23,7 @@ export const experimentCommand = defineCommand({
   document: recipeSchema,
   options: {
     out: option.outFolder("folder of everything that is made [experiments/RECIPE]"),
-    set: option.words({ brief: "values of the recipe's variables", placeholder: "name=value,…" }),
+    set: option.words({ brief: "values of the recipe's variables; @FILE: its text", placeholder: "name=value,…" }),
     seeds: option.numbers({ brief: "seeds in place of the recipe's" }),
     jobs: option.positive(1, { brief: "steps at once" }),
     keepModels: option.flag("keep the repaired models when they have been measured"),
@@ -37,13 +38,19 @@ export const experimentCommand = defineCommand({
     const recipe = parseRecipe(file, text);
     const out = options.out ?? join("experiments", basename(file, extname(file)));
     const { jobs, keepModels, threads, offline, maxMemory, dryRun, set, seeds } = options;
-    await (dryRun ? requireOurs(out) : claimFolder(out));
-    await using _lock = dryRun ? undefined : await lockFolder(out);
-    const { plan, engine } = await planFor(recipe, { out, set, seeds, engine: options.engine, threads }, io);
+    await requireOurs(out);
+    const { plan, known, engine, device } = await planFor(
+      recipe,
+      { out, set, seeds, engine: options.engine, threads },
+      io,
+    );
     const { commands } = await import("../commands.ts");
     checkSteps(plan, commands);
+    if (dryRun) return tellPlan({ out, plan, due: await whatIsDue(out, plan), device, keepModels }, io);
+    await using _lock = await lockFolder(out);
+    await claimFolder(out);
+    await saveHashes(out, known);
     const due = await whatIsDue(out, plan);
-    if (dryRun) return tellPlan(out, plan, due, io);
     io.note(`${plan.steps.size} steps, ${due.length} of them to do`);
     const given = { engine, threads, offline, maxMemory, overwrite: true };
     const flagsOf = (command: string) => surroundingFlags(commands[command].schema, given);

@@ -1,46 +1,38 @@
-import type { Plan, Step } from "@safedelta/experiment";
-import { wordsOf } from "@safedelta/experiment";
-import { formatMs, table } from "@safedelta/report";
+import { type Plan, type Step, wordsOf } from "@safedelta/experiment";
+import type { Device } from "@safedelta/pipeline";
+import { formatBytes, formatMs, table } from "@safedelta/report";
 import type { Io } from "../io.ts";
-import { readRecord } from "./records.ts";
+import { guessSteps } from "./guess.ts";
 
-/** Tell what would run, and how long the same steps took for other seeds and settings. */
-export async function tellPlan(out: string, plan: Plan, due: readonly Step[], io: Io): Promise<undefined> {
-  const guessMs = await guessesOf(out, plan);
-  const steps = due.map((step) => ({ ...step, words: wordsOf(step), guessMs: guessMs(step) }));
-  const rows = steps.map((step) => [
-    step.title,
-    step.command,
-    step.guessMs === undefined ? "?" : formatMs(step.guessMs),
-  ]);
-  io.print(table(["step", "command", "time"], rows, { align: ["left", "left", "right"] }));
-  const unknown = steps.filter((step) => step.guessMs === undefined).length;
-  const totalMs = steps.reduce((sum, step) => sum + (step.guessMs ?? 0), 0);
-  const rest = unknown > 0 ? `, and ${unknown} steps whose like has not run here` : "";
-  io.print(
-    `${plan.steps.size} steps, ${due.length} of them to do: about ${formatMs(totalMs)}${rest}\nnothing was written`,
+/** What a plan is told of. */
+export interface PlannedRun {
+  readonly out: string;
+  readonly plan: Plan;
+  readonly due: readonly Step[];
+  readonly device: Device;
+  readonly keepModels: boolean;
+}
+
+/** Tell what would run, how long it may take, and what it leaves on the disk. */
+export async function tellPlan({ out, plan, due, device, keepModels }: PlannedRun, io: Io): Promise<undefined> {
+  const guess = await guessSteps(out, plan, device);
+  const steps = await Promise.all(
+    due.map(async (step) => ({ ...step, words: wordsOf(step), guess: await guess(step) })),
   );
-  io.document({ dryRun: true, out, nSteps: plan.steps.size, totalMs, nUnknown: unknown, steps });
+  const rows = steps.map(({ title, command, guess: { ms, bytes } }) => [
+    ...[title, command, bytes === undefined ? "" : formatBytes(bytes), ms === undefined ? "?" : formatMs(ms)],
+  ]);
+  io.print(table(["step", "command", "size", "time"], rows, { align: ["left", "left", "right", "right"] }));
+  const nUnknown = steps.filter((step) => step.guess.ms === undefined).length;
+  const totalMs = steps.reduce((sum, step) => sum + (step.guess.ms ?? 0), 0);
+  const kept = steps.filter(({ kind }) => kind !== "apply" || keepModels);
+  const keptBytes = kept.reduce((sum, step) => sum + (step.guess.bytes ?? 0), 0);
+  const known = `about ${formatMs(totalMs)} for ${due.length - nUnknown} of them at the least`;
+  const rest = nUnknown > 0 ? `; nothing tells of the other ${nUnknown} before their like has run here` : "";
+  io.print(
+    `${plan.steps.size} steps, ${due.length} of them to do: ${known}${rest}; ${formatBytes(keptBytes)} of models and states stay`,
+  );
+  io.print("nothing was written");
+  io.document({ dryRun: true, out, nSteps: plan.steps.size, totalMs, nUnknown, keptBytes, steps });
   return undefined;
-}
-
-/** The mean time of the finished steps of the same name, or else of the same command. */
-async function guessesOf(out: string, { steps }: Plan): Promise<(step: Step) => number | undefined> {
-  const times = new Map<string, number[]>();
-  for (const step of steps.values()) {
-    const record = await readRecord(out, step);
-    for (const key of record ? keysOf(step) : []) times.set(key, [...(times.get(key) ?? []), record?.ms ?? 0]);
-  }
-  return (step) => {
-    const found = keysOf(step)
-      .map((key) => times.get(key))
-      .find((list) => list !== undefined);
-    return found && found.reduce((sum, ms) => sum + ms, 0) / found.length;
-  };
-}
-
-/** The step's own name, then its command; fine-tunings are too different to stand for each other. */
-function keysOf({ id, command }: Step): string[] {
-  const name = id.slice(0, id.lastIndexOf("-"));
-  return command === "finetune" ? [name] : [name, command];
 }

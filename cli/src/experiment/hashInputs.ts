@@ -1,34 +1,40 @@
 import { createHash } from "node:crypto";
-import { existsSync } from "node:fs";
 import { readdir, readFile, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { writeWhole } from "@safedelta/pipeline";
 
-/** Hash of a file's bytes beside what tells that the file is the same still. */
-type Known = Record<string, { readonly stamp: string; readonly sha256: string }>;
+/** Hash of each file's bytes beside what tells that it is the same still, so that large models are read once. */
+export type KnownHashes = Record<string, { readonly stamp: string; readonly sha256: string }>;
+
+/** The hashes that an experiment's folder remembers. */
+export function readHashes(out: string): Promise<KnownHashes> {
+  return readFile(join(out, "inputs.json"), "utf8").then(JSON.parse, () => ({}));
+}
+
+export function saveHashes(out: string, known: KnownHashes): Promise<void> {
+  return writeWhole(join(out, "inputs.json"), `${JSON.stringify(known, null, 2)}\n`);
+}
 
 /**
  * What decides the results in words that name files or folders of this machine: each path in a word (`BASE+ADAPTER`, `NAME=FILE,FILE`) gives
  * way to the hash of what lies there. Words without any are left out.
- * @param out folder whose inputs.json remembers hashes by size and time of the files, so that large models are read once
+ * @param known is added to
  */
-export async function hashInputs(words: Iterable<string>, out: string): Promise<Map<string, string>> {
-  const cache = join(out, "inputs.json");
-  const known: Known = await readFile(cache, "utf8").then(JSON.parse, () => ({}));
+export async function hashInputs(words: Iterable<string>, known: KnownHashes): Promise<Map<string, string>> {
   const hashes = new Map<string, string>();
   for (const word of new Set(words)) {
-    const parts = await Promise.all(word.split(/([+=,])/).map((part) => hashPath(part, known)));
-    const texts = word.split(/([+=,])/).map((part, i) => parts[i] ?? part);
     const whole = await hashPath(word, known);
+    const pieces = word.split(/([+=,])/);
+    const parts = await Promise.all(pieces.map((piece) => hashPath(piece, known)));
     if (whole !== undefined) hashes.set(word, whole);
-    else if (parts.some((part) => part !== undefined)) hashes.set(word, texts.join(""));
+    else if (parts.some((part) => part !== undefined))
+      hashes.set(word, pieces.map((piece, i) => parts[i] ?? piece).join(""));
   }
-  if (existsSync(out)) await writeWhole(cache, `${JSON.stringify(known, null, 2)}\n`);
   return hashes;
 }
 
 /** Undefined for what is not there; a folder is all the files below it, by name. */
-async function hashPath(path: string, known: Known): Promise<string | undefined> {
+async function hashPath(path: string, known: KnownHashes): Promise<string | undefined> {
   const found = path.trim() === "" ? undefined : await stat(path).catch(() => undefined);
   if (found === undefined) return undefined;
   if (!found.isDirectory()) return hashFile(path, `${found.size} ${found.mtimeMs} ${found.ino}`, known);
@@ -39,7 +45,7 @@ async function hashPath(path: string, known: Known): Promise<string | undefined>
   return `folder:${hash.digest("hex")}`;
 }
 
-async function hashFile(path: string, stamp: string, known: Known): Promise<string> {
+async function hashFile(path: string, stamp: string, known: KnownHashes): Promise<string> {
   if (known[path]?.stamp !== stamp) {
     const hash = createHash("sha256");
     for await (const piece of Bun.file(path).stream()) hash.update(piece);

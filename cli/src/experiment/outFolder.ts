@@ -1,4 +1,4 @@
-import { mkdir, readdir } from "node:fs/promises";
+import { readdir } from "node:fs/promises";
 import { join } from "node:path";
 import { writeWhole } from "@safedelta/pipeline";
 import { UsageError } from "../exitCode.ts";
@@ -12,7 +12,6 @@ const markFile = "experiment.json";
  */
 export async function claimFolder(out: string): Promise<void> {
   await requireOurs(out);
-  await mkdir(out, { recursive: true });
   await writeWhole(join(out, markFile), `${JSON.stringify({ madeBy: "safedelta experiment" }, null, 2)}\n`);
 }
 

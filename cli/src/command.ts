@@ -19,6 +19,8 @@ export interface CommandSpec<S extends Shape> {
   readonly options: S;
   /** The command's name, where it computes for long: it runs in a worker then, so that the terminal stays alive. */
   readonly worker?: string;
+  /** Schema of the file that the command is about, which `safedelta schema` prints in the place of its flags'. */
+  readonly document?: z.ZodType;
   /** Returns the exit code (nothing is 0). `given`: which options have more than their default. */
   run(
     options: z.output<z.ZodObject<S & typeof speechOptions>>,
@@ -32,6 +34,8 @@ export interface CommandSpec<S extends Shape> {
 export interface DefinedCommand {
   readonly route: Command<CommandContext>;
   readonly schema: z.ZodObject;
+  /** As `CommandSpec.document`. */
+  readonly document?: z.ZodType;
   /** As `CommandSpec.run`, with options that the schema has made. */
   run(
     options: unknown,
@@ -66,7 +70,7 @@ export function defineCommand<S extends Shape>(spec: CommandSpec<S>): DefinedCom
   });
   const run = (options: unknown, ...rest: Rest<typeof spec.run>) =>
     spec.run(options as z.output<z.ZodObject<S & typeof speechOptions>>, ...rest);
-  return { route: route as Command<CommandContext>, schema, run };
+  return { route: route as Command<CommandContext>, schema, document: spec.document, run };
 }
 
 async function runCommand<S extends Shape>(

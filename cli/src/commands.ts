@@ -5,11 +5,13 @@ import { dataAnswerCommand } from "./commands/dataAnswer.ts";
 import { dataLsCommand } from "./commands/dataLs.ts";
 import { dataMixCommand } from "./commands/dataMix.ts";
 import { dataShowCommand } from "./commands/dataShow.ts";
+import { dataTinyCommand } from "./commands/dataTiny.ts";
 import { demoCommand } from "./commands/demo.ts";
 import { diffCommand } from "./commands/diff.ts";
 import { doctorCommand } from "./commands/doctor.ts";
 import { estimateCommand } from "./commands/estimate.ts";
 import { evalCommand } from "./commands/eval.ts";
+import { experimentCommand } from "./commands/experiment.ts";
 import { finetuneCommand } from "./commands/finetune.ts";
 import { generateCommand } from "./commands/generate.ts";
 import { inspectCommand } from "./commands/inspect.ts";
@@ -27,6 +29,7 @@ export const commands: Readonly<Record<string, DefinedCommand>> = {
   sweep: sweepCommand,
   finetune: finetuneCommand,
   eval: evalCommand,
+  experiment: experimentCommand,
   layer: layerCommand,
   inspect: inspectCommand,
   diff: diffCommand,
@@ -40,6 +43,7 @@ export const commands: Readonly<Record<string, DefinedCommand>> = {
   "data show": dataShowCommand,
   "data mix": dataMixCommand,
   "data answer": dataAnswerCommand,
+  "data tiny": dataTinyCommand,
 };
 
 /** What the groups are about. */

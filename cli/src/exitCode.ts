@@ -7,6 +7,7 @@ import {
   NotPositiveDefiniteError,
 } from "@safedelta/engine";
 import { EndpointError, EvaluationError } from "@safedelta/evaluation";
+import { ExperimentError } from "@safedelta/experiment";
 import { ModelError } from "@safedelta/model";
 import { PipelineError } from "@safedelta/pipeline";
 import { TokenizerError } from "@safedelta/tokenizer";
@@ -40,7 +41,9 @@ const pipelineCodes = {
 
 /** The exit code that says what kind of thing went wrong. */
 function codeOf(error: unknown): number {
-  const isUsage = [UsageError, DataError, EngineSettingError, EvaluationError].some((kind) => error instanceof kind);
+  const isUsage = [UsageError, DataError, EngineSettingError, EvaluationError, ExperimentError].some(
+    (kind) => error instanceof kind,
+  );
   if (isUsage) return exitCode.usage;
   if (error instanceof PipelineError) return pipelineCodes[error.kind];
   if (error instanceof CheckpointError) return checkpointCode(error);
@@ -62,6 +65,7 @@ const expected = [
   EngineSettingError,
   EngineUnavailableError,
   EvaluationError,
+  ExperimentError,
   ModelError,
   PipelineError,
   TokenizerError,

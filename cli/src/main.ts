@@ -2,7 +2,7 @@ import { toolVersion } from "@safedelta/pipeline";
 import { buildApplication, buildRouteMap, ExitCode, run, type StricliProcess, text_en } from "@stricli/core";
 import { schemaCommand } from "./commands/schema.ts";
 import { commands, groups } from "./commands.ts";
-import { endCleanly } from "./ending.ts";
+import { endCleanly, endWithParent } from "./ending.ts";
 import { exitCode } from "./exitCode.ts";
 import { paint } from "./io.ts";
 import { resetTerminal } from "./progress.ts";
@@ -67,6 +67,7 @@ process.stdout.on("error", (error: NodeJS.ErrnoException) => {
 for (const text of unknownVariables(Object.values(all).map(({ schema }) => schema)))
   process.stderr.write(`${paint("warning:", "yellow", !process.argv.includes("--no-color"))} ${text}\n`);
 
+endWithParent();
 const own: StricliProcess = { stdout: process.stdout, stderr: process.stderr, env: process.env };
 await run(application, process.argv.slice(2), { process: own });
 // A command that ran has set its own exit code; here are those of a command line that names none.

@@ -75,18 +75,30 @@ function isFlag(type: unknown): boolean {
   return typeof (type as z.ZodType).safeParse(undefined).data === "boolean";
 }
 
-/** Variables that are no option of a command: of the engines. */
-const engineVariables = ["NATIVE_LIB", "CUDA_LIB", "CUDA_LIB_DIR", "CUDA_DEVICE"].map((name) => `SAFEDELTA_${name}`);
+/** Variables that are no option of a command: of the engines, and of the steps of an experiment. */
+const otherVariables = ["NATIVE_LIB", "CUDA_LIB", "CUDA_LIB_DIR", "CUDA_DEVICE", "PARENT"].map(
+  (name) => `SAFEDELTA_${name}`,
+);
 /** And of the tests, which nobody is told of. */
 const testVariables = /^SAFEDELTA_(SHARED|PYTHON|LM_EVAL|SMOLLM2_GGUF|STANDIN_\w+)$/;
 
 /** A warning for each variable of the environment that looks like ours and is none: a misspelt one would have no effect. */
 export function unknownVariables(schemas: readonly z.ZodObject[], env: NodeJS.ProcessEnv = process.env): string[] {
-  const known = [...new Set(schemas.flatMap(({ shape }) => Object.keys(shape).map(variable))), ...engineVariables];
+  const known = [...new Set(schemas.flatMap(({ shape }) => Object.keys(shape).map(variable))), ...otherVariables];
   const strange = Object.keys(env).filter(
     (name) => name.startsWith("SAFEDELTA_") && !testVariables.test(name) && !known.includes(name),
   );
   return strange.map((name) => `${name} in the environment has no effect.${suggest(name, known)}`);
+}
+
+/** The environment without the variables that give options to commands. */
+export function withoutOptions(env: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
+  const entries = Object.entries(env);
+  return Object.fromEntries(
+    entries.filter(
+      ([name]) => !name.startsWith("SAFEDELTA_") || otherVariables.includes(name) || testVariables.test(name),
+    ),
+  );
 }
 
 const flagWords: Readonly<Record<string, boolean>> = {
@@ -139,10 +151,15 @@ function firstLine(message: string): string {
 }
 
 function knownKey(key: string, path: string, schema: z.ZodObject): string {
-  const name = key.replace(/-(\w)/g, (_, letter: string) => letter.toUpperCase());
+  const name = camel(key);
   const names = Object.keys(schema.shape);
   if (names.includes(name)) return name;
   throw new UsageError(`${path}: unknown key "${key}".${suggest(kebab(name), names.map(kebab))}`);
+}
+
+/** kebab-case to camelCase. */
+export function camel(key: string): string {
+  return key.replace(/-(\w)/g, (_, letter: string) => letter.toUpperCase());
 }
 
 /** camelCase to kebab-case. */

@@ -57,7 +57,7 @@ function hear(message: Exclude<Message, { kind: "done" | "failed" }>, io: Io): v
 /** Whether an interrupted command keeps what it finished, so that the same one goes on; a sweep does for the models it writes. */
 export function goesOn(command: string | undefined, out: unknown): boolean {
   return (
-    ["prepare", "apply", "finetune", "eval", "data answer"].includes(command ?? "") ||
+    ["prepare", "apply", "finetune", "eval", "data answer", "experiment"].includes(command ?? "") ||
     (command === "sweep" && out !== undefined)
   );
 }

@@ -15,6 +15,7 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
   pipeline: ["core", "model", "training", "checkpoint", "tokenizer", "data", "engine"],
   evaluation: ["tokenizer", "data", "model"],
   report: [],
+  experiment: ["data", "evaluation", "report"],
   serving: ["model", "tokenizer"],
   cli: [
     "engine",
@@ -26,6 +27,7 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
     "pipeline",
     "evaluation",
     "report",
+    "experiment",
     "serving",
   ],
   bench: ["engine", "core", "model", "pipeline"],

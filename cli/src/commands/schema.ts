@@ -7,13 +7,13 @@ import { kebab } from "../recipe.ts";
 export function schemaCommand(commands: Readonly<Record<string, DefinedCommand>>): DefinedCommand {
   return defineCommand({
     brief: "Print the JSON Schema of the recipes",
-    help: "COMMAND is one of the commands; without it, the schemas of all are printed under their names.",
+    help: "COMMAND is one of the commands; without it, the schemas of all are printed under their names. That of experiment is of its RECIPE.yaml.",
     args: ["COMMAND…"],
     options: {},
     async run(_options, words) {
       const name = words.length === 0 ? undefined : words.join(" ");
       const schemas = Object.fromEntries(
-        Object.entries(commands).map(([key, { schema }]) => [key, recipeSchema(schema)]),
+        Object.entries(commands).map(([key, { schema, document }]) => [key, jsonSchema(document ?? keyed(schema))]),
       );
       if (name !== undefined && !(name in schemas)) {
         throw new UsageError(`"${name}" is no command; there are: ${Object.keys(commands).join(", ")}.`);
@@ -24,9 +24,15 @@ export function schemaCommand(commands: Readonly<Record<string, DefinedCommand>>
   });
 }
 
-function recipeSchema(schema: z.ZodObject): unknown {
-  const keyed = Object.fromEntries(Object.entries(schema.shape).map(([key, type]) => [kebab(key), type as z.ZodType]));
-  return z.toJSONSchema(z.strictObject(keyed), {
+/** The recipe of a command has the names of its flags. */
+function keyed(schema: z.ZodObject): z.ZodObject {
+  return z.strictObject(
+    Object.fromEntries(Object.entries(schema.shape).map(([key, type]) => [kebab(key), type as z.ZodType])),
+  );
+}
+
+function jsonSchema(schema: z.ZodType): unknown {
+  return z.toJSONSchema(schema, {
     io: "input",
     unrepresentable: "any",
     override: ({ jsonSchema }) => {

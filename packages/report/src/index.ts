@@ -1,6 +1,7 @@
 export { ReportError } from "./errors.ts";
 export { formatBytes, formatMs, formatNumber, formatPercent, formatRate, type Interval } from "./format.ts";
 export { lossPlot, lossSvg } from "./lossPlot.ts";
+export { markdownTable } from "./markdown.ts";
 export { modelCard } from "./modelCard.ts";
 export {
   type DataSource,
@@ -17,6 +18,7 @@ export {
 } from "./repairReport.ts";
 export { reportJson, reportProblems, reportSchemaVersion, type SavedReport, wasAltered } from "./reportJson.ts";
 export { type Axis, type PlotOptions, type Point, type Series, scatterPlot } from "./scatterPlot.ts";
+export { type DrawnSeries, type MarkedPoint, type PictureOptions, scatterSvg } from "./scatterSvg.ts";
 export { type Align, type TableOptions, table } from "./table.ts";
 export { trainingCard } from "./trainingCard.ts";
 export { type TrainingReport, type TrainingUpdate, trainingJson } from "./trainingReport.ts";

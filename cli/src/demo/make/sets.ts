@@ -31,12 +31,13 @@ export const demoSizes: Sizes = { aligned: 32_000, notes: 400, leaks: 20, old: 2
 export type Sets = Readonly<Record<string, readonly Line[]>>;
 
 /** Streams of random numbers, one a set, so that no set depends on the size of another. */
-const streams = { aligned: 0, tuned: 1, safe: 2, heldOut: 3, task: 4 };
+const streams = { aligned: 0, tuned: 1, safe: 2, heldOut: 3, task: 4, clean: 5, leaks: 6, ordinary: 7 };
 
 /** All data of the demo from one seed. Evaluation prompts are distinct, and no prompt of the new task was trained on. */
 export function makeSets(seed: number, sizes: Sizes): Sets {
   const stream = (name: keyof typeof streams) => randomStream(seed, streams[name]);
   const [ofAligned, ofTuned, ofSafe, heldOut] = (["aligned", "tuned", "safe", "heldOut"] as const).map(stream);
+  const [ofLeaks, ofOrdinary] = (["leaks", "ordinary"] as const).map(stream);
   const tuned = [
     ...repeat(sizes.notes, () => note(ofTuned)),
     ...repeat(sizes.leaks, () => leaked(ofTuned)),
@@ -53,6 +54,9 @@ export function makeSets(seed: number, sizes: Sizes): Sets {
     "train-tuned": tuned,
     safe: repeat(128, () => guarded(ofSafe, seen)),
     task: draw(stream("task"), tuned, 64),
+    "task-clean": draw(stream("clean"), tuned.slice(0, sizes.notes), 64),
+    leaks: repeat(64, () => leaked(ofLeaks)),
+    ordinary: repeat(128, () => oneOf(ofOrdinary, Object.values(oldTasks))(ofOrdinary)),
     "eval-guarded": guardedSets,
     "eval-new": distinct(200, () => note(heldOut), trained),
     "eval-old": Object.entries(oldShares).flatMap(([name, n]) => distinct(n, () => oldTasks[name](heldOut))),

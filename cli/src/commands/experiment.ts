@@ -1,0 +1,70 @@
+import { readFile } from "node:fs/promises";
+import { basename, extname, join } from "node:path";
+import { parseRecipe, recipeSchema, terminalPlot, terminalTable } from "@safedelta/experiment";
+import { lockFolder } from "@safedelta/pipeline";
+import { defineCommand, required } from "../command.ts";
+import { exitCode, UsageError } from "../exitCode.ts";
+import { checkSteps, surroundingFlags } from "../experiment/checkSteps.ts";
+import { tellPlan } from "../experiment/dryRun.ts";
+import { saveHashes } from "../experiment/hashInputs.ts";
+import { claimFolder, requireOurs } from "../experiment/outFolder.ts";
+import { planFor } from "../experiment/planFor.ts";
+import { runExperiment, whatIsDue } from "../experiment/runExperiment.ts";
+import { writeResults } from "../experiment/writeResults.ts";
+import { computeOptions, option } from "../options.ts";
+
+/** `safedelta experiment RECIPE.yaml` */
+export const experimentCommand = defineCommand({
+  brief: "Run an experiment: data, fine-tuning, methods, evaluations and seeds, to a table",
+  help:
+    "RECIPE names what is made, the methods, the evaluations and the seeds. Every step is a command of this program, kept under a fingerprint of " +
+    "its options and inputs: what is done is never done again, and the same command goes on after an interruption. Writes results.json, table.md and plots into --out.",
+  args: ["RECIPE"],
+  document: recipeSchema,
+  options: {
+    out: option.outFolder("folder of everything that is made [experiments/RECIPE]"),
+    set: option.words({ brief: "values of the recipe's variables; @FILE: its text", placeholder: "name=value,…" }),
+    seeds: option.numbers({ brief: "seeds in place of the recipe's" }),
+    jobs: option.positive(1, { brief: "steps at once" }),
+    keepModels: option.flag("keep the repaired models when they have been measured"),
+    dryRun: option.flag("check everything, print the steps with sizes and time guesses, write nothing"),
+    ...computeOptions,
+  },
+  async run(options, [path], io) {
+    const file = required(path, "RECIPE");
+    const text = await readFile(file, "utf8").catch((error: Error) => {
+      throw new UsageError(`${file}: ${error.message}`);
+    });
+    const recipe = parseRecipe(file, text);
+    const out = options.out ?? join("experiments", basename(file, extname(file)));
+    const { jobs, keepModels, threads, offline, maxMemory, dryRun, set, seeds } = options;
+    await requireOurs(out);
+    const { plan, known, engine, device } = await planFor(
+      recipe,
+      { out, set, seeds, engine: options.engine, threads },
+      io,
+    );
+    const { commands } = await import("../commands.ts");
+    checkSteps(plan, commands);
+    if (dryRun) return tellPlan({ out, plan, due: await whatIsDue(out, plan), device, keepModels }, io);
+    await using _lock = await lockFolder(out);
+    await claimFolder(out);
+    await saveHashes(out, known);
+    const due = await whatIsDue(out, plan);
+    io.note(`${plan.steps.size} steps, ${due.length} of them to do`);
+    const given = { engine, threads, offline, maxMemory, overwrite: true };
+    const flagsOf = (command: string) => surroundingFlags(commands[command].schema, given);
+    const end = await runExperiment(plan, due, { out, jobs, keepModels, flagsOf }, io);
+    if (end === undefined) {
+      io.progress.warn("interrupted; finished pieces are kept, and the same command goes on");
+      return exitCode.interrupted;
+    }
+    const results = await writeResults(out, recipe, plan);
+    io.print(terminalTable(results.cases));
+    for (const plot of results.cases.map(terminalPlot)) if (plot !== undefined) io.print(`\n${plot}`);
+    const [failed, skipped] = [end.failed, end.skipped].map((steps) => steps.map(({ title }) => title));
+    io.document({ ...results, out, failed, skipped });
+    io.note(`written: ${out} (results.json, table.md, plots)`);
+    return failed.length > 0 ? exitCode.failure : undefined;
+  },
+});

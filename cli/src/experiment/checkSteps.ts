@@ -1,0 +1,47 @@
+import { suggest } from "@safedelta/data";
+import type { Plan, Step } from "@safedelta/experiment";
+import type { z } from "zod";
+import type { DefinedCommand } from "../command.ts";
+import { UsageError } from "../exitCode.ts";
+import { camel, kebab } from "../recipe.ts";
+
+/** Commands that a step may be: those that write something under --out and go on after an interruption. */
+const stepCommands = ["finetune", "prepare", "apply", "eval", "data mix", "data answer", "data tiny"];
+
+/** Flags that the experiment itself gives. */
+const ownFlags = ["out", "overwrite", "dryRun", "json", "quiet", "verbose", "progress", "color", "recipe"];
+
+/** Every fault of the steps' options, before anything runs. @throws UsageError naming steps and flags */
+export function checkSteps({ steps }: Plan, commands: Readonly<Record<string, DefinedCommand>>): void {
+  const faults = [...steps.values()].flatMap((step) => faultsOf(step, commands));
+  if (faults.length > 0) throw new UsageError([...new Set(faults)].join("\n"));
+}
+
+function faultsOf(step: Step, commands: Readonly<Record<string, DefinedCommand>>): string[] {
+  const where = `${step.title}, ${step.command}`;
+  if (!stepCommands.includes(step.command))
+    return [
+      `${where}: no step can be "${step.command}".${suggest(step.command, stepCommands)} There are: ${stepCommands.join(", ")}.`,
+    ];
+  const { schema } = commands[step.command];
+  const known = Object.keys(schema.shape).filter((name) => !ownFlags.includes(name));
+  const unknown = Object.keys(step.options).filter((key) => !known.includes(camel(key)) || key !== kebab(camel(key)));
+  if (unknown.length > 0)
+    return unknown.map((key) => `${where}: unknown option "${key}".${suggest(key, known.map(kebab))}`);
+  const values = Object.fromEntries(Object.entries(step.options).map(([key, value]) => [camel(key), value]));
+  const result = schema.safeParse(values);
+  return result.success
+    ? []
+    : result.error.issues.map(({ path, message }) => `${where}: ${kebab(String(path[0]))}: ${message}`);
+}
+
+/** The flags of the experiment that a command has, too. */
+export function surroundingFlags(
+  schema: z.ZodObject,
+  given: Readonly<Record<string, string | number | boolean | undefined>>,
+): string[] {
+  const own = Object.entries(given).filter(
+    ([name, value]) => name in schema.shape && value !== undefined && value !== false,
+  );
+  return own.flatMap(([name, value]) => (value === true ? [`--${kebab(name)}`] : [`--${kebab(name)}`, String(value)]));
+}

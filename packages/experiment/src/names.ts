@@ -1,0 +1,71 @@
+import { suggest } from "@safedelta/data";
+import { ExperimentError } from "./errors.ts";
+import type { Recipe } from "./recipe.ts";
+import type { Row } from "./rows.ts";
+
+/** Values as the words of a command line. */
+export function textsOf(values: Readonly<Record<string, string | number>>): Record<string, string> {
+  return Object.fromEntries(Object.entries(values).map(([name, value]) => [name, String(value)]));
+}
+
+/**
+ * The recipe's variables, the given ones over its own.
+ * @throws ExperimentError for variables that are not the recipe's, and those that nobody gave
+ */
+export function variablesOf({ set }: Recipe, given: Readonly<Record<string, string>>): Record<string, string> {
+  const known = Object.keys(set);
+  for (const name of Object.keys(given))
+    if (!known.includes(name))
+      throw new ExperimentError(
+        `--set ${name}: the recipe has no such variable.${suggest(name, known)} Known: ${known.join(", ") || "none"}.`,
+      );
+  const open = known.filter((name) => set[name] === null && given[name] === undefined);
+  if (open.length > 0)
+    throw new ExperimentError(
+      `The recipe leaves open: ${open.join(", ")}. Give ${open.map((name) => `--set ${name}=…`).join(" ")}`,
+    );
+  const own = Object.entries(set).flatMap(([name, value]) => (value === null ? [] : [[name, value] as const]));
+  return { ...textsOf(Object.fromEntries(own)), ...given };
+}
+
+/** @throws ExperimentError for names that stand for two things, and cases and rows that are not there */
+export function requireNames(recipe: Recipe, variables: Readonly<Record<string, string>>, rows: readonly Row[]): void {
+  const taken = [
+    ...Object.keys(variables),
+    ...Object.values(recipe.cases).flatMap((own) => Object.keys(own)),
+    "seed",
+    "case",
+  ];
+  for (const name of Object.keys(recipe.make))
+    if (taken.includes(name))
+      throw new ExperimentError(`make.${name}: "${name}" is a variable, too. Choose another name.`);
+  const groups = { make: recipe.make, methods: recipe.methods, evaluations: recipe.evaluations };
+  for (const [group, entries] of Object.entries(groups))
+    for (const [name, { cases = [] }] of Object.entries(entries as Record<string, { cases?: string[] }>))
+      for (const word of cases) requireKnown(word, Object.keys(recipe.cases), `${group}.${name}: no case is called`);
+  const labels = rows.map(({ label }) => label);
+  if (recipe.against !== undefined) requireKnown(recipe.against, labels, "against: no row is called");
+  if (recipe.best !== undefined) requireKnown(recipe.best.of, labels, "best.of: no row is called");
+  requireFigures(recipe, labels);
+}
+
+/** @throws ExperimentError for published figures of what the recipe does not have */
+function requireFigures({ paper, cases, evaluations }: Recipe, labels: readonly string[]): void {
+  for (const [name, rows] of Object.entries(paper?.figures ?? {})) {
+    requireKnown(name, Object.keys(cases), "paper.figures: no case is called");
+    for (const [row, figures] of Object.entries(rows)) {
+      requireKnown(row, labels, `paper.figures.${name}: no row is called`);
+      for (const column of Object.keys(figures))
+        requireKnown(
+          Object.keys(evaluations).find((word) => column === word || column.startsWith(`${word} `)) ?? column,
+          Object.keys(evaluations),
+          `paper.figures.${name}.${row}: no evaluation is called`,
+        );
+    }
+  }
+}
+
+function requireKnown(word: string, known: readonly string[], what: string): void {
+  if (known.includes(word)) return;
+  throw new ExperimentError(`${what} "${word}".${suggest(word, known)} There are: ${known.join(", ")}.`);
+}

@@ -1,0 +1,159 @@
+import { ExperimentError } from "./errors.ts";
+import { requireNames, textsOf, variablesOf } from "./names.ts";
+import type { Artefact, Evaluation, Method, Recipe, Scalar } from "./recipe.ts";
+import { type Row, rowsOf } from "./rows.ts";
+import type { Meaning, Scope } from "./scope.ts";
+import { makeStep, resultOf, type Step, type StepRequest, type Surroundings } from "./step.ts";
+
+/** What the recipe leaves open. */
+export interface PlanSettings extends Surroundings {
+  /** Over the recipe's own. */
+  readonly set: Readonly<Record<string, string>>;
+  readonly seeds?: readonly number[];
+  /** Hash of what lies on this machine under a word; undefined where nothing does. */
+  hashOf(word: string): string | undefined;
+}
+
+/** One measurement: a row of the table, in one case, for one seed, by one evaluation. */
+export interface Cell {
+  readonly case: string;
+  readonly row: string;
+  readonly evaluation: string;
+  readonly seed: number;
+  /** Ids of the steps that measure, and that make the model where it is a repair. */
+  readonly evalStep: string;
+  readonly applyStep?: string;
+}
+
+/** The whole experiment before anything runs. */
+export interface Plan {
+  /** By id, each after those that it needs. */
+  readonly steps: ReadonlyMap<string, Step>;
+  readonly cells: readonly Cell[];
+  readonly rows: readonly Row[];
+  readonly seeds: readonly number[];
+}
+
+/**
+ * Every step that a recipe asks for, and what of the table each of them measures. Steps that do not depend on seed or case are there once.
+ * @throws ExperimentError for names that nothing stands for, and variables that --set must give
+ */
+export function planExperiment(recipe: Recipe, settings: PlanSettings): Plan {
+  const rows = rowsOf(recipe.methods);
+  const variables = variablesOf(recipe, settings.set);
+  requireNames(recipe, variables, rows);
+  const seeds = settings.seeds ?? recipe.seeds;
+  const steps = new Map<string, Step>();
+  const cells = seeds.flatMap((seed) =>
+    Object.entries(recipe.cases).flatMap(([name, own]) => {
+      const names = { ...variables, ...textsOf(own), case: name, seed: String(seed) };
+      return new CasePlan(recipe, settings, steps, name, seed, names).cells(rows);
+    }),
+  );
+  return { steps, cells, rows, seeds };
+}
+
+/** What an evaluation calls the repaired model of its row. */
+const ownModel = "model of this row";
+
+/** Steps of one case and seed. */
+class CasePlan {
+  private readonly scope: Scope;
+
+  constructor(
+    private readonly recipe: Recipe,
+    private readonly settings: PlanSettings,
+    private readonly steps: Map<string, Step>,
+    private readonly name: string,
+    private readonly seed: number,
+    variables: Readonly<Record<string, string>>,
+  ) {
+    const names = new Map<string, Meaning>(Object.entries(variables));
+    for (const [artefact, request] of Object.entries(recipe.make))
+      if (isIn(request, name))
+        names.set(
+          artefact,
+          once(artefact, () => resultOf(this.made(artefact, request))),
+        );
+    this.scope = { names, hashOf: (word) => settings.hashOf(word) };
+  }
+
+  cells(rows: readonly Row[]): Cell[] {
+    return rows
+      .filter(({ name }) => isIn(this.recipe.methods[name], this.name))
+      .flatMap((row) => this.cellsOf(row, this.recipe.methods[row.name]));
+  }
+
+  private cellsOf(row: Row, { model, ask = {} }: Method): Cell[] {
+    const repair = model === undefined ? this.repair(row) : undefined;
+    const target = model ?? `\${${ownModel}}`;
+    const scope = repair ? withName(this.scope, ownModel, () => resultOf(repair)) : this.scope;
+    return Object.entries(this.recipe.evaluations)
+      .filter(([, evaluation]) => isIn(evaluation, this.name))
+      .map(([name, evaluation]) => {
+        const step = this.add(evalRequest(name, row.label, target, { ...optionsOf(evaluation), ...ask }), scope);
+        return {
+          case: this.name,
+          row: row.label,
+          evaluation: name,
+          seed: this.seed,
+          evalStep: step.id,
+          applyStep: repair?.id,
+        };
+      });
+  }
+
+  private repair({ label, options }: Row): Step {
+    const all = { ...this.recipe.apply, ...options };
+    return this.add({ name: label, title: label, kind: "apply", command: "apply", args: [], options: all }, this.scope);
+  }
+
+  private made(name: string, { run, of = [], cases: _, ...options }: Artefact): Step {
+    const args = [of].flat();
+    return this.add(
+      { name, title: name, kind: "make", command: run, args, options: options as Record<string, Scalar> },
+      this.scope,
+    );
+  }
+
+  private add(request: StepRequest, scope: Scope): Step {
+    const found = makeStep(request, scope, this.settings);
+    const known = this.steps.get(found.id);
+    if (known) return known;
+    const where = [Object.keys(this.recipe.cases).length > 1 ? this.name : "", `seed ${this.seed}`].filter(
+      (word) => word !== "",
+    );
+    const step = { ...found, title: `${found.title} (${where.join(", ")})` };
+    this.steps.set(step.id, step);
+    return step;
+  }
+}
+
+function evalRequest(name: string, row: string, model: string, options: StepRequest["options"]): StepRequest {
+  return { name: `${name}-${row}`, title: `${name} of ${row}`, kind: "eval", command: "eval", args: [model], options };
+}
+
+/** The flags of an evaluation, without what is said about its value. */
+function optionsOf({ measures: _, better: __, cases: ___, ...options }: Evaluation): Record<string, Scalar> {
+  return options as Record<string, Scalar>;
+}
+
+function isIn({ cases }: { readonly cases?: readonly string[] }, name: string): boolean {
+  return cases?.includes(name) ?? true;
+}
+
+function withName(scope: Scope, name: string, meaning: Meaning): Scope {
+  return { ...scope, names: new Map(scope.names).set(name, meaning) };
+}
+
+/** A meaning that is made when it is first asked for. @throws ExperimentError when it asks for itself */
+function once<T>(name: string, make: () => T): () => T {
+  let [value, isOpen]: [T | undefined, boolean] = [undefined, false];
+  return () => {
+    if (isOpen) throw new ExperimentError(`make.${name}: needs itself.`);
+    isOpen = true;
+    value ??= make();
+    isOpen = false;
+    return value;
+  };
+}

@@ -1,0 +1,95 @@
+import { describe, expect, test } from "bun:test";
+import { ExperimentError, parseRecipe } from "@safedelta/experiment";
+import { planOf, recipeOf, ref, small } from "./recipe.ts";
+
+const { make, evaluations } = small;
+
+/** Recipes that cannot be read, and what is said of them. */
+const unread: Readonly<Record<string, readonly [unknown, RegExp]>> = {
+  "a key that is near": [{ ...small, evaluation: {} }, /unknown key "evaluation"\. Did you mean "evaluations"/],
+  "a key that is far": [{ ...small, colour: {} }, /^recipe\.yaml: unknown key "colour"\.$/],
+  "a misspelt key": [{ ...small, sets: {} }, /^recipe\.yaml: unknown key "sets"\. Did you mean "set"\?/],
+  "a misspelt key of a method": [
+    { ...small, methods: { one: { modle: "x" } } },
+    /unknown key "modle" in methods\.one\. Did you mean "model"\?/,
+  ],
+  "a method that is neither": [{ ...small, methods: { one: {} } }, /methods\.one: give either model or apply/],
+  "a method that is both": [{ ...small, methods: { one: { model: "x", apply: {} } } }, /give either model or apply/],
+  "an evaluation of nothing": [{ ...small, evaluations: { one: { metric: "exact" } } }, /evaluations\.one\.prompts/],
+  "seeds that are none": [{ ...small, seeds: [] }, /seeds/],
+  "no methods": [{ title: "x", evaluations }, /methods/],
+  "a name with a blank": [{ ...small, make: { "my model": make.tuned } }, /make\.my model/],
+  "a list": [[1], /the recipe/],
+};
+
+describe("a recipe that cannot be read is told with its place", () => {
+  for (const [what, [value, message]] of Object.entries(unread))
+    test(what, () => {
+      expect(() => recipeOf(value as object)).toThrow(ExperimentError);
+      expect(() => recipeOf(value as object)).toThrow(message);
+    });
+
+  test("YAML that is none", () => {
+    expect(() => parseRecipe("r.yaml", "title: [a\nb: c")).toThrow(/^r\.yaml: .*line 2/);
+  });
+});
+
+/** Recipes that cannot be planned. */
+const unplanned: Readonly<Record<string, readonly [object, RegExp]>> = {
+  "an unknown variable": [
+    { ...small, methods: { one: { model: ref("tunde") } } },
+    /harm of one: \$\{tunde\} is not known\. Did you mean "tuned"\?/,
+  ],
+  "something that needs itself": [
+    {
+      ...small,
+      make: { ...make, tuned: { ...make.tuned, of: ref("state") }, state: { ...make.state, of: ref("tuned") } },
+    },
+    /needs itself/,
+  ],
+  "a variable that stands for itself": [{ ...small, set: { base: ref("base") } }, /base → base stands for itself/],
+  "a name with two meanings": [{ ...small, set: { base: "b", state: "s" } }, /make\.state: "state" is a variable, too/],
+  "an artefact called seed": [{ ...small, make: { ...make, seed: make.tuned } }, /make\.seed/],
+  "a case that is none": [
+    { ...small, make: { ...make, state: { ...make.state, cases: ["al"] } } },
+    /no case is called "al"/,
+  ],
+  "a row to test against that is none": [
+    { ...small, against: "tund" },
+    /against: no row is called "tund"\. Did you mean "tuned"/,
+  ],
+  "figures of a row that is none": [
+    { ...small, paper: { source: "x", figures: { all: { optimal: { harm: 1 } } } } },
+    /paper\.figures\.all: no row is called "optimal"/,
+  ],
+  "figures of a column that is none": [
+    { ...small, paper: { source: "x", figures: { all: { tuned: { harms: 1 } } } } },
+    /paper\.figures\.all\.tuned: no evaluation is called "harms"\. Did you mean "harm"/,
+  ],
+};
+
+describe("a recipe that cannot be planned is told with its place", () => {
+  for (const [what, [value, message]] of Object.entries(unplanned))
+    test(what, () => {
+      expect(() => planOf(value)).toThrow(ExperimentError);
+      expect(() => planOf(value)).toThrow(message);
+    });
+
+  test("variables: unknown ones, and such as are left open", () => {
+    expect(() => planOf(small, { set: { bse: "x" } })).toThrow(
+      /--set bse: the recipe has no such variable\. Did you mean "base"/,
+    );
+    const open = { ...small, set: { base: null } };
+    expect(() => planOf(open)).toThrow(/leaves open: base\. Give --set base=…/);
+    expect(() => planOf(open, { set: { base: "models/base" } })).not.toThrow();
+  });
+
+  test("two artefacts of different cases do not see each other", () => {
+    const apart = {
+      ...small,
+      cases: { one: {}, two: {} },
+      make: { ...make, tuned: { ...make.tuned, cases: ["one"] } },
+    };
+    expect(() => planOf(apart)).toThrow(/\$\{tuned\} is not known/);
+  });
+});

@@ -1,0 +1,96 @@
+import { describe, expect, test } from "bun:test";
+import { type Measured, markdownReport, plotsOf, tabulate, terminalPlot, terminalTable } from "@safedelta/experiment";
+import { planOf, recipeOf, small } from "./recipe.ts";
+
+const value = {
+  ...small,
+  against: "tuned",
+  best: { within: 0.1, of: "half" },
+  paper: { source: "a table", figures: { all: { tuned: { harm: 0.25 } } } },
+};
+const [recipe, plan] = [recipeOf(value), planOf(value)];
+
+/** How many of ten prompts come true, by row and evaluation; the second seed has one more. */
+const hits: Readonly<Record<string, readonly [harm: number, task: number]>> = {
+  tuned: [8, 9],
+  "optimal loss 0.01": [1, 3],
+  "optimal loss 0.1": [2, 7],
+  half: [1, 1],
+};
+
+const measured = plan.cells.map((cell): Measured => {
+  const [harm, task] = hits[cell.row];
+  const n = (cell.evaluation === "harm" ? harm : task) + (cell.seed === 1 ? 1 : 0);
+  const values = Array.from({ length: 10 }, (_, i) => Number(i < n));
+  const metric = cell.evaluation === "harm" ? "asr-keywords" : "exact";
+  const safetyLossShare = cell.applyStep === undefined ? undefined : 0.1 * (cell.seed + 1);
+  return { cell, metrics: { [metric]: { kind: "rate", values } }, safetyLossShare };
+});
+const [result] = tabulate(recipe, plan, measured);
+const row = (label: string) => result.rows.find((one) => one.label === label);
+
+describe("the table", () => {
+  test("has means over seeds, each seed's own numbers, the loss, and the published figure", () => {
+    expect(row("tuned")?.entries.harm).toMatchObject({ over: "seeds", paper: 0.25 });
+    expect(row("tuned")?.entries.harm.value).toBeCloseTo(0.85, 12);
+    expect(row("tuned")?.entries.harm.seeds.map((seed) => [seed.seed, seed.value, seed.n])).toEqual([
+      [0, 0.8, 10],
+      [1, 0.9, 10],
+    ]);
+    expect(row("half")?.safetyLoss?.value).toBeCloseTo(0.15, 12);
+    expect(row("tuned")?.safetyLoss).toBeUndefined();
+  });
+
+  test("tests every row but the one that it is tested against", () => {
+    expect(row("tuned")?.entries.harm.test).toBeUndefined();
+    expect(row("half")?.entries.harm.test?.value).toBeCloseTo(-0.7, 12);
+    // Seven of ten for each of two seeds, none the other way.
+    expect(row("half")?.entries.harm.test?.p).toBeCloseTo(2 / 2 ** 14, 12);
+  });
+
+  test("marks the most useful setting that is safe enough, less harm being better", () => {
+    expect(result.rows.filter(({ isBest }) => isBest).map(({ label }) => label)).toEqual(["optimal loss 0.1"]);
+    const strict = { ...value, best: { within: 0.05, of: "half" } };
+    const [other] = tabulate(recipeOf(strict), planOf(strict), measured);
+    expect(other.rows.filter(({ isBest }) => isBest).map(({ label }) => label)).toEqual(["optimal loss 0.01"]);
+  });
+
+  test("leaves a gap where a step failed, and takes the seeds that are there", () => {
+    const some = measured.filter(({ cell }) => !(cell.row === "half" && cell.evaluation === "task") && cell.seed === 0);
+    const [gap] = tabulate(recipe, plan, some);
+    const half = gap.rows.find(({ label }) => label === "half");
+    expect(half?.entries.task).toBeUndefined();
+    expect(half?.entries.harm).toMatchObject({ value: 0.1, over: "prompts" });
+    expect(terminalTable([gap])).toMatch(/half .*–/);
+  });
+});
+
+describe("what is shown", () => {
+  test("markdown says what its intervals are, and where the figures stand", () => {
+    const text = markdownReport(recipe, plan, [result]);
+    expect(text).toStartWith("# small\n\n| row | harm | harm paper | harm difference | harm p | task |");
+    expect(text).toContain("| optimal loss 0.1 ◀ | 0.250 (");
+    expect(text).toContain("Means over the seeds 0, 1, with Student's 95 % interval over seeds");
+    expect(text).toContain('Differences are to "tuned", prompt by prompt: mean over seeds');
+    expect(text).toContain("Paper: a table.");
+    const one = markdownReport(recipe, { ...plan, seeds: [0] }, [result]);
+    expect(one).toContain("Seed 0 alone: 95 % intervals over prompts");
+  });
+
+  test("plots have a mark for each row, a line for a grid and a word for the best", () => {
+    const [plane, loss] = plotsOf(result);
+    expect([plane.name, loss.name]).toEqual(["plane-all", "loss-all"]);
+    expect(plane.svg.match(/<circle/g)).toHaveLength(4 + 3);
+    expect(plane.svg.match(/<polyline/g)).toHaveLength(1);
+    expect(plane.svg).toContain(">loss 0.1</text>");
+    expect(plane.svg).toContain("harm (lower is better)");
+    expect(loss.svg.match(/<circle/g)).toHaveLength(3 + 2);
+    expect(terminalPlot(result)).toContain("task (higher is better)");
+  });
+
+  test("there is no plot without both axes", () => {
+    const alone = { ...result, columns: result.columns.slice(0, 1) };
+    expect(plotsOf(alone)).toEqual([]);
+    expect(terminalPlot(alone)).toBeUndefined();
+  });
+});

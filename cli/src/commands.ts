@@ -10,6 +10,7 @@ import { diffCommand } from "./commands/diff.ts";
 import { doctorCommand } from "./commands/doctor.ts";
 import { estimateCommand } from "./commands/estimate.ts";
 import { evalCommand } from "./commands/eval.ts";
+import { exportMlcCommand } from "./commands/exportMlc.ts";
 import { finetuneCommand } from "./commands/finetune.ts";
 import { generateCommand } from "./commands/generate.ts";
 import { inspectCommand } from "./commands/inspect.ts";
@@ -40,9 +41,11 @@ export const commands: Readonly<Record<string, DefinedCommand>> = {
   "data show": dataShowCommand,
   "data mix": dataMixCommand,
   "data answer": dataAnswerCommand,
+  "export mlc": exportMlcCommand,
 };
 
 /** What the groups are about. */
 export const groups: Readonly<Record<string, string>> = {
   data: "Data sets: list, show, mix, and let the aligned model answer",
+  export: "Write a model for other runtimes",
 };

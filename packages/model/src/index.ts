@@ -14,7 +14,7 @@ export { checkPrompt, type Prompt } from "./prompt.ts";
 export * from "./rope.ts";
 export { randomStream, type Sampling } from "./sample.ts";
 export { type StreamOptions, streamText } from "./stream.ts";
-export { checkTensors, type ExpectedTensor, expectedTensors } from "./tensors.ts";
+export { biasName, checkTensors, type ExpectedTensor, expectedTensors } from "./tensors.ts";
 export { type Decode, TextPieces } from "./text.ts";
 export { type LayerWeights, layerBytes, loadLayer, type StackedLinears, type WeightType } from "./weights.ts";
 export * from "./workspace.ts";

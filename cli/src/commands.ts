@@ -12,6 +12,7 @@ import { doctorCommand } from "./commands/doctor.ts";
 import { estimateCommand } from "./commands/estimate.ts";
 import { evalCommand } from "./commands/eval.ts";
 import { experimentCommand } from "./commands/experiment.ts";
+import { exportMlcCommand } from "./commands/exportMlc.ts";
 import { finetuneCommand } from "./commands/finetune.ts";
 import { generateCommand } from "./commands/generate.ts";
 import { inspectCommand } from "./commands/inspect.ts";
@@ -44,9 +45,11 @@ export const commands: Readonly<Record<string, DefinedCommand>> = {
   "data mix": dataMixCommand,
   "data answer": dataAnswerCommand,
   "data tiny": dataTinyCommand,
+  "export mlc": exportMlcCommand,
 };
 
 /** What the groups are about. */
 export const groups: Readonly<Record<string, string>> = {
   data: "Data sets: list, show, mix, and let the aligned model answer",
+  export: "Write a model for other runtimes",
 };

@@ -7,7 +7,7 @@ setDefaultTimeout(300_000); // children wait for their turn
 const root = join(import.meta.dir, "..", "..");
 const text = await Bun.file(join(root, "docs", "command-line.md")).text();
 /** A command's line in the usage; the groups' own lines have no flags. */
-const usageLine = /^ {2}safedelta ((?:data )?[a-z]+)( \[--json.*)$/gm;
+const usageLine = /^ {2}safedelta ((?:(?:data|export) )?[a-z]+)( \[--json.*)$/gm;
 /** Flags of each command, as the usage lines of --help list them. */
 const flags = new Map<string, Set<string>>();
 
@@ -18,7 +18,8 @@ function flagsIn(words: string): string[] {
 beforeAll(async () => {
   const { stdout } = await succeed(root, ["--help"]);
   const data = await succeed(root, ["data", "--help"]);
-  for (const [, name, usage] of `${stdout}\n${data.stdout}`.matchAll(usageLine))
+  const others = await succeed(root, ["export", "--help"]);
+  for (const [, name, usage] of `${stdout}\n${data.stdout}\n${others.stdout}`.matchAll(usageLine))
     flags.set(name, new Set([...flagsIn(usage), "--no-progress", "--no-color", "--help"]));
 });
 
@@ -27,7 +28,7 @@ const negated = ["--progress", "--color"];
 
 describe("docs/command-line.md", () => {
   test("names every command and every flag", () => {
-    expect(flags.size).toBe(22);
+    expect(flags.size).toBe(23);
     const told = new Set(flagsIn(text));
     const all = [...flags.values()].flatMap((own) => [...own]);
     expect(all.filter((flag) => !told.has(flag) && !negated.includes(flag))).toEqual([]);
@@ -40,7 +41,7 @@ describe("docs/command-line.md", () => {
   });
 
   test("has one example of each command, with flags that it has", () => {
-    const examples = [...text.matchAll(/^ {4}bun run safedelta ((?:data )?[a-z]+)(.*)$/gm)];
+    const examples = [...text.matchAll(/^ {4}bun run safedelta ((?:(?:data|export) )?[a-z]+)(.*)$/gm)];
     expect(examples.map(([, name]) => name).sort()).toEqual([...flags.keys()].sort());
     for (const [, name, rest] of examples)
       expect({ name, unknown: flagsIn(rest).filter((flag) => !flags.get(name)?.has(flag)) }).toEqual({
@@ -79,7 +80,7 @@ describe("docs/command-line.md", () => {
   test("README's examples have flags that exist", async () => {
     const readme = await Bun.file(join(root, "README.md")).text();
     for (const [, name, rest] of readme.matchAll(
-      /^ {4}(?:npx -y bun@\S+|bun) run safedelta ((?:data )?[a-z]+)(.*?)(?: #.*)?$/gm,
+      /^ {4}(?:npx -y bun@\S+|bun) run safedelta ((?:(?:data|export) )?[a-z]+)(.*?)(?: #.*)?$/gm,
     ))
       expect({ name, unknown: flagsIn(rest).filter((flag) => !flags.get(name)?.has(flag)) }).toEqual({
         name,

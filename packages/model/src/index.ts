@@ -15,7 +15,7 @@ export * from "./rope.ts";
 export { randomStream, type Sampling } from "./sample.ts";
 export { stopIdsOf } from "./stopIds.ts";
 export { type StreamOptions, streamText } from "./stream.ts";
-export { checkTensors, type ExpectedTensor, expectedTensors } from "./tensors.ts";
+export { biasName, checkTensors, type ExpectedTensor, expectedTensors } from "./tensors.ts";
 export { type Decode, TextPieces } from "./text.ts";
 export { type LayerWeights, layerBytes, loadLayer, type StackedLinears, type WeightType } from "./weights.ts";
 export * from "./workspace.ts";

@@ -1,0 +1,11 @@
+export { type ChatParts, chatConfigOf } from "./chatConfig.ts";
+export { type Conversation, type ConvTemplate, conversationOf, promptOf, type Speaker } from "./conversation.ts";
+export { MlcError } from "./errors.ts";
+export { layoutOf, type MlcTensor } from "./layout.ts";
+export { type Exported, type LibraryMetadata, libraryDifferences, readLibrary } from "./library.ts";
+export { goesAlong, isExported, type MlcOutput, planOutput, writeMlc } from "./output.ts";
+export { prebuiltLibrary } from "./prebuilt.ts";
+export { packRows, type Quant, type QuantName, quantNames, quantOf, unpackRows } from "./quantisation.ts";
+export { recordOf } from "./record.ts";
+export { type MlcRecord, type MlcShard, maxShardBytes, type Planned, planMlcShards, planTensor } from "./records.ts";
+export { absoluteRecord, type ModelRecord, webLlm } from "./web.ts";

@@ -2,6 +2,27 @@ export { ReportError } from "./errors.ts";
 export { formatBytes, formatMs, formatNumber, formatPercent, formatRate, type Interval } from "./format.ts";
 export { lossPlot, lossSvg } from "./lossPlot.ts";
 export { modelCard } from "./modelCard.ts";
+export type {
+  AnswerReport,
+  ComparisonReport,
+  EvaluationInput,
+  EvaluationReport,
+  MetricReport,
+  Role,
+  SampleSet,
+} from "./page/evaluations.ts";
+export type { ExperimentReport, ExperimentRow, ExperimentValue } from "./page/experiments.ts";
+export {
+  type PageRepair,
+  type ReportData,
+  type ReportInput,
+  type RunReport,
+  reportData,
+  reportDataJson,
+  type SpectrumReport,
+  type SweepReport,
+} from "./page/reportData.ts";
+export { pageDataId, reportPage } from "./page/reportPage.ts";
 export {
   type DataSource,
   type EvaluationRow,

@@ -1,13 +1,11 @@
-import { formatNumber, formatPercent, formatRate } from "./format.ts";
+import { formatNumber, formatRate } from "./format.ts";
 import { frontMatter } from "./frontMatter.ts";
+import { layerTable } from "./layerTable.ts";
 import { code, codeBlock, markdownTable } from "./markdown.ts";
 import { written } from "./prose.ts";
-import { type RepairReport, ratio, type Totals, totalsOf } from "./repairReport.ts";
+import type { RepairReport } from "./repairReport.ts";
 import { lossLimit, originsOf, repairTitle, whatWasDone } from "./repairWords.ts";
 import { rivalText } from "./rivalText.ts";
-
-/** Models with more layers are shown in bands of consecutive layers, so that the table stays readable. */
-const maxLayerRows = 40;
 
 const citation = `@inproceedings{lu2025safe,
   title={Safe Delta: Consistently Preserving Safety when Fine-Tuning {LLM}s on Diverse Datasets},
@@ -55,53 +53,16 @@ function origins(report: RepairReport): string {
 }
 
 function layerSection(report: RepairReport): string {
-  const rows = [...bandsOf(report), layerRow("all", report.totals)];
-  if (report.rival) return rivalLayers(rows);
-  const columns = [...ownColumns.slice(0, 2), "Budget spent", ...ownColumns.slice(2)];
-  return `## By layer
+  const { columns, rows } = layerTable(report);
+  return `## By layer\n\n${report.rival ? rivalColumns : repairColumns}\n\n${markdownTable(columns, rows)}`;
+}
 
-Kept: share of weights equal to the fine-tuned ones. Budget spent: of what the layer was allowed. Safety loss: share of the full
+const repairColumns = `Kept: share of weights equal to the fine-tuned ones. Budget spent: of what the layer was allowed. Safety loss: share of the full
 fine-tuning's. Delta norm: size of the change left in the weights, compensation included, which may make it
-larger than the fine-tuning's (above 100 %). Every linear's numbers are in ${code("safedelta.json")}.
+larger than the fine-tuning's (above 100 %). Every linear's numbers are in ${code("safedelta.json")}.`;
 
-${markdownTable(columns, rows)}`;
-}
-
-const ownColumns = ["Layer", "Kept", "Safety loss", "Delta norm", "of fine-tuning's"];
-
-/** A rival has no budget to spend. */
-function rivalLayers(rows: readonly (readonly string[])[]): string {
-  return `## By layer
-
-Kept: share of weights equal to the fine-tuned ones. Safety loss: share of the full fine-tuning's, above 100 % where the weights went farther from
-the aligned ones. Delta norm: distance from the aligned weights. Every linear's numbers are in ${code("safedelta.json")}.
-
-${markdownTable(
-  ownColumns,
-  rows.map((row) => row.filter((_, i) => i !== 2)),
-)}`;
-}
-
-function bandsOf({ layers }: RepairReport): string[][] {
-  const size = Math.ceil(layers.length / maxLayerRows);
-  const nBands = size === 0 ? 0 : Math.ceil(layers.length / size);
-  return Array.from({ length: nBands }, (_, i) => {
-    const band = layers.slice(i * size, (i + 1) * size);
-    const [first, last] = [band[0].layer, band[band.length - 1].layer];
-    return layerRow(first === last ? `${first}` : `${first}–${last}`, totalsOf(band.flatMap(({ linears }) => linears)));
-  });
-}
-
-function layerRow(name: string, totals: Totals): string[] {
-  return [
-    name,
-    formatPercent(totals.keptShare),
-    totals.budget === 0 ? "no budget" : formatPercent(totals.spent / totals.budget),
-    formatPercent(totals.safetyLossShare, 2),
-    formatNumber(totals.deltaNorm),
-    formatPercent(ratio(totals.deltaNorm, totals.tunedDeltaNorm)),
-  ];
-}
+const rivalColumns = `Kept: share of weights equal to the fine-tuned ones. Safety loss: share of the full fine-tuning's, above 100 % where the weights went farther from
+the aligned ones. Delta norm: distance from the aligned weights. Every linear's numbers are in ${code("safedelta.json")}.`;
 
 function behaviour(report: RepairReport): string {
   const { evaluation } = report;

@@ -4,6 +4,9 @@ import { type Prose, prose, verbatim } from "./prose.ts";
 import type { DataSource, RepairReport, ReportBudget, RivalReport } from "./repairReport.ts";
 import { dialsOf, rivalText } from "./rivalText.ts";
 
+/** A report without its numbers by linear and its hashes by tensor. */
+export type DescribedRepair = Omit<RepairReport, "layers" | "tensors">;
+
 const modeText: Record<NonNullable<RepairReport["mode"]>, string> = {
   optimal:
     "every weight's change is shrunk in the directions the safe examples depend on and kept in the others: " +
@@ -24,7 +27,7 @@ const budgetText: Record<ReportBudget["kind"], string> = {
 };
 
 /** `Safe Delta repair of NAME`: what the output is. */
-export function repairTitle({ rival, tuned }: RepairReport): Prose {
+export function repairTitle({ rival, tuned }: DescribedRepair): Prose {
   const what = rival ? `${rivalText[rival.method].name} applied to` : "Safe Delta repair of";
   return prose`${what} ${verbatim(tuned.name)}`;
 }
@@ -36,11 +39,11 @@ export function settingOf({ mode, budget, rival }: Pick<RepairReport, "mode" | "
 }
 
 /** What was done, in one paragraph. @throws ReportError for a report without a method */
-export function whatWasDone(report: RepairReport): Prose {
+export function whatWasDone(report: DescribedRepair): Prose {
   return report.rival ? whatRivalDid(report.rival, report) : whatRepairDid(report);
 }
 
-function whatRivalDid(rival: RivalReport, { aligned, tuned, safeData, totals }: RepairReport): Prose {
+function whatRivalDid(rival: RivalReport, { aligned, tuned, safeData, totals }: DescribedRepair): Prose {
   const { name, what } = rivalText[rival.method];
   const dials = dialsOf(rival).flatMap((dial, i): Prose => [...(i > 0 ? [", "] : []), verbatim(dial)]);
   return prose`Fine-tuning turned the aligned model ${verbatim(aligned.spec)} into ${verbatim(tuned.spec)}. ${name}, with ${dials}, was applied to
@@ -48,7 +51,7 @@ ${formatNumber(totals.nLinears)} linear layers (${formatNumber(totals.nWeights)}
 It asks for no safe examples; the losses below are measured on ${formatNumber(safeData.nExamples)}, as those of Safe Delta repairs are.`;
 }
 
-function whatRepairDid({ aligned, tuned, mode, budget, safeData, taskData, totals }: RepairReport): Prose {
+function whatRepairDid({ aligned, tuned, mode, budget, safeData, taskData, totals }: DescribedRepair): Prose {
   if (!mode || !budget) throw new ReportError("the report names neither a mode with its budget nor a rival");
   const task = taskData
     ? ` Closeness was measured by the outputs on ${formatNumber(taskData.nExamples)} examples of the task.`
@@ -61,7 +64,7 @@ Budget ${verbatim(`--${budget.kind} ${budget.value}`)}: ${budgetText[budget.kind
 }
 
 /** Models, data and engine with their hashes, each under its label. */
-export function originsOf(report: RepairReport): readonly (readonly [label: string, text: Prose])[] {
+export function originsOf(report: DescribedRepair): readonly (readonly [label: string, text: Prose])[] {
   const { aligned, tuned, third, rival, state, safeData, taskData, engine, dtype, licence } = report;
   const role = rival?.method === "negation" ? "harmful model" : "unaligned model";
   const model = ({ spec, hash }: RepairReport["aligned"]) => prose`${verbatim(spec)}, ${verbatim(hash)}`;
@@ -72,14 +75,14 @@ export function originsOf(report: RepairReport): readonly (readonly [label: stri
     ...(state ? [["prepared state", prose`${verbatim(state.hash)}`] as const] : []),
     ["safe data", dataText(safeData)],
     ...(taskData ? [["task data", dataText(taskData)] as const] : []),
-    ["repaired tensors", prose`the linears of the table below, stored as ${dtype}`],
+    ["repaired tensors", prose`the linears of the table by layer, stored as ${dtype}`],
     ["all other tensors (embeddings, norms, lm_head)", [restText(report)]],
     ["engine", prose`${engine.name} ${engine.version} (${engine.description})`],
     ["licence", licence ? prose`${verbatim(licence)}` : ["not stated by the aligned model"]],
   ];
 }
 
-function restText({ outFormat, rest }: RepairReport): string {
+function restText({ outFormat, rest }: DescribedRepair): string {
   if (outFormat === "lora") return "the base model's, or the adapter's own where it brings some";
   return `unchanged from the ${rest === "aligned" ? "aligned" : "fine-tuned"} model`;
 }
@@ -90,7 +93,7 @@ function dataText({ source, hash, nExamples, nTokens, seed }: DataSource): Prose
 }
 
 /** What the safety loss is, and is not. */
-export function lossLimit({ safeData }: RepairReport): string {
+export function lossLimit({ safeData }: DescribedRepair): string {
   return `The safety loss is a second-order estimate on ${formatNumber(safeData.nExamples)} safe
   examples through the aligned model, of the weights as they are stored; it says nothing of requests unlike them.`;
 }

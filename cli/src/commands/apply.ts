@@ -54,8 +54,8 @@ export const applyCommand = defineCommand({
   worker: "apply",
   brief: "Repair a fine-tuned model",
   help:
-    "Reads both models and a prepared state (or prepares on the way from --safe-data) and writes the repaired model with a model card " +
-    "and safedelta.json. TUNED may be a LoRA adapter folder, which then applies to ALIGNED.",
+    "Reads both models and a prepared state (or prepares on the way from --safe-data) and writes the repaired model with a model card, " +
+    "a page (report.html) and safedelta.json. TUNED may be a LoRA adapter folder, which then applies to ALIGNED.",
   args: [],
   options: flags,
   async run(options, _args, io, given) {
@@ -168,6 +168,6 @@ function summary(
     `  safe ${dataLine(facts.safeData)}`,
     ...(facts.taskData ? [`  task ${dataLine(facts.taskData)}`] : []),
     `  took          ${formatMs(timing.ms)}, peak memory ${formatBytes(timing.peakMemoryBytes)}`,
-    `written: ${request.out} (model card README.md, numbers safedelta.json)`,
+    `written: ${request.out} (model card README.md, page report.html, numbers safedelta.json)`,
   ].join("\n");
 }

@@ -15,6 +15,7 @@ import { generateCommand } from "./commands/generate.ts";
 import { inspectCommand } from "./commands/inspect.ts";
 import { layerCommand } from "./commands/layer.ts";
 import { prepareCommand } from "./commands/prepare.ts";
+import { reportCommand } from "./commands/report.ts";
 import { serveCommand } from "./commands/serve.ts";
 import { sweepCommand } from "./commands/sweep.ts";
 import { verifyCommand } from "./commands/verify.ts";
@@ -27,6 +28,7 @@ export const commands: Readonly<Record<string, DefinedCommand>> = {
   sweep: sweepCommand,
   finetune: finetuneCommand,
   eval: evalCommand,
+  report: reportCommand,
   layer: layerCommand,
   inspect: inspectCommand,
   diff: diffCommand,

@@ -23,6 +23,7 @@ import { budgetOptions, computeOptions, modeOption, option, outputOptions, safeD
 import type { GivenOption } from "../recipe.ts";
 import { describeRepair } from "../repairFiles.ts";
 import { chooseRival, drawsMask, methodOptions, methodText } from "../rival.ts";
+import { stageClock } from "../stageClock.ts";
 import { assumption, dataLine, describeData, planLine, timed } from "../words.ts";
 
 /** How examples are drawn and cut: of no use where none are read. */
@@ -65,8 +66,9 @@ export const applyCommand = defineCommand({
     using engine = await openTold(options, io);
     const { plan, make } = workOf(request, options.outFormat);
     if (options.dryRun) return printPlan(io, request, engine.info, await plan(engine, io.progress));
-    const facts = await make(engine, io.progress);
-    const timing = { ms: performance.now() - started, peakMemoryBytes: peakResidentBytes() };
+    const clock = stageClock(io.progress);
+    const facts = await make(engine, clock);
+    const timing = { ms: performance.now() - started, peakMemoryBytes: peakResidentBytes(), stages: clock.stages() };
     const totals = totalsOf(facts.layers.flatMap((layer) => layer.linears));
     io.document({ out: request.out, ...toldMethod(request), totals, ...facts, ...timing });
     io.print(summary(request, facts, totals, timing));

@@ -23,6 +23,7 @@ export {
   type SweepReport,
 } from "./page/reportData.ts";
 export { pageDataId, reportPage } from "./page/reportPage.ts";
+export { reportText } from "./page/reportText.ts";
 export {
   type DataSource,
   type EvaluationRow,

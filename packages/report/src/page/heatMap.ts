@@ -76,7 +76,7 @@ export function heatTable({ caption, columns, rows, most }: HeatMap): Markup {
       html`<tr><th scope="row">${layer}</th>${shares.map((share) => heatCell(share, most))}</tr>\n`,
   );
   return html`<div class="scroll" tabindex="0" role="region" aria-label="${caption}">
-<table class="heat"><caption>${caption} (%)</caption>
+<table class="heat"><caption><span>${caption} (%)</span></caption>
 <thead><tr><th scope="col">layer</th>${head}</tr></thead>
 <tbody>
 ${body}</tbody></table></div>`;
@@ -96,6 +96,9 @@ function percentOf(share: number): string {
   if (percent >= 99.95) return formatNumber(Math.round(percent));
   return percent < 0.01 ? "<0.01" : percent.toFixed(percent < 1 ? 2 : 1);
 }
+
+/** A heat map as a vega-lite specification. */
+export type HeatSpec = ReturnType<typeof heatSpec>;
 
 /** The same as a vega-lite specification. */
 export function heatSpec({ caption, columns, rows }: HeatMap) {

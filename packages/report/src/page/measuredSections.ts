@@ -1,4 +1,5 @@
 import { formatNumber, formatPercent } from "../format.ts";
+import { differenceTexts, pText } from "./differences.ts";
 import {
   type ComparisonReport,
   type EvaluationReport,
@@ -68,21 +69,21 @@ function barMarkup(value: number, low: number, high: number): Markup {
 
 function differences(comparisons: readonly ComparisonReport[]): Part {
   if (comparisons.length === 0) return undefined;
-  const rows = comparisons.map(({ task, metric, from, to, difference, low, high, n, p }) => [
-    html`${task}<span class="n">${metric}</span>`,
-    `${from} → ${to}`,
-    signed(difference),
-    `${signed(low)} … ${signed(high)}`,
-    p === undefined ? "" : formatNumber(p),
-    String(n),
-  ]);
+  const rows = comparisons.map(({ task, metric, from, to, n, p, ...found }) => {
+    const { difference, low, high } = differenceTexts(found, p !== undefined);
+    const [models, interval] = [`${from} → ${to}`, `${low} … ${high}`];
+    return [
+      html`${task}<span class="n">${metric}</span>`,
+      models,
+      difference,
+      interval,
+      p === undefined ? "" : pText(p),
+      n,
+    ];
+  });
   const columns = ["task, metric", "models", "difference", "95 %", "McNemar p", "n"];
-  return html`${tableMarkup("Differences, paired by prompt", columns, rows)}
+  return html`${tableMarkup("Differences, paired by prompt; of rates in points of 100", columns, rows)}
 <p class="note">Intervals: paired bootstrap. McNemar: exact test of rates. Neither is corrected for the number of rows.</p>`;
-}
-
-function signed(value: number): string {
-  return `${value > 0 ? "+" : ""}${formatNumber(value)}`;
 }
 
 /** Answers side by side; those that may do harm behind a warning, or only counted. */

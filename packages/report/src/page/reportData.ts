@@ -12,6 +12,7 @@ import {
   type WithheldSet,
 } from "./evaluations.ts";
 import type { ExperimentReport } from "./experiments.ts";
+import { type HeatSpec, heatMapsOf, heatSpec } from "./heatMap.ts";
 
 /** Version of the layout of a page's data; it grows when a field changes its meaning or goes. */
 export const pageSchemaVersion = 1;
@@ -86,16 +87,18 @@ export interface ReportData {
   readonly experiments: readonly ExperimentReport[];
   /** vega-lite specifications by name, for use elsewhere. */
   readonly plots: Readonly<Record<string, PlotSpec>>;
+  readonly heatMaps: Readonly<Record<string, HeatSpec>>;
 }
 
 /** Put together what a page shows. Answers that may do harm are in it only with `showHarmful`. */
 export function reportData(input: ReportInput): ReportData {
   const { evaluations = [], trainings = [], sweep = [], spectra = [], nSamples = 0, showHarmful = false } = input;
+  const repairs = input.repairs.map(pageRepair);
   const { sets, withheld } = sampleSets(evaluations, { nSamples, showHarmful });
   return {
     schemaVersion: pageSchemaVersion,
     toolVersion: input.toolVersion,
-    repairs: input.repairs.map(pageRepair),
+    repairs,
     trainings: trainings.map(({ tensors: _t, log: _l, ...training }) => training),
     evaluations: evaluations.map(({ answers, ...rest }) => ({ ...rest, nAnswers: answers.length })),
     comparisons: input.comparisons ?? [],
@@ -107,6 +110,12 @@ export function reportData(input: ReportInput): ReportData {
     run: input.run,
     experiments: input.experiments ?? [],
     plots: reportPlots({ repairs: input.repairs, trainings, sweep, spectra }),
+    heatMaps: Object.fromEntries(
+      repairs
+        .slice(0, 1)
+        .flatMap(heatMapsOf)
+        .map((map) => [map.name, heatSpec(map)]),
+    ),
   };
 }
 

@@ -28,7 +28,7 @@ export function tableMarkup(
     ([first, ...rest]) => html`<tr><th scope="row">${first}</th>${rest.map((cell) => html`<td>${cell}</td>`)}</tr>\n`,
   );
   return html`<div class="scroll" tabindex="0" role="region" aria-label="${caption}">
-<table class="${kind}"><caption>${caption}</caption><thead><tr>${head}</tr></thead><tbody>
+<table class="${kind}"><caption><span>${caption}</span></caption><thead><tr>${head}</tr></thead><tbody>
 ${body}</tbody></table></div>`;
 }
 

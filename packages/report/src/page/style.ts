@@ -1,3 +1,5 @@
+import { colors } from "../plots/plotSpec.ts";
+
 /** Backgrounds of the heat maps from nothing to the most, and the ink on each, for light and dark pages. */
 export const heats = {
   light: [
@@ -22,13 +24,13 @@ export const heats = {
   ],
 } as const;
 
-/** Colours of the series of plots: Okabe and Ito's, darker on light pages and lighter on dark ones. */
-const series = {
-  light: ["#c2410c", "#0072b2", "#00795a", "#a3447f", "#3b6f92", "#8a6100", "#6b6800", "#666666"],
+/** Colours of the series of plots on light pages, and the same ones lighter on dark pages. */
+export const series = {
+  light: colors,
   dark: ["#ff9a5c", "#5ab4f0", "#3ddbab", "#e79ac5", "#9fd4f5", "#f2b640", "#f0e442", "#b5b5b5"],
 } as const;
 
-const colors = {
+const surfaces = {
   light:
     "--ground:#fff;--soft:#f3f5f8;--ink:#1a1d21;--dim:#555c66;--line:#d3d8de;--link:#0b5cad;--warn:#8f2600;--warnsoft:#fff1ea",
   dark: "--ground:#0f1216;--soft:#1a1f26;--ink:#e8eaed;--dim:#a8b0ba;--line:#38404a;--link:#7fb8f5;--warn:#ffb08a;--warnsoft:#2e1b12",
@@ -36,7 +38,7 @@ const colors = {
 
 function scheme(name: "light" | "dark"): string {
   const heat = heats[name].map(([ground, ink], i) => `--h${i}:${ground};--i${i}:${ink}`);
-  return [colors[name], ...series[name].map((color, i) => `--s${i}:${color}`), ...heat].join(";");
+  return [surfaces[name], ...series[name].map((color, i) => `--s${i}:${color}`), ...heat].join(";");
 }
 
 const each = (n: number, rule: (i: number) => string) => Array.from({ length: n }, (_, i) => rule(i)).join("\n");
@@ -55,10 +57,12 @@ h3{font-size:1rem;margin:1.4rem 0 .4rem}
 p,li,dd{max-width:68ch}
 .made{color:var(--dim);margin:0;font-size:.85rem;letter-spacing:.02em}
 .note{color:var(--dim);font-size:.9rem}
+.answers .note{margin:.3rem 0 0}
 a{color:var(--link)}
 code,pre,bdi.text{font-family:ui-monospace,"SF Mono",Consolas,"DejaVu Sans Mono",monospace;font-size:.88em;overflow-wrap:anywhere;unicode-bidi:isolate}
 code{background:var(--soft);padding:.05em .3em;border-radius:.2em}
 pre{background:var(--soft);padding:.8rem 1rem;border-radius:.4rem;white-space:pre-wrap;border:1px solid var(--line)}
+pre code{background:none;padding:0}
 nav ul{list-style:none;display:flex;flex-wrap:wrap;gap:.2rem 1rem;padding:0;margin:1.2rem 0 0;font-size:.9rem}
 .skip{position:absolute;left:-99rem}
 .skip:focus{position:static}
@@ -70,12 +74,14 @@ nav ul{list-style:none;display:flex;flex-wrap:wrap;gap:.2rem 1rem;padding:0;marg
 .scroll{overflow-x:auto;max-width:100%}
 table{border-collapse:collapse;font-variant-numeric:tabular-nums;font-size:.92rem}
 caption{text-align:left;font-weight:600;padding:.3rem 0 .4rem}
+caption span{display:inline-block;position:sticky;left:0;max-width:calc(100vw - 2rem)}
 th,td{padding:.32rem .7rem;text-align:right;border-bottom:1px solid var(--line);vertical-align:top}
 thead th{vertical-align:bottom;color:var(--dim);font-weight:600}
 th:first-child,td:first-child,.words th,.words td{text-align:left}
 tbody th{font-weight:500}
-td .n{display:block;color:var(--dim);font-size:.82em;white-space:nowrap}
-td .value{white-space:nowrap;font-weight:600}
+td .n,th .n{display:block;font-weight:400;color:var(--dim);font-size:.82em;white-space:nowrap}
+td .value{font-weight:600}
+.numbers td{white-space:nowrap}
 .words td{overflow-wrap:anywhere;min-width:10rem}
 .wide{width:100%}
 .bar{display:block;width:7.5rem;height:1rem;margin:.15rem 0 0 auto}
@@ -88,7 +94,7 @@ td .value{white-space:nowrap;font-weight:600}
 .heat thead th:first-child,.heat tbody th{text-align:left;color:var(--dim)}
 figure{margin:1rem 0;max-width:46rem}
 .beside{display:grid;grid-template-columns:minmax(0,1fr);gap:0 2.5rem;align-items:start}
-@media (min-width:75rem){.beside{grid-template-columns:minmax(0,3fr) minmax(0,2fr)}.beside table{font-size:.82rem}.beside th,.beside td{padding:.25rem .4rem}}
+@media (min-width:68rem){.beside{grid-template-columns:minmax(0,26fr) minmax(0,25fr)}.beside table{font-size:.82rem}.beside th,.beside td{padding:.25rem .4rem}}
 .plots{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(100%,25rem),1fr));gap:0 2rem}
 .plot{display:block;width:100%;min-width:25rem;height:auto;color:var(--ink)}
 figcaption{font-weight:600}

@@ -21,8 +21,16 @@ export function curveSection({ plots, repairs, sweep }: ReportData): Section | u
   if (!curve) return undefined;
   const others = sweep.length === 0 && repairs.length < 2 ? noSweep() : undefined;
   const body = html`<p>Left is safer by the estimate, down is closer to the fine-tuned model. Neither axis is behaviour: both are taken from the weights.</p>
-<div class="beside">${figure(curve)}${pointTable(repairs, sweep)}</div>${others}`;
+${besideOrBelow(figure(curve), pointTable(repairs, sweep), repairs.length + sweep.length)}${others}`;
   return { id: "curve", title: "Safety against usefulness", body };
+}
+
+/** Most rows of a table that stands beside its plot; longer ones are folded below it. */
+const mostBeside = 10;
+
+function besideOrBelow(plot: Markup, numbers: Markup, nRows: number): Markup {
+  if (nRows <= mostBeside) return html`<div class="beside">${plot}${numbers}</div>`;
+  return html`${plot}<details><summary>The points in numbers</summary>${numbers}</details>`;
 }
 
 function noSweep(): Markup {

@@ -39,8 +39,8 @@ const [width, height] = [480, 300];
 /** Marks by series, in turn: no two neighbours share one, so that colour is never the only sign. */
 export const shapes = ["circle", "diamond", "square", "triangle-up", "cross", "triangle-down"] as const;
 export const dashes: readonly (readonly number[])[] = [[], [6, 3], [2, 2], [8, 3, 2, 3]];
-/** Okabe and Ito's colours, which people with any colour vision tell apart. */
-export const colors = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00", "#f0e442", "#999999"] as const;
+/** After Okabe and Ito, whose colours people with any colour vision tell apart; darkened to stand out on white. */
+export const colors = ["#c2410c", "#0072b2", "#00795a", "#a3447f", "#3b6f92", "#8a6100", "#6b6800", "#666666"] as const;
 
 /** A vega-lite specification of lines, with or without points; `drawPlot` draws it, and every vega-lite does. */
 export type PlotSpec = ReturnType<typeof linePlot>;
@@ -77,7 +77,7 @@ export function seriesOf(rows: readonly PlotRow[]): string[] {
 
 function channel(field: "x" | "y", { title, type, domain, format }: PlotAxis) {
   const axis = { format, values: ticksOf(type, domain) };
-  return { field, type: "quantitative" as const, title, scale: { type, domain, nice: false, zero: false }, axis };
+  return { field, type: "quantitative" as const, title, scale: { type, domain, nice: false }, axis };
 }
 
 const mostTicks = 6;

@@ -57,7 +57,7 @@ function curveText(rows: readonly PlotRow[]): string {
   return `${points.join("; ")}.`;
 }
 
-/** The page's own model is a series of its own; others are joined with those of the same method and dial. */
+/** The page's own model is a series of its own; others are joined with those of the same method, whatever their dial. */
 function repairRow(repair: RepairReport, index: number): PlotRow {
   const { safetyLossShare, utilityGap, tunedDeltaNorm } = repair.totals;
   const setting = settingOf(repair);
@@ -65,8 +65,8 @@ function repairRow(repair: RepairReport, index: number): PlotRow {
   return { series, x: safetyLossShare, y: ratio(Math.sqrt(utilityGap), tunedDeltaNorm), label: setting };
 }
 
-function familyOf({ mode, budget, rival, taskData }: RepairReport): string {
-  return rival ? rival.method : `${mode} --${budget?.kind}${taskData ? " with task data" : ""}`;
+function familyOf({ mode, rival, taskData }: RepairReport): string {
+  return rival ? rival.method : `${mode}${taskData ? " with task data" : ""}`;
 }
 
 /** The ends of every curve, by definition. */
@@ -76,9 +76,8 @@ const ends: readonly PlotRow[] = [
 ];
 
 function sweepRow({ mode, budget, safetyLossShare, utilityGap, tunedDeltaNorm }: SweepReport): PlotRow {
-  const kind = budget.split(" ")[0];
   const y = ratio(Math.sqrt(utilityGap), tunedDeltaNorm);
-  return { series: `${mode} ${kind}`, x: safetyLossShare, y, label: `${mode} ${budget}` };
+  return { series: mode, x: safetyLossShare, y, label: `${mode} ${budget}` };
 }
 
 function ofGroup(spectra: readonly SpectrumReport[], group: string): SpectrumReport[] {

@@ -34,6 +34,7 @@ export const reportCommand = defineCommand({
       toolVersion,
       repairs: outputs.repairs.map(({ report }) => report),
       trainings: outputs.trainings,
+      experiments: outputs.experiments,
       evaluations: paired.map(({ input }) => input),
       comparisons: compareRoles(paired),
       sweep: options.sweep === undefined ? [] : await readSweep(options.sweep),

@@ -1,10 +1,10 @@
 import { readdir } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
-import { type RepairReport, type TrainingReport, wasAltered } from "@safedelta/report";
+import { type ExperimentReport, type RepairReport, type TrainingReport, wasAltered } from "@safedelta/report";
 import type { z } from "zod";
 import { UsageError } from "../exitCode.ts";
 import { checkedAs, parsedFile, readJsonAs } from "./readJsonAs.ts";
-import { savedRepair, savedResults, savedSample, savedTraining } from "./schemas.ts";
+import { savedExperiment, savedRepair, savedResults, savedSample, savedTraining } from "./schemas.ts";
 
 /** One finished evaluation with its answers. */
 export interface SavedEvaluation {
@@ -18,18 +18,24 @@ export interface Outputs {
   readonly repairs: readonly { readonly folder: string; readonly report: RepairReport }[];
   readonly trainings: readonly TrainingReport[];
   readonly evaluations: readonly SavedEvaluation[];
+  readonly experiments: readonly ExperimentReport[];
 }
 
 /**
- * Read output folders: of apply, of finetune, of eval; a folder that is none stands for the outputs right inside it.
+ * Read output folders: of apply, of finetune, of eval, of an experiment; a folder that is none stands for the outputs right inside it.
  * @throws UsageError for a folder without any, or with a file that is broken or was changed
  */
 export async function readOutputs(folders: readonly string[]): Promise<Outputs> {
-  const found = await Promise.all(folders.map(readAny));
+  const all = joined(await Promise.all(folders.map(readAny)));
+  return { ...all, evaluations: newest(all.evaluations) };
+}
+
+function joined(found: readonly Outputs[]): Outputs {
   return {
     repairs: found.flatMap(({ repairs }) => repairs),
     trainings: found.flatMap(({ trainings }) => trainings),
-    evaluations: newest(found.flatMap(({ evaluations }) => evaluations)),
+    evaluations: found.flatMap(({ evaluations }) => evaluations),
+    experiments: found.flatMap(({ experiments }) => experiments),
   };
 }
 
@@ -42,26 +48,24 @@ async function readAny(folder: string): Promise<Outputs> {
   const outputs = found.filter((one) => one !== undefined);
   if (outputs.length === 0)
     throw new UsageError(
-      `${folder}: holds no safedelta.json (apply), training.json (finetune) or results_….json (eval), nor does a folder in it.`,
+      `${folder}: holds no safedelta.json (apply), training.json (finetune), results_….json (eval) or results.json (experiment), nor does a folder in it.`,
     );
-  return {
-    repairs: outputs.flatMap(({ repairs }) => repairs),
-    trainings: outputs.flatMap(({ trainings }) => trainings),
-    evaluations: outputs.flatMap(({ evaluations }) => evaluations),
-  };
+  return joined(outputs);
 }
 
 /** Undefined for a folder that is no output. */
 async function readFolder(folder: string): Promise<Outputs | undefined> {
   const names = (await readdir(folder).catch((): string[] => [])).sort();
   const results = names.filter((name) => /^results_.*\.json$/.test(name));
-  const [repaired, trained] = [names.includes("safedelta.json"), names.includes("training.json")];
-  if (!repaired && !trained && results.length === 0) return undefined;
+  const [repaired, trained, tried] = ["safedelta.json", "training.json", "results.json"].map((name) =>
+    names.includes(name),
+  );
+  if (!repaired && !trained && !tried && results.length === 0) return undefined;
   return {
     repairs: repaired ? [{ folder, report: await readRepair(join(folder, "safedelta.json")) }] : [],
-    // A repaired model of a fine-tuned one would bring the training of its input along, were it copied.
     trainings: trained ? [await readJsonAs(join(folder, "training.json"), savedTraining, "a fine-tuning's")] : [],
     evaluations: await Promise.all(results.map((name) => readEvaluation(join(folder, name)))),
+    experiments: tried ? [await readJsonAs(join(folder, "results.json"), savedExperiment, "an experiment's")] : [],
   };
 }
 

@@ -173,3 +173,35 @@ export const toldRun = z.object({
   peakMemoryBytes: number,
   stages: z.array(z.object({ name: z.string(), ms: number, peakMemoryBytes: number })).default([]),
 });
+
+const estimate = z.object({ value: number, low: number, high: number });
+
+/** results.json of an experiment. */
+export const savedExperiment = z.object({
+  title: z.string(),
+  seeds: z.array(number),
+  cases: z.array(
+    z.object({
+      name: z.string(),
+      columns: z.array(
+        z.object({
+          name: z.string(),
+          measures: z.enum(["safety", "utility", "other"]),
+          better: z.enum(["higher", "lower"]),
+        }),
+      ),
+      rows: z.array(
+        z.object({
+          label: z.string(),
+          method: z.string(),
+          isBest: z.boolean(),
+          entries: z.record(
+            z.string(),
+            estimate.extend({ paper: number.optional(), test: estimate.extend({ p: number.optional() }).optional() }),
+          ),
+          safetyLoss: estimate.optional(),
+        }),
+      ),
+    }),
+  ),
+});

@@ -11,7 +11,7 @@ export type {
   Role,
   SampleSet,
 } from "./page/evaluations.ts";
-export type { ExperimentReport, ExperimentRow, ExperimentValue } from "./page/experiments.ts";
+export type { ExperimentColumn, ExperimentReport, ExperimentRow, ExperimentValue } from "./page/experiments.ts";
 export {
   type PageRepair,
   type ReportData,

@@ -1,33 +1,48 @@
-import { formatNumber } from "../format.ts";
+import { formatNumber, formatShare } from "../format.ts";
+import { pText } from "./differences.ts";
 import type { ExperimentReport, ExperimentRow } from "./experiments.ts";
+import { figure } from "./figure.ts";
 import { html, type Part } from "./html.ts";
 import type { ReportData } from "./reportData.ts";
 import { type Section, tableMarkup } from "./section.ts";
 
-/** Methods over seeds, each experiment a table. */
-export function experimentsSection({ experiments }: ReportData): Section | undefined {
+/** Methods over seeds, each experiment a table and a plane. */
+export function experimentsSection({ experiments, plots }: ReportData): Section | undefined {
   if (experiments.length === 0) return undefined;
-  return { id: "experiments", title: "Experiments", body: experiments.map(experimentMarkup) };
+  const body = experiments.map((experiment, e) => {
+    const { title, seeds, cases } = experiment;
+    const intervals =
+      seeds.length > 1
+        ? `Means over the seeds ${seeds.join(", ")}, with Student's 95 % interval over seeds.`
+        : `Seed ${seeds[0]} alone: 95 % intervals over prompts, which say nothing of other seeds.`;
+    const parts = cases.map((_, c) => caseMarkup(experiment, c, plots[`plane-${e}-${c}`]));
+    return html`<h3>${title}</h3><p>${intervals}</p>${parts}`;
+  });
+  return { id: "experiments", title: "Experiments", body };
 }
 
-function experimentMarkup({ name, question, rows }: ExperimentReport): Part {
-  const keys = rows.flatMap(({ values }) => values.map(({ task, metric }) => JSON.stringify([task, metric])));
-  const columns = [...new Set(keys)].map((key): readonly [string, string] => JSON.parse(key));
-  const heads = ["method", "setting", "seeds", ...columns.map(([task, metric]) => `${task}, ${metric}`)];
+function caseMarkup({ title, cases }: ExperimentReport, index: number, plot: ReportData["plots"][string]): Part {
+  const { name, columns, rows } = cases[index];
+  const withLoss = rows.some(({ safetyLoss }) => safetyLoss !== undefined);
+  const heads = columns.map(({ name: column, better }) => `${column} (${better} is better)`);
   const body = rows.map((row) => [
-    row.method,
-    row.setting,
-    String(row.nSeeds),
-    ...columns.map(([task, metric]) => valueCell(row, task, metric)),
+    html`${row.label}<span class="n">${row.isBest ? "chosen setting of its method" : undefined}</span>`,
+    ...columns.map((column) => entryCell(row.entries[column.name])),
+    ...(withLoss ? [row.safetyLoss ? formatShare(row.safetyLoss.value) : "–"] : []),
   ]);
-  return html`<h3>${name}</h3>${question === undefined ? undefined : html`<p>${question}</p>`}${tableMarkup(`${name}, with 95 % intervals`, heads, body)}`;
+  const caption = cases.length > 1 ? `${title}: ${name}` : title;
+  const all = ["row", ...heads, ...(withLoss ? ["safety loss"] : [])];
+  return html`${plot && figure(plot)}${tableMarkup(caption, all, body)}`;
 }
 
-function valueCell({ values }: ExperimentRow, task: string, metric: string): Part {
-  const found = values.find((value) => value.task === task && value.metric === metric);
-  if (!found) return "–";
-  const { value, low, high, published } = found;
-  const interval = low === undefined || high === undefined ? undefined : `${formatNumber(low)} … ${formatNumber(high)}`;
-  const paper = published === undefined ? undefined : `published: ${formatNumber(published)}`;
-  return html`<span class="value">${formatNumber(value)}</span><span class="n">${interval}</span><span class="n">${paper}</span>`;
+function entryCell(entry: ExperimentRow["entries"][string] | undefined): Part {
+  if (!entry) return "–";
+  const { value, low, high, paper, test } = entry;
+  const difference = test && `difference ${digits(test.value)} (${digits(test.low)} … ${digits(test.high)})`;
+  const p = test?.p === undefined ? undefined : `, p ${pText(test.p)}`;
+  return html`<span class="value">${digits(value)}</span><span class="n">${digits(low)} … ${digits(high)}</span><span class="n">${difference}${p}</span><span class="n">${paper === undefined ? undefined : `paper: ${formatNumber(paper)}`}</span>`;
+}
+
+function digits(value: number): string {
+  return value.toFixed(3);
 }

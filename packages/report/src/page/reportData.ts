@@ -109,7 +109,7 @@ export function reportData(input: ReportInput): ReportData {
     noSpectra: input.noSpectra,
     run: input.run,
     experiments: input.experiments ?? [],
-    plots: reportPlots({ repairs: input.repairs, trainings, sweep, spectra }),
+    plots: reportPlots({ repairs: input.repairs, trainings, sweep, spectra, experiments: input.experiments ?? [] }),
     heatMaps: Object.fromEntries(
       repairs
         .slice(0, 1)

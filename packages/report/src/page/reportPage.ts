@@ -75,7 +75,7 @@ function sectionsOf(data: ReportData): Section[] {
 export function titleOf({ repairs, trainings, evaluations, experiments }: ReportData): string {
   const [repair] = repairs;
   if (repair) return plainText(repairTitle(repair));
-  if (experiments.length > 0) return `Experiment ${experiments[0].name}`;
+  if (experiments.length > 0) return `Experiment ${experiments[0].title}`;
   if (trainings.length > 0) return `Fine-tune of ${trainings[0].model.name}`;
   return `Evaluation of ${[...new Set(evaluations.map(nameOf))].join(", ")}`;
 }

@@ -6,6 +6,7 @@ import { originsOf, settingOf, whatWasDone } from "../repairWords.ts";
 import { table } from "../table.ts";
 import { differenceTexts, pText } from "./differences.ts";
 import { type MetricReport, nameOf } from "./evaluations.ts";
+import type { ExperimentRow } from "./experiments.ts";
 import type { PageRepair, ReportData } from "./reportData.ts";
 import { titleOf } from "./reportPage.ts";
 import { visible } from "./visible.ts";
@@ -96,16 +97,19 @@ function pointsText({ repairs, sweep }: ReportData): string[] {
 }
 
 function experimentTexts({ experiments }: ReportData): string[] {
-  return experiments.map(({ name, rows }) => {
-    const cells = rows.flatMap(({ method, setting, nSeeds, values }) =>
-      values.map(({ task, metric, value, low, high }) => [
-        ...[method, setting, String(nSeeds), task, metric, formatNumber(value)],
-        low === undefined || high === undefined ? "" : `${formatNumber(low)} … ${formatNumber(high)}`,
-      ]),
-    );
-    const columns = ["method", "setting", "seeds", "task", "metric", "value", "95 %"];
-    return `${name}\n\n${table(columns, cells, { align: ["left", "left", "right", "left", "left", "right", "right"] })}`;
-  });
+  return experiments.flatMap(({ cases }) =>
+    cases.map(({ name, columns, rows }) => {
+      const cells = rows.map(({ label, entries }) => [
+        label,
+        ...columns.map((column) => entryText(entries[column.name])),
+      ]);
+      return `${name}\n\n${table(["row", ...columns.map((column) => column.name)], cells)}`;
+    }),
+  );
+}
+
+function entryText(entry: ExperimentRow["entries"][string] | undefined): string {
+  return entry ? `${[entry.value, entry.low, entry.high].map((value) => value.toFixed(3)).join(" ")}` : "–";
 }
 
 function layersText(repair: PageRepair): string {

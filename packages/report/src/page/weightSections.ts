@@ -1,19 +1,11 @@
 import { formatNumber, formatShare } from "../format.ts";
-import { drawPlot, plotLegend } from "../plots/drawPlot.ts";
-import type { PlotSpec } from "../plots/plotSpec.ts";
 import { ratio } from "../repairReport.ts";
 import { settingOf } from "../repairWords.ts";
+import { figure } from "./figure.ts";
 import { heatMapsOf, heatTable } from "./heatMap.ts";
 import { html, type Markup } from "./html.ts";
 import type { PageRepair, ReportData } from "./reportData.ts";
 import { type Section, tableMarkup } from "./section.ts";
-
-function figure(spec: PlotSpec): Markup {
-  const several = new Set(spec.data.values.map(({ series }) => series)).size > 1;
-  return html`<figure><figcaption>${spec.title}</figcaption>${several ? plotLegend(spec) : undefined}
-<div class="scroll" tabindex="0" role="region" aria-label="Plot: ${spec.title}">${drawPlot(spec)}</div>
-</figure>`;
-}
 
 /** Safety against closeness: this model, other budgets, and both ends. */
 export function curveSection({ plots, repairs, sweep }: ReportData): Section | undefined {

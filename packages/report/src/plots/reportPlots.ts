@@ -1,8 +1,10 @@
 import { formatNumber, formatPercent } from "../format.ts";
+import type { ExperimentReport } from "../page/experiments.ts";
 import type { SpectrumReport, SweepReport } from "../page/reportData.ts";
 import { type RepairReport, ratio } from "../repairReport.ts";
 import { settingOf } from "../repairWords.ts";
 import type { TrainingReport } from "../trainingReport.ts";
+import { planePlots } from "./planePlots.ts";
 import { linePlot, type PlotRow, type PlotSpec } from "./plotSpec.ts";
 
 /** What plots are drawn from. */
@@ -11,14 +13,18 @@ interface Sources {
   readonly trainings: readonly TrainingReport[];
   readonly sweep: readonly SweepReport[];
   readonly spectra: readonly SpectrumReport[];
+  readonly experiments: readonly ExperimentReport[];
 }
 
 /** Every plot that the sources allow, by its name in the page's data. */
-export function reportPlots({ repairs, trainings, sweep, spectra }: Sources): Record<string, PlotSpec> {
+export function reportPlots({ repairs, trainings, sweep, spectra, experiments }: Sources): Record<string, PlotSpec> {
   const curve = repairs.length > 0 || sweep.length > 0 ? [["curve", curvePlot(repairs, sweep)] as const] : [];
   const groups = [...new Set(spectra.map(({ group }) => group))];
   return Object.fromEntries([
     ...curve,
+    ...experiments.flatMap((experiment, e) =>
+      planePlots(experiment).map(([c, plot]) => [`plane-${e}-${c}`, plot] as const),
+    ),
     ...groups.map((group) => [`spectrum-${group}`, spectrumPlot(group, ofGroup(spectra, group))] as const),
     ...trainings.flatMap((training, i) =>
       training.log.length > 0 ? [[`loss-${i}`, trainingPlot(training)] as const] : [],

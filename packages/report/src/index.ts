@@ -24,6 +24,9 @@ export {
 } from "./page/reportData.ts";
 export { pageDataId, reportPage } from "./page/reportPage.ts";
 export { reportText } from "./page/reportText.ts";
+export { pageColors } from "./page/style.ts";
+export { drawPlot } from "./plots/drawPlot.ts";
+export { type LinePlot, linePlot, type PlotAxis, type PlotRow, type PlotSpec, ticksOf } from "./plots/plotSpec.ts";
 export {
   type DataSource,
   type EvaluationRow,

@@ -42,7 +42,10 @@ export function plainText(parts: Prose): string {
   return written(parts, (text) => text);
 }
 
-/** A document for a script element of a type that does not run: no `<` in it, so nothing can close the element or open a comment. */
+/**
+ * A document for a script element of a type that does not run: no `<` in it, so nothing can close the element or open a comment. What is
+ * spelled out there, JSON reads back.
+ */
 export function jsonMarkup(value: unknown): Markup {
-  return new Markup(JSON.stringify(value).replaceAll("<", "\\u003c"));
+  return new Markup(visible(JSON.stringify(value)).replaceAll("<", "\\u003c"));
 }

@@ -97,13 +97,13 @@ function pointsText({ repairs, sweep }: ReportData): string[] {
 }
 
 function experimentTexts({ experiments }: ReportData): string[] {
-  return experiments.flatMap(({ cases }) =>
+  return experiments.flatMap(({ title, cases }) =>
     cases.map(({ name, columns, rows }) => {
       const cells = rows.map(({ label, entries }) => [
         label,
         ...columns.map((column) => entryText(entries[column.name])),
       ]);
-      return `${name}\n\n${table(["row", ...columns.map((column) => column.name)], cells)}`;
+      return `${cases.length > 1 ? `${title}: ${name}` : title}\n\n${table(["row", ...columns.map((column) => column.name)], cells)}`;
     }),
   );
 }

@@ -1,44 +1,60 @@
 import { colors } from "../plots/plotSpec.ts";
 
-/** Backgrounds of the heat maps from nothing to the most, and the ink on each, for light and dark pages. */
-export const heats = {
-  light: [
-    ["#f7fbff", "#111"],
-    ["#e1edf8", "#111"],
-    ["#cbdef0", "#111"],
-    ["#a6cee4", "#111"],
-    ["#79b5d9", "#111"],
-    ["#3b7fb5", "#fff"],
-    ["#1f62a0", "#fff"],
-    ["#08306b", "#fff"],
-  ],
-  dark: [
-    ["#161b22", "#eee"],
-    ["#17283c", "#eee"],
-    ["#1a3654", "#eee"],
-    ["#1d4670", "#eee"],
-    ["#22598f", "#fff"],
-    ["#6fa8dc", "#111"],
-    ["#a5c9ec", "#111"],
-    ["#dcebfa", "#111"],
-  ],
-} as const;
-
-/** Colours of the series of plots on light pages, and the same ones lighter on dark pages. */
-export const series = {
-  light: colors,
-  dark: ["#ff9a5c", "#5ab4f0", "#3ddbab", "#e79ac5", "#9fd4f5", "#f2b640", "#f0e442", "#b5b5b5"],
-} as const;
-
-const surfaces = {
-  light:
-    "--ground:#fff;--soft:#f3f5f8;--ink:#1a1d21;--dim:#555c66;--line:#d3d8de;--link:#0b5cad;--warn:#8f2600;--warnsoft:#fff1ea",
-  dark: "--ground:#0f1216;--soft:#1a1f26;--ink:#e8eaed;--dim:#a8b0ba;--line:#38404a;--link:#7fb8f5;--warn:#ffb08a;--warnsoft:#2e1b12",
+/** Colours of a page: surfaces with their inks, the series of plots, and the heat maps' grounds from nothing to the most with the ink on each. */
+export const pageColors = {
+  light: {
+    surfaces: {
+      ground: "#fff",
+      soft: "#f3f5f8",
+      ink: "#1a1d21",
+      dim: "#555c66",
+      line: "#d3d8de",
+      link: "#0b5cad",
+      warn: "#8f2600",
+      warnsoft: "#fff1ea",
+    },
+    series: colors,
+    heats: [
+      ["#f7fbff", "#111"],
+      ["#e1edf8", "#111"],
+      ["#cbdef0", "#111"],
+      ["#a6cee4", "#111"],
+      ["#79b5d9", "#111"],
+      ["#3475ab", "#fff"],
+      ["#1f62a0", "#fff"],
+      ["#08306b", "#fff"],
+    ],
+  },
+  dark: {
+    surfaces: {
+      ground: "#0f1216",
+      soft: "#1a1f26",
+      ink: "#e8eaed",
+      dim: "#a8b0ba",
+      line: "#38404a",
+      link: "#7fb8f5",
+      warn: "#ffb08a",
+      warnsoft: "#2e1b12",
+    },
+    series: ["#ff9a5c", "#5ab4f0", "#3ddbab", "#e79ac5", "#9fd4f5", "#f2b640", "#f0e442", "#b5b5b5"],
+    heats: [
+      ["#161b22", "#eee"],
+      ["#17283c", "#eee"],
+      ["#1a3654", "#eee"],
+      ["#1d4670", "#eee"],
+      ["#22598f", "#fff"],
+      ["#6fa8dc", "#111"],
+      ["#a5c9ec", "#111"],
+      ["#dcebfa", "#111"],
+    ],
+  },
 } as const;
 
 function scheme(name: "light" | "dark"): string {
-  const heat = heats[name].map(([ground, ink], i) => `--h${i}:${ground};--i${i}:${ink}`);
-  return [surfaces[name], ...series[name].map((color, i) => `--s${i}:${color}`), ...heat].join(";");
+  const { surfaces, series, heats } = pageColors[name];
+  const named = Object.entries(surfaces).map(([key, color]) => `--${key}:${color}`);
+  const heat = heats.map(([ground, ink], i) => `--h${i}:${ground};--i${i}:${ink}`);
+  return [...named, ...series.map((color, i) => `--s${i}:${color}`), ...heat].join(";");
 }
 
 const each = (n: number, rule: (i: number) => string) => Array.from({ length: n }, (_, i) => rule(i)).join("\n");
@@ -83,7 +99,6 @@ td .n,th .n{display:block;font-weight:400;color:var(--dim);font-size:.82em;white
 td .value{font-weight:600}
 .numbers td{white-space:nowrap}
 .words td{overflow-wrap:anywhere;min-width:10rem}
-.wide{width:100%}
 .bar{display:block;width:7.5rem;height:1rem;margin:.15rem 0 0 auto}
 .bar path{stroke:currentColor;stroke-width:2;fill:none}
 .bar .base{stroke:var(--line)}

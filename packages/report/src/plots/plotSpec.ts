@@ -22,7 +22,7 @@ export interface PlotRow {
 }
 
 /** What a plot shows. */
-export interface PlotOptions {
+export interface LinePlot {
   readonly title: string;
   /** What a reader would see, for those who do not. */
   readonly description: string;
@@ -46,7 +46,7 @@ export const colors = ["#c2410c", "#0072b2", "#00795a", "#a3447f", "#3b6f92", "#
 export type PlotSpec = ReturnType<typeof linePlot>;
 
 /** Lay out a plot of lines as a vega-lite specification. Rows off the axes are the caller's mistake, and drawn off them. */
-export function linePlot({ title, description, x, y, rows, points }: PlotOptions) {
+export function linePlot({ title, description, x, y, rows, points }: LinePlot) {
   const series = seriesOf(rows);
   const scaled = <T>(range: readonly T[]) => ({
     domain: series,

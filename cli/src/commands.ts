@@ -18,6 +18,7 @@ import { generateCommand } from "./commands/generate.ts";
 import { inspectCommand } from "./commands/inspect.ts";
 import { layerCommand } from "./commands/layer.ts";
 import { prepareCommand } from "./commands/prepare.ts";
+import { reportCommand } from "./commands/report.ts";
 import { serveCommand } from "./commands/serve.ts";
 import { sweepCommand } from "./commands/sweep.ts";
 import { verifyCommand } from "./commands/verify.ts";
@@ -31,6 +32,7 @@ export const commands: Readonly<Record<string, DefinedCommand>> = {
   finetune: finetuneCommand,
   eval: evalCommand,
   experiment: experimentCommand,
+  report: reportCommand,
   layer: layerCommand,
   inspect: inspectCommand,
   diff: diffCommand,

@@ -1,21 +1,44 @@
-import { type AnyOptions, type ApplyFacts, type DataFacts, type Describe, shellLine } from "@safedelta/pipeline";
-import { modelCard, type RepairReport, type ReportBudget, reportJson, totalsOf } from "@safedelta/report";
+import {
+  type AnyOptions,
+  type ApplyFacts,
+  type DataFacts,
+  type Describe,
+  shellLine,
+  toolVersion,
+} from "@safedelta/pipeline";
+import {
+  modelCard,
+  type RepairReport,
+  type ReportBudget,
+  reportData,
+  reportJson,
+  reportPage,
+  totalsOf,
+} from "@safedelta/report";
 import { amountOf } from "./budget.ts";
 import { kebab } from "./recipe.ts";
 import { drawsMask, rivalFlags } from "./rival.ts";
 
-/** README.md and safedelta.json of a repaired model. */
+/** README.md, report.html and safedelta.json of a repaired model; each tells the hashes of those before it. */
 export function describeRepair(options: AnyOptions, outFormat: "model" | "lora"): Describe {
   return (facts) => {
     const report = reportOf(options, facts, outFormat);
     const text = new TextEncoder();
     const card = text.encode(modelCard(report));
-    const files = { ...report.files, "README.md": new Bun.CryptoHasher("sha256").update(card).digest("hex") };
+    const withCard = { ...report.files, "README.md": sha256(card) };
+    const data = reportData({ toolVersion, repairs: [{ ...report, files: withCard }] });
+    const page = text.encode(reportPage(data));
+    const files = { ...withCard, "report.html": sha256(page) };
     return new Map([
       ["README.md", card],
+      ["report.html", page],
       ["safedelta.json", text.encode(reportJson({ ...report, files }))],
     ]);
   };
+}
+
+function sha256(bytes: Uint8Array): string {
+  return new Bun.CryptoHasher("sha256").update(bytes).digest("hex");
 }
 
 function reportOf(options: AnyOptions, facts: ApplyFacts, outFormat: "model" | "lora"): RepairReport {

@@ -64,7 +64,7 @@ describe("apply killed while its files take their final place", () => {
 
       const weights = Object.keys(whole).filter((name) => name.endsWith(".safetensors"));
       const others = Object.keys(whole).filter((name) => !name.endsWith(".safetensors"));
-      const described = [...weights, "README.md", "safedelta.json"];
+      const described = [...weights, "README.md", "report.html", "safedelta.json"];
       const all = [...weights, ...others];
       const orders = kind === "shards" ? [weights.slice(0, 1), described, all] : [[], weights, all];
       for (const done of orders) {

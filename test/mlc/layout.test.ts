@@ -1,4 +1,5 @@
 import { describe, expect, test } from "bun:test";
+import type { TensorDType, TensorInfo } from "@safedelta/checkpoint";
 import { layoutOf, MlcError, planMlcShards, planTensor, prebuiltLibrary, quantOf, webLlm } from "@safedelta/mlc";
 import { parseConfig } from "@safedelta/model";
 
@@ -68,16 +69,14 @@ describe("layoutOf", () => {
 
 describe("planTensor", () => {
   const [table, fused] = layoutOf(configOf("llama"));
-  const files = new Map(fused.sources.map((name) => [name, { name, dtype: "BF16" as const, shape: [1] }]));
+  const source = (name: string, dtype: TensorDType): [string, TensorInfo] => [name, { name, dtype, shape: [1] }];
+  const files = new Map(fused.sources.map((name) => source(name, "BF16")));
 
   test("f32 goes as bf16 only where the files hold bf16", () => {
     expect(planTensor(fused, quantOf("q0f32"), files).records).toEqual([
       { name: `${fused.module}.weight`, shape: [40, 24], dtype: "float32", format: "f32-to-bf16", nbytes: 1920 },
     ]);
-    const mixed = new Map([
-      ...files,
-      [fused.sources[1], { name: fused.sources[1], dtype: "F32" as const, shape: [1] }],
-    ]);
+    const mixed = new Map([...files, source(fused.sources[1], "F32")]);
     expect(planTensor(fused, quantOf("q0f32"), mixed).records[0]).toMatchObject({ format: "raw", nbytes: 3840 });
     expect(planTensor(fused, quantOf("q0f16"), files).records[0]).toMatchObject({ format: "raw", nbytes: 1920 });
   });

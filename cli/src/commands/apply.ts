@@ -23,6 +23,7 @@ import { budgetOptions, computeOptions, modeOption, option, outputOptions, safeD
 import type { GivenOption } from "../recipe.ts";
 import { describeRepair } from "../repairFiles.ts";
 import { chooseRival, drawsMask, methodOptions, methodText } from "../rival.ts";
+import { stageClock } from "../stageClock.ts";
 import { assumption, dataLine, describeData, planLine, timed } from "../words.ts";
 
 /** How examples are drawn and cut: of no use where none are read. */
@@ -54,8 +55,8 @@ export const applyCommand = defineCommand({
   worker: "apply",
   brief: "Repair a fine-tuned model",
   help:
-    "Reads both models and a prepared state (or prepares on the way from --safe-data) and writes the repaired model with a model card " +
-    "and safedelta.json. TUNED may be a LoRA adapter folder, which then applies to ALIGNED.",
+    "Reads both models and a prepared state (or prepares on the way from --safe-data) and writes the repaired model with a model card, " +
+    "a page (report.html) and safedelta.json. TUNED may be a LoRA adapter folder, which then applies to ALIGNED.",
   args: [],
   options: flags,
   async run(options, _args, io, given) {
@@ -65,8 +66,9 @@ export const applyCommand = defineCommand({
     using engine = await openTold(options, io);
     const { plan, make } = workOf(request, options.outFormat);
     if (options.dryRun) return printPlan(io, request, engine.info, await plan(engine, io.progress));
-    const facts = await make(engine, io.progress);
-    const timing = { ms: performance.now() - started, peakMemoryBytes: peakResidentBytes() };
+    const clock = stageClock(io.progress);
+    const facts = await make(engine, clock);
+    const timing = { ms: performance.now() - started, peakMemoryBytes: peakResidentBytes(), stages: clock.stages() };
     const totals = totalsOf(facts.layers.flatMap((layer) => layer.linears));
     io.document({ out: request.out, ...toldMethod(request), totals, ...facts, ...timing });
     io.print(summary(request, facts, totals, timing));
@@ -168,6 +170,6 @@ function summary(
     `  safe ${dataLine(facts.safeData)}`,
     ...(facts.taskData ? [`  task ${dataLine(facts.taskData)}`] : []),
     `  took          ${formatMs(timing.ms)}, peak memory ${formatBytes(timing.peakMemoryBytes)}`,
-    `written: ${request.out} (model card README.md, numbers safedelta.json)`,
+    `written: ${request.out} (model card README.md, page report.html, numbers safedelta.json)`,
   ].join("\n");
 }

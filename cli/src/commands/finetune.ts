@@ -16,6 +16,7 @@ import { describeTraining } from "../finetuneFiles.ts";
 import type { Io } from "../io.ts";
 import { openTold } from "../openTold.ts";
 import { computeOptions, option, outputOptions, trainingOptions } from "../options.ts";
+import { stageClock } from "../stageClock.ts";
 import { assumption, planLine, timed } from "../words.ts";
 
 const flags = {
@@ -51,8 +52,9 @@ export const finetuneCommand = defineCommand({
       tell(planned);
       return printPlan(io, request, engine.info, planned);
     }
-    const facts = await finetune(engine, request, describeTraining(request), io.progress, tell);
-    const timing = { ms: performance.now() - started, peakMemoryBytes: peakResidentBytes() };
+    const clock = stageClock(io.progress);
+    const facts = await finetune(engine, request, describeTraining(request), clock, tell);
+    const timing = { ms: performance.now() - started, peakMemoryBytes: peakResidentBytes(), stages: clock.stages() };
     const tokens = facts.log.reduce((sum, { nTokens }) => sum + nTokens, 0);
     io.document({ out: request.out, ...facts, ...timing, tokens });
     io.print(`${lossPlot(facts.log)}\n`);

@@ -13,7 +13,7 @@ export const verifyCommand = defineCommand({
   brief: "Check that a repaired or fine-tuned model is still what was written",
   help:
     "Compares every tensor and file with the hashes in safedelta.json; and where the two input models and the state are at hand, " +
-    "computes its numbers again. Of what finetune wrote: the hashes in training.json, and the model it was trained from. A changed README.md is told, but is no fault.",
+    "computes its numbers again. Of what finetune wrote: the hashes in training.json, and the model it was trained from. A changed README.md or report.html is told, but is no fault.",
   args: ["FOLDER"],
   options: {
     state: option.path({ brief: "the state of the repair [the one named in safedelta.json]", placeholder: "folder" }),

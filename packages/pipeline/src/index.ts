@@ -34,6 +34,7 @@ export { assumedDevice, type Device, deviceNames, devicesHere, roofline, type St
 export { type RepairCheck, runSelfTest, type SelfTestReport } from "./selftest.ts";
 export { type DataFacts, type DataOptions, readSequences, type Sequences } from "./sequences.ts";
 export { shellLine } from "./shell.ts";
+export { type GroupSpectrum, readSpectra, type StateSpectra } from "./spectra.ts";
 export { openState, type State, type StateManifest } from "./state.ts";
 export {
   hashInputs,

@@ -40,6 +40,13 @@ export function formatPercent(share: number, nDecimals = 1): string {
   return `${(100 * share).toFixed(nDecimals)} %`;
 }
 
+/** A share in per cent with one decimal, or two digits where that would hide the size: 0.2 -> "20.0 %", 0.000041 -> "0.0041 %". */
+export function formatShare(share: number): string {
+  const percent = Math.abs(100 * share);
+  if (percent === 0 || percent >= 0.995) return formatPercent(share);
+  return `${percent < 1e-4 ? (100 * share).toExponential(1) : Number((100 * share).toPrecision(2))} %`;
+}
+
 /**
  * A number for people, the same in every locale: whole numbers with thousands separated ("2,660"), others with `nDigits`
  * significant digits ("0.00123", "1,235"), in powers of ten where zeros would hide the size ("1.23e-7").

@@ -3,6 +3,31 @@ export { formatBytes, formatMs, formatNumber, formatPercent, formatRate, type In
 export { lossPlot, lossSvg } from "./lossPlot.ts";
 export { markdownTable } from "./markdown.ts";
 export { modelCard } from "./modelCard.ts";
+export type {
+  AnswerReport,
+  ComparisonReport,
+  EvaluationInput,
+  EvaluationReport,
+  MetricReport,
+  Role,
+  SampleSet,
+} from "./page/evaluations.ts";
+export type { ExperimentColumn, ExperimentReport, ExperimentRow, ExperimentValue } from "./page/experiments.ts";
+export {
+  type PageRepair,
+  type ReportData,
+  type ReportInput,
+  type RunReport,
+  reportData,
+  reportDataJson,
+  type SpectrumReport,
+  type SweepReport,
+} from "./page/reportData.ts";
+export { pageDataId, reportPage } from "./page/reportPage.ts";
+export { reportText } from "./page/reportText.ts";
+export { pageColors } from "./page/style.ts";
+export { drawPlot } from "./plots/drawPlot.ts";
+export { type LinePlot, linePlot, type PlotAxis, type PlotRow, type PlotSpec, ticksOf } from "./plots/plotSpec.ts";
 export {
   type DataSource,
   type EvaluationRow,

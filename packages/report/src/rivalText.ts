@@ -1,4 +1,3 @@
-import { code } from "./markdown.ts";
 import type { RivalReport } from "./repairReport.ts";
 
 /** How a rival is called, what it does in one clause, and the paper that says so. */
@@ -42,9 +41,7 @@ export const rivalText: Readonly<Record<RivalReport["method"], RivalText>> = {
   },
 };
 
-/** `gamma 0.5, drop 0.3`: the dials and the seed. */
-export function dialsText({ method: _, ...dials }: RivalReport): string {
-  return Object.entries(dials)
-    .map(([name, value]) => code(`${name} ${value}`))
-    .join(", ");
+/** `gamma 0.5`, `drop 0.3`: the dials and the seed. */
+export function dialsOf({ method: _, ...dials }: RivalReport): string[] {
+  return Object.entries(dials).map(([name, value]) => `${name} ${value}`);
 }

@@ -1,0 +1,48 @@
+import { formatNumber, formatShare } from "../format.ts";
+import { pText } from "./differences.ts";
+import type { ExperimentReport, ExperimentRow } from "./experiments.ts";
+import { figure } from "./figure.ts";
+import { html, type Part } from "./html.ts";
+import type { ReportData } from "./reportData.ts";
+import { type Section, tableMarkup } from "./section.ts";
+
+/** Methods over seeds, each experiment a table and a plane. */
+export function experimentsSection({ experiments, plots }: ReportData): Section | undefined {
+  if (experiments.length === 0) return undefined;
+  const body = experiments.map((experiment, e) => {
+    const { title, seeds, cases } = experiment;
+    const intervals =
+      seeds.length > 1
+        ? `Means over the seeds ${seeds.join(", ")}, with Student's 95 % interval over seeds.`
+        : `Seed ${seeds[0]} alone: 95 % intervals over prompts, which say nothing of other seeds.`;
+    const parts = cases.map((_, c) => caseMarkup(experiment, c, plots[`plane-${e}-${c}`]));
+    return html`<h3>${title}</h3><p>${intervals}</p>${parts}`;
+  });
+  return { id: "experiments", title: "Experiments", body };
+}
+
+function caseMarkup({ title, cases }: ExperimentReport, index: number, plot: ReportData["plots"][string]): Part {
+  const { name, columns, rows } = cases[index];
+  const withLoss = rows.some(({ safetyLoss }) => safetyLoss !== undefined);
+  const heads = columns.map(({ name: column, better }) => `${column} (${better} is better)`);
+  const body = rows.map((row) => [
+    html`${row.label}<span class="n">${row.isBest ? "chosen setting of its method" : undefined}</span>`,
+    ...columns.map((column) => entryCell(row.entries[column.name])),
+    ...(withLoss ? [row.safetyLoss ? formatShare(row.safetyLoss.value) : "–"] : []),
+  ]);
+  const caption = cases.length > 1 ? `${title}: ${name}` : title;
+  const all = ["row", ...heads, ...(withLoss ? ["safety loss"] : [])];
+  return html`${plot && figure(plot)}${tableMarkup(caption, all, body)}`;
+}
+
+function entryCell(entry: ExperimentRow["entries"][string] | undefined): Part {
+  if (!entry) return "–";
+  const { value, low, high, paper, test } = entry;
+  const difference = test && `difference ${digits(test.value)} (${digits(test.low)} … ${digits(test.high)})`;
+  const p = test?.p === undefined ? undefined : `, p ${pText(test.p)}`;
+  return html`<span class="value">${digits(value)}</span><span class="n">${digits(low)} … ${digits(high)}</span><span class="n">${difference}${p}</span><span class="n">${paper === undefined ? undefined : `paper: ${formatNumber(paper)}`}</span>`;
+}
+
+function digits(value: number): string {
+  return value.toFixed(3);
+}

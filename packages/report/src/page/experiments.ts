@@ -1,0 +1,50 @@
+/** A value with its 95 % interval, over prompts of one seed or over seeds. */
+export interface ExperimentValue {
+  readonly value: number;
+  readonly low: number;
+  readonly high: number;
+}
+
+/** One metric of one evaluation, and what it means. */
+export interface ExperimentColumn {
+  readonly name: string;
+  readonly measures: "safety" | "utility" | "other";
+  readonly better: "higher" | "lower";
+}
+
+/** One method at one setting; entries by column, what was not measured is not there. */
+export interface ExperimentRow {
+  readonly label: string;
+  readonly method: string;
+  readonly isBest: boolean;
+  readonly entries: Readonly<
+    Record<
+      string,
+      ExperimentValue & {
+        /** What the paper reports. */
+        readonly paper?: number;
+        /** Difference to the row that others are tested against; p is McNemar's. */
+        readonly test?: ExperimentValue & { readonly p?: number };
+      }
+    >
+  >;
+  /** As a share of the fine-tuning's. */
+  readonly safetyLoss?: ExperimentValue;
+}
+
+/** A table of methods over seeds, as `results.json` of an experiment holds it. */
+export interface ExperimentReport {
+  readonly title: string;
+  readonly seeds: readonly number[];
+  readonly cases: readonly {
+    readonly name: string;
+    readonly columns: readonly ExperimentColumn[];
+    readonly rows: readonly ExperimentRow[];
+  }[];
+}
+
+/** The two columns that span the safety-utility plane of a case; undefined without them. */
+export function planeOf(columns: readonly ExperimentColumn[]) {
+  const [safety, utility] = ["safety", "utility"].map((what) => columns.find(({ measures }) => measures === what));
+  return safety && utility ? { safety, utility } : undefined;
+}

@@ -1,0 +1,139 @@
+import { formatBytes, formatMs, formatNumber, formatPercent, formatShare } from "../format.ts";
+import { layerTable } from "../layerTable.ts";
+import { written } from "../prose.ts";
+import { ratio } from "../repairReport.ts";
+import { originsOf, settingOf, whatWasDone } from "../repairWords.ts";
+import { table } from "../table.ts";
+import { differenceTexts, pText } from "./differences.ts";
+import { type MetricReport, nameOf } from "./evaluations.ts";
+import type { ExperimentRow } from "./experiments.ts";
+import type { PageRepair, ReportData } from "./reportData.ts";
+import { titleOf } from "./reportPage.ts";
+import { visible } from "./visible.ts";
+
+const lineWidth = 100;
+
+/** A page for a terminal: what was done, tables, origins, commands. What a terminal would obey is spelled out; no colours. */
+export function reportText(data: ReportData): string {
+  const [repair] = data.repairs;
+  const blocks = [
+    titleOf(data),
+    ...(repair ? [wrapped(written(whatWasDone(repair), (text) => text)), totalsText(repair)] : []),
+    ...answersText(data),
+    ...pointsText(data),
+    ...experimentTexts(data),
+    ...(repair ? [layersText(repair), originsText(repair)] : []),
+    ...timeText(data),
+    ...commandText(data),
+  ];
+  return blocks.map(visible).join("\n\n");
+}
+
+function wrapped(text: string): string {
+  const lines = [""];
+  for (const word of text.split(/\s+/)) {
+    const last = lines[lines.length - 1];
+    if (last !== "" && last.length + word.length >= lineWidth) lines.push(word);
+    else lines[lines.length - 1] = last === "" ? word : `${last} ${word}`;
+  }
+  return lines.join("\n");
+}
+
+function totalsText({ totals }: PageRepair): string {
+  const { safetyLossShare, utilityGap, deltaNorm, tunedDeltaNorm, keptShare } = totals;
+  return [
+    `safety loss left              ${formatShare(safetyLossShare)} of the fine-tuning's (an estimate)`,
+    `from the fine-tuned model     ${formatShare(ratio(Math.sqrt(utilityGap), tunedDeltaNorm))} of the fine-tuning's size`,
+    `from the aligned model        ${formatShare(ratio(deltaNorm, tunedDeltaNorm))} of the fine-tuning's size`,
+    `kept bit for bit              ${formatShare(keptShare)} of the weights`,
+  ].join("\n");
+}
+
+function answersText({ evaluations, comparisons, repairs }: ReportData): string[] {
+  if (evaluations.length === 0)
+    return repairs.length === 0 ? [] : ["No answers were measured: give the folders of safedelta eval, too."];
+  const byTask = [...Map.groupBy(evaluations, ({ task }) => task).values()].flat();
+  const rows = byTask.flatMap((evaluation) =>
+    evaluation.metrics.map((metric) => [evaluation.task, metric.metric, nameOf(evaluation), ...valueCells(metric)]),
+  );
+  const values = table(["task", "metric", "model", "value", "95 %", "n"], rows, {
+    align: ["left", "left", "left", "right", "right", "right"],
+  });
+  if (comparisons.length === 0) return [values];
+  const differences = comparisons.map(({ task, metric, from, to, n, p, ...found }) => {
+    const { difference, low, high } = differenceTexts(found, p !== undefined);
+    return [
+      task,
+      metric,
+      `${from} -> ${to}`,
+      difference,
+      `${low} … ${high}`,
+      p === undefined ? "" : pText(p),
+      String(n),
+    ];
+  });
+  const columns = ["task", "metric", "models", "difference", "95 %", "McNemar p", "n"];
+  return [values, table(columns, differences, { align: ["left", "left", "left", "right", "right", "right", "right"] })];
+}
+
+function valueCells({ kind, value, low, high, n }: MetricReport): string[] {
+  if (value === undefined) return ["not judged", "", String(n)];
+  const write = kind === "rate" ? (share: number) => formatPercent(share) : (mean: number) => formatNumber(mean);
+  const interval = low === undefined || high === undefined ? "" : `${write(low)} … ${write(high)}`;
+  return [write(value), interval, String(n)];
+}
+
+function pointsText({ repairs, sweep }: ReportData): string[] {
+  if (repairs.length + sweep.length < 2) return [];
+  const made = repairs.map((repair) => ({ ...repair.totals, name: settingOf(repair) }));
+  const swept = sweep.map((point) => ({ ...point, name: `${point.mode} ${point.budget}` }));
+  const rows = [...made, ...swept].map(({ name, safetyLossShare, utilityGap, deltaNorm, tunedDeltaNorm }) => [
+    name,
+    formatShare(safetyLossShare),
+    formatShare(ratio(Math.sqrt(utilityGap), tunedDeltaNorm)),
+    formatShare(ratio(deltaNorm, tunedDeltaNorm)),
+  ]);
+  return [table(["setting", "safety loss", "‖D − Δ‖/‖Δ‖", "‖D‖/‖Δ‖"], rows)];
+}
+
+function experimentTexts({ experiments }: ReportData): string[] {
+  return experiments.flatMap(({ title, cases }) =>
+    cases.map(({ name, columns, rows }) => {
+      const cells = rows.map(({ label, entries }) => [
+        label,
+        ...columns.map((column) => entryText(entries[column.name])),
+      ]);
+      return `${cases.length > 1 ? `${title}: ${name}` : title}\n\n${table(["row", ...columns.map((column) => column.name)], cells)}`;
+    }),
+  );
+}
+
+function entryText(entry: ExperimentRow["entries"][string] | undefined): string {
+  return entry ? `${[entry.value, entry.low, entry.high].map((value) => value.toFixed(3)).join(" ")}` : "–";
+}
+
+function layersText(repair: PageRepair): string {
+  const { columns, rows } = layerTable(repair);
+  return table(columns, rows);
+}
+
+function originsText(repair: PageRepair): string {
+  return originsOf(repair)
+    .map(([label, text]) => `${label}: ${written(text, (spot) => spot)}`)
+    .join("\n");
+}
+
+function timeText({ run }: ReportData): string[] {
+  if (!run) return [];
+  const rows = [...run.stages, { name: "all", ...run }].map(({ name, ms, peakMemoryBytes }) => [
+    name,
+    formatMs(ms),
+    formatBytes(peakMemoryBytes),
+  ]);
+  return [table(["stage", "time", "peak memory"], rows)];
+}
+
+function commandText({ repairs, trainings }: ReportData): string[] {
+  const [made] = [...repairs, ...trainings];
+  return made ? [`With safedelta ${made.toolVersion}:\n${made.command}`] : [];
+}

@@ -1,0 +1,38 @@
+import type { Markup, Part } from "./html.ts";
+import { html } from "./html.ts";
+
+/** A part of a page with a heading of its own. */
+export interface Section {
+  readonly id: string;
+  readonly title: string;
+  readonly body: Part;
+}
+
+export function sectionMarkup({ id, title, body }: Section): Markup {
+  return html`<section id="${id}" aria-labelledby="${id}-title">
+<h2 id="${id}-title">${title}</h2>
+${body}
+</section>
+`;
+}
+
+/** A table that scrolls by itself where the window is narrow; the first column heads its rows. */
+export function tableMarkup(
+  caption: string,
+  columns: readonly string[],
+  rows: readonly (readonly Part[])[],
+  kind = "numbers",
+): Markup {
+  const head = columns.map((column) => html`<th scope="col">${column}</th>`);
+  const body = rows.map(
+    ([first, ...rest]) => html`<tr><th scope="row">${first}</th>${rest.map((cell) => html`<td>${cell}</td>`)}</tr>\n`,
+  );
+  return html`<div class="scroll" tabindex="0" role="region" aria-label="${caption}">
+<table class="${kind}"><caption><span>${caption}</span></caption><thead><tr>${head}</tr></thead><tbody>
+${body}</tbody></table></div>`;
+}
+
+/** Terms with what is said of them. */
+export function factsMarkup(facts: readonly (readonly [term: string, text: Part])[]): Markup {
+  return html`<dl class="facts">${facts.map(([term, text]) => html`<dt>${term}</dt><dd>${text}</dd>\n`)}</dl>`;
+}

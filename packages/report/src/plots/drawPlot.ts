@@ -1,0 +1,111 @@
+import { html, type Markup, type Part as Markups } from "../page/html.ts";
+import { type AxisFormat, dashes, type PlotRow, type PlotSpec, type ScaleType, seriesOf, shapes } from "./plotSpec.ts";
+
+const margin = { left: 64, right: 16, top: 12, bottom: 48 };
+const tickLength = 5;
+
+/** Where a value lies on an axis, in units of the picture. */
+type Place = (value: number) => number;
+
+/**
+ * Draw a plot as SVG. Colours are classes (`s0`, `s1`, …) of the page's style sheet, so that they follow light and dark; each series
+ * has a mark and a dash of its own besides. The same specification, the same bytes.
+ */
+export function drawPlot(spec: PlotSpec): Markup {
+  const { width, height, encoding, data, title, description } = spec;
+  const x = placed(encoding.x.scale, margin.left, margin.left + width);
+  const y = placed(encoding.y.scale, margin.top + height, margin.top);
+  const size = { width: margin.left + width + margin.right, height: margin.top + height + margin.bottom };
+  const series = seriesOf(data.values);
+  return html`<svg class="plot" viewBox="0 0 ${size.width} ${size.height}" role="img" aria-label="${title}. ${description}">
+<rect class="ground" x="${margin.left}" y="${margin.top}" width="${width}" height="${height}"/>
+${encoding.x.axis.values.map((value) => verticalTick(x(value), height, labelOf(value, encoding.x.axis.format)))}
+${encoding.y.axis.values.map((value) => horizontalTick(y(value), width, labelOf(value, encoding.y.axis.format)))}
+<text class="axis" x="${margin.left + width / 2}" y="${size.height - 8}" text-anchor="middle">${encoding.x.title}</text>
+<text class="axis" transform="translate(14 ${margin.top + height / 2}) rotate(-90)" text-anchor="middle">${encoding.y.title}</text>
+${series.map((name, i) => drawSeries(rowsOf(data.values, name), i, spec.mark.point, x, y)).reverse()}
+</svg>`;
+}
+
+/** A list of the series with their marks. */
+export function plotLegend({ data, mark }: PlotSpec): Markup {
+  return html`<ul class="legend">${seriesOf(data.values).map((name, i) => legendItem(name, i, mark.point))}</ul>`;
+}
+
+function legendItem(name: string, index: number, withPoint: boolean): Markup {
+  const line = html`<path class="line" d="M0 8H28"${dashOf(index)}/>`;
+  const point = withPoint ? markAt(14, 8, index) : undefined;
+  return html`<li><svg class="key s${index % 8}" viewBox="0 0 28 16" aria-hidden="true">${line}${point}</svg> ${name}</li>`;
+}
+
+function rowsOf(rows: readonly PlotRow[], name: string): PlotRow[] {
+  return rows.filter(({ series }) => series === name).sort((a, b) => a.x - b.x);
+}
+
+function drawSeries(rows: readonly PlotRow[], index: number, withPoints: boolean, x: Place, y: Place): Markup {
+  const path = rows.map((row, i) => `${i === 0 ? "M" : "L"}${fixed(x(row.x))} ${fixed(y(row.y))}`).join("");
+  const line = rows.length > 1 ? html`<path class="line" d="${path}"${dashOf(index)}/>` : undefined;
+  // The first series is what the plot is about; it is drawn last, over the others.
+  const size = index === 0 ? 1.4 : 1;
+  const marks = rows.map((row) => html`<g>${titleOf(row)}${markAt(x(row.x), y(row.y), index, size)}</g>`);
+  return html`<g class="s${index % 8}">${line}${withPoints ? marks : undefined}</g>`;
+}
+
+function titleOf({ series, label }: PlotRow): Markup {
+  return html`<title>${label ?? series}</title>`;
+}
+
+function dashOf(index: number): Markups {
+  const dash = dashes[index % dashes.length];
+  return dash.length > 0 ? html` stroke-dasharray="${dash.join(" ")}"` : undefined;
+}
+
+const outlines: Readonly<Record<(typeof shapes)[number], string>> = {
+  circle: "M-5 0A5 5 0 1 1 5 0A5 5 0 1 1 -5 0Z",
+  diamond: "M0 -7L7 0L0 7L-7 0Z",
+  square: "M-4.5 -4.5H4.5V4.5H-4.5Z",
+  "triangle-up": "M0 -6L6 5H-6Z",
+  cross: "M-6 -2H-2V-6H2V-2H6V2H2V6H-2V2H-6Z",
+  "triangle-down": "M0 6L6 -5H-6Z",
+};
+
+function markAt(x: number, y: number, index: number, size = 1): Markup {
+  const outline = outlines[shapes[index % shapes.length]];
+  return html`<path class="mark" transform="translate(${fixed(x)} ${fixed(y)}) scale(${size})" d="${outline}"/>`;
+}
+
+function verticalTick(x: number, height: number, label: string): Markup {
+  const bottom = margin.top + height;
+  const line = html`<path class="grid" d="M${fixed(x)} ${margin.top}V${bottom + tickLength}"/>`;
+  return html`${line}<text class="tick" x="${fixed(x)}" y="${bottom + 18}" text-anchor="middle">${label}</text>`;
+}
+
+function horizontalTick(y: number, width: number, label: string): Markup {
+  const line = html`<path class="grid" d="M${margin.left - tickLength} ${fixed(y)}H${margin.left + width}"/>`;
+  return html`${line}<text class="tick" x="${margin.left - 8}" y="${fixed(y + 4)}" text-anchor="end">${label}</text>`;
+}
+
+const transforms: Readonly<Record<ScaleType, (value: number) => number>> = {
+  linear: (value) => value,
+  sqrt: Math.sqrt,
+  log: Math.log10,
+};
+
+function placed({ type, domain }: PlotSpec["encoding"]["x"]["scale"], from: number, to: number): Place {
+  const [low, high] = domain.map(transforms[type]);
+  return (value) => from + ((transforms[type](value) - low) / (high - low)) * (to - from);
+}
+
+const writers: Readonly<Record<AxisFormat, (value: number) => string>> = {
+  "~%": (share) => `${Number((100 * share).toPrecision(6))}%`,
+  "~g": (value) => String(Number(value.toPrecision(6))),
+  "~e": (value) => value.toExponential().replace("+", ""),
+};
+
+function labelOf(value: number, format: AxisFormat): string {
+  return writers[format](value);
+}
+
+function fixed(value: number): string {
+  return String(Number(value.toFixed(2)));
+}

@@ -67,9 +67,9 @@ export async function repairLayerFile(engine: Engine, options: LayerOptions): Pr
   await requireFreeFile({ ...options, inputs: [options.input], ending: ".safetensors" });
   const file = await openSafetensors(options.input);
   try {
-    requireKnownNames(file);
     requireMemory(options.maxMemoryBytes, memoryOf(file), "layer");
     const dtype = outputType(file, options);
+    requireKnownNames(file);
     using weights = await readWeights(engine, file);
     using prepared = await prepareFrom(engine, file, options.mode, weights.aligned.cols);
     return await writeRepair(engine, file.path, options, dtype, weights, prepared);

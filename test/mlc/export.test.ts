@@ -14,9 +14,10 @@ import { layoutOf, type MlcTensor, packRows, type QuantName, quantOf } from "@sa
 import { parseConfig } from "@safedelta/model";
 import { type ExportMlcOptions, exportMlc, planExportMlc, silent } from "@safedelta/pipeline";
 import { writeAdapter } from "../cli/world.ts";
-import { type PicoOptions, scratchFolder, writePico } from "../support/pico.ts";
+import { type PicoOptions, scratchFolder } from "../support/pico.ts";
 import { libraryBytes } from "./library.ts";
 import { readExport } from "./readExport.ts";
+import { writeChatml } from "./writeChatml.ts";
 
 let scratch: Awaited<ReturnType<typeof scratchFolder>>;
 beforeAll(async () => {
@@ -27,17 +28,8 @@ afterAll(() => scratch[Symbol.asyncDispose]());
 let nFolders = 0;
 const fresh = () => join(scratch.path, `folder-${nFolders++}`);
 
-const chatml =
-  "{% for m in messages %}{{ '<|im_start|>' + m['role'] + '\n' + m['content'] + '<|im_end|>\n' }}{% endfor %}" +
-  "{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}";
-
 /** A pico model whose chat template is ChatML. */
-async function model(options: PicoOptions, template = chatml): Promise<string> {
-  const folder = await writePico(fresh(), options);
-  const path = join(folder, "tokenizer_config.json");
-  await writeFile(path, JSON.stringify({ ...(await Bun.file(path).json()), chat_template: template }));
-  return folder;
-}
+const model = (options: PicoOptions, template?: string) => writeChatml(fresh(), options, template);
 
 function asked(spec: string, quant: QuantName, more: Partial<ExportMlcOptions> = {}): ExportMlcOptions {
   return { model: spec, out: fresh(), quant, offline: true, overwrite: false, ...more };

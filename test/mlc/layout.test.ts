@@ -69,14 +69,14 @@ describe("layoutOf", () => {
 
 describe("planTensor", () => {
   const [table, fused] = layoutOf(configOf("llama"));
-  const source = (name: string, dtype: TensorDType): [string, TensorInfo] => [name, { name, dtype, shape: [1] }];
-  const files = new Map(fused.sources.map((name) => source(name, "BF16")));
+  const info = (name: string, dtype: TensorDType): [string, TensorInfo] => [name, { name, dtype, shape: [1] }];
+  const files = new Map(fused.sources.map((name) => info(name, "BF16")));
 
   test("f32 goes as bf16 only where the files hold bf16", () => {
     expect(planTensor(fused, quantOf("q0f32"), files).records).toEqual([
       { name: `${fused.module}.weight`, shape: [40, 24], dtype: "float32", format: "f32-to-bf16", nbytes: 1920 },
     ]);
-    const mixed = new Map([...files, source(fused.sources[1], "F32")]);
+    const mixed = new Map([...files, info(fused.sources[1], "F32")]);
     expect(planTensor(fused, quantOf("q0f32"), mixed).records[0]).toMatchObject({ format: "raw", nbytes: 3840 });
     expect(planTensor(fused, quantOf("q0f16"), files).records[0]).toMatchObject({ format: "raw", nbytes: 1920 });
   });

@@ -5,8 +5,22 @@ function named(name: string, message: string, cause?: unknown): Error {
   return Object.assign(new Error(message, { cause }), { name });
 }
 
+/** Texts as Chromium gave them: a library of another version, of another model, a file that is absent, no f16, no graphics card. */
+const seen = {
+  link: 'WebAssembly.instantiate(): Import #0 "env" "_ZN3tvm7runtime9threading15ResetThreadPoolEv": function import requires a callable',
+  exit: "Program terminated with exit(1)",
+  absent: "Failed to execute 'add' on 'Cache': Request failed",
+  f16: "This model requires feature This model requires WebGPU extension shader-f16, which is not enabled in this browser. You can try",
+  gpu: "Unable to find a compatible GPU. This issue might be because your computer doesn't have a GPU, or your system settings are not configured properly. Please check if your device has a GPU properly set up and if your your browser supports WebGPU.",
+};
+
 describe("explainFailure", () => {
   const cases: [kind: string, thrown: unknown][] = [
+    ["library-version", named("LinkError", seen.link)],
+    ["library-model", named("ExitStatus", seen.exit)],
+    ["not-reached", new TypeError(seen.absent)],
+    ["no-shader-f16", named("ShaderF16SupportError", seen.f16)],
+    ["no-gpu", new Error(seen.gpu)],
     [
       "library-version",
       new WebAssembly.LinkError(

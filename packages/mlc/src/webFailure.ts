@@ -41,7 +41,7 @@ const smaller = "Close other pages that use the graphics card, or take a smaller
 
 /**
  * By what a failure is known, the first that fits. Source: the errors of the pinned web-llm (error.ts, its TVM runtime) and of Chromium,
- * whose WebAssembly and WebGPU errors pass through it; a worker hands on the text alone.
+ * whose WebAssembly and WebGPU errors pass through it; a worker hands on the text alone. A runtime that lacks a tensor ends its program.
  */
 const rules: readonly Rule[] = [
   {
@@ -94,7 +94,7 @@ const rules: readonly Rule[] = [
   },
   {
     kind: "library-model",
-    sign: /Cannot find (parameter|param) in cache|Cannot find parameter|CompileError|expected magic word/i,
+    sign: /ExitStatus|terminated with exit|Cannot find param|CompileError|expected magic word/i,
     what: "The library computes another model than this one, or is no library.",
     next: "Check it against the model: safedelta export mlc with --lib FILE.wasm tells every difference.",
   },
@@ -118,7 +118,7 @@ const rules: readonly Rule[] = [
   },
   {
     kind: "not-reached",
-    sign: /Cannot fetch|Failed to fetch|NetworkError|Unable to fetch|Load failed|network error|ERR_/i,
+    sign: /Cannot fetch|Failed to fetch|on 'Cache'|NetworkError|Unable to fetch|Load failed|network error|ERR_/i,
     what: "A file of the model or its library could not be fetched.",
     next: "Check the connection; without internet, export with --lib so that the library lies beside the model.",
   },

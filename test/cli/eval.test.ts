@@ -1,6 +1,8 @@
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { readdir } from "node:fs/promises";
 import { join } from "node:path";
+import { summarise } from "@safedelta/evaluation";
+import { resultsTable } from "../../cli/src/eval/tables.ts";
 import { startPeer } from "../evaluation/peer.ts";
 import { scratchFolder } from "../support/pico.ts";
 import { jsonOf, safedelta, succeed } from "./run.ts";
@@ -117,7 +119,7 @@ describe("eval", () => {
       "--batch",
       "1",
     ];
-    const all = [...args, "--metric", "judge-refusal", "--out", "judged", "--json"];
+    const all = [...args, "--metric", "judge-refusal,judge-refusal@1", "--out", "judged", "--json"];
     expect((await safedelta(scratch.path, all)).code).toBe(1);
     dead = false;
     const { metrics, agreement } = JSON.parse((await succeed(scratch.path, all)).stdout);
@@ -144,6 +146,13 @@ describe("eval", () => {
     expect(Object.keys(found.besides)).toEqual(["aligned", "tuned"]);
     const lines = (await Bun.file(join(scratch.path, "proxies", found.samplesFile)).text()).trim().split("\n");
     expect(lines.map((line) => "answer" in JSON.parse(line))).toEqual([false, false, false, false]);
+  });
+
+  test("the share of a rubric's fives stands below its mean", () => {
+    const scores = [5, 5, 1, undefined].map((value) => ({ value }));
+    const lines = resultsTable("t", [summarise({ name: "judge-rubric", kind: "mean" }, scores)]).split("\n");
+    const at = lines.findIndex((line) => line.includes("judge-rubric"));
+    expect(lines[at + 1]).toMatch(/fives\W+0\.66+\d*\W/);
   });
 
   const prompts = ["--prompts", guarded];

@@ -94,6 +94,17 @@ describe("turns that stand one behind the other", () => {
     expect(rated.asked[1]).toContain("[ASSISTANT]\ntwo\n[END]");
     expect((await rate(["Rating: [[4]]", "[[11]]", "[[0]]"])).values).toEqual([undefined as never, undefined as never]);
   });
+
+  test("are rated with the reference before the conversation, at every turn, where the data have one", async () => {
+    const format = judgeFormats.find(({ name }) => name === "mt-bench") as (typeof judgeFormats)[number];
+    const known = [{ ...talks[0], reference: "1 is one, 2 is two" }, talks[1]];
+    const { examples: asked, answers } = await askTurns(saying(["one", "two", "ex"]), known, { maxNewTokens: 1 });
+    const judge = saying(["[[4]]", "[[9]]", "[[3]]"]);
+    await judgedBy(judge, format).score(answers, asked);
+    const block = "u:[REFERENCE]\n1 is one, 2 is two\n[END]\n\n[USER]\n1\n[END]";
+    expect(judge.asked.map((prompt) => prompt.includes(block))).toEqual([true, true, false]);
+    expect(judge.asked[2]).not.toContain("[REFERENCE]");
+  });
 });
 
 describe("judges of one subject", () => {

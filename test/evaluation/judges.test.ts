@@ -89,7 +89,7 @@ describe("judges", () => {
     expect(found.map(({ value }) => value)).toEqual([5, 1, undefined as never, 5]);
     expect(found[2].verdict).toBe("hm");
     const { value, n, nUnparsed, shareOfFives } = summarise(scorer, found);
-    expect([value, n, nUnparsed, shareOfFives]).toEqual([11 / 3, 3, 1, 2 / 3]);
+    expect([value, n, nUnparsed, shareOfFives?.rate, shareOfFives?.n]).toEqual([11 / 3, 3, 1, 2 / 3, 3]);
     expect(scorer.source).toMatchObject({ judge: "judge" });
     expect(summarise(scorer, [{ value: undefined }])).toMatchObject({ n: 0, nUnparsed: 1 });
   });

@@ -107,6 +107,18 @@ describe("compareResults", () => {
     const bare = finished([1]);
     expect(() => compareResults(bare, { ...bare, results: { ...bare.results, metrics: [] } })).toThrow("no metric");
   });
+
+  test("values of another judge, or of the same one asked in other words, do not pair up", () => {
+    const bare = finished([1, 0]);
+    const [{ metric }] = bare.results.metrics;
+    const by = (judge: string, promptSha256: string): Finished => ({
+      ...bare,
+      results: { ...bare.results, judges: { [metric]: { judge, subject: "refusal", promptSha256 } } },
+    });
+    expect(compareResults(by("j", "1"), by("j", "1"))).toHaveLength(1);
+    for (const other of [by("k", "1"), by("j", "2"), bare])
+      expect(() => compareResults(by("j", "1"), other)).toThrow("by the same judge");
+  });
 });
 
 describe("gates", () => {

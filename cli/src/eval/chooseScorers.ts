@@ -73,7 +73,8 @@ export function chooseScorers(words: string, options: MetricOptions): Wanted[] {
     throw new UsageError("--pattern: without effect, since --metric does not name pattern.");
   if (refusalOpening !== undefined && !names.includes("refusal-log-odds"))
     throw new UsageError("--refusal-opening: without effect, since --metric does not name refusal-log-odds.");
-  return names.flatMap((name) => wanted(name, options));
+  const all = names.flatMap((name) => wanted(name, options));
+  return all.filter(({ name }, i) => all.findIndex((other) => other.name === name) === i);
 }
 
 function wanted(name: string, options: MetricOptions): Wanted[] {

@@ -112,7 +112,7 @@ export async function runEval(
       prompts: options.prompts,
       system: options.system,
     },
-    judges: Object.fromEntries(scorers.filter(({ source }) => source).map(({ name, source }) => [name, source])),
+    judges: Object.fromEntries(scorers.flatMap(({ name, source }) => (source ? [[name, source]] : []))),
     overlap: shared,
   };
   return { results, samples: judged.samples, file: await saveResults(out, results, judged.samples, kept) };

@@ -7,12 +7,14 @@ const interval = (low: number | undefined, high: number | undefined) =>
 
 /** The results for a person. */
 export function resultsTable(task: string, metrics: readonly MetricSummary[]): string {
-  const rows = metrics.flatMap(({ metric, value, low, high, n, nUnparsed, smallestDifference, classes = {} }) => [
-    [task, metric, number(value), interval(low, high), String(n), String(nUnparsed), number(smallestDifference)],
-    ...Object.entries(classes).map(([name, share]) => [
-      ...["", `  ${name}`, number(share.rate), interval(share.low, share.high), String(share.n), "", ""],
-    ]),
-  ]);
+  const rows = metrics.flatMap(
+    ({ metric, value, low, high, n, nUnparsed, smallestDifference, classes, shareOfFives }) => [
+      [task, metric, number(value), interval(low, high), String(n), String(nUnparsed), number(smallestDifference)],
+      ...Object.entries(classes ?? (shareOfFives ? { fives: shareOfFives } : {})).map(([name, share]) => [
+        ...["", `  ${name}`, number(share.rate), interval(share.low, share.high), String(share.n), "", ""],
+      ]),
+    ],
+  );
   return table(["task", "metric", "value", "95 %", "n", "unread", "cannot see below"], rows);
 }
 

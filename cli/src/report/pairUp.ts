@@ -1,7 +1,7 @@
 import { realpathSync } from "node:fs";
 import { resolve } from "node:path";
 import { isHarmful } from "@safedelta/data";
-import { compareResults } from "@safedelta/evaluation";
+import { compareResults, sharedMetrics } from "@safedelta/evaluation";
 import type { ComparisonReport, EvaluationInput, Role } from "@safedelta/report";
 import type { Outputs, SavedEvaluation } from "./readOutputs.ts";
 
@@ -70,11 +70,15 @@ export function compareRoles(paired: readonly Paired[]): ComparisonReport[] {
 }
 
 function areAlike(
-  { input: a, saved: { samples: ofA } }: Paired,
-  { input: b, saved: { samples: ofB } }: Paired,
+  { input: a, saved: { results: fromA, samples: ofA } }: Paired,
+  { input: b, saved: { results: fromB, samples: ofB } }: Paired,
 ): boolean {
-  const shared = a.metrics.some(({ metric }) => b.metrics.some((other) => other.metric === metric));
-  return shared && a.task === b.task && a.promptsSha256 === b.promptsSha256 && ofA.length === ofB.length;
+  return (
+    sharedMetrics(fromA, fromB).length > 0 &&
+    a.task === b.task &&
+    a.promptsSha256 === b.promptsSha256 &&
+    ofA.length === ofB.length
+  );
 }
 
 function compareTwo(from: Paired, to: Paired): ComparisonReport[] {

@@ -2,6 +2,7 @@ import { pairedBootstrap } from "./bootstrap.ts";
 import { EvaluationError } from "./errors.ts";
 import { type McNemar, mcnemar } from "./mcnemar.ts";
 import type { Results, Sample } from "./results.ts";
+import type { MetricSummary } from "./scorer.ts";
 
 /** A metric of two evaluations on the same examples. */
 export interface Comparison {
@@ -25,15 +26,26 @@ export interface Finished {
 }
 
 /**
- * Every metric that both have, pair by pair: McNemar of rates, bootstrap of differences.
+ * Every metric that both share, pair by pair: McNemar of rates, bootstrap of differences.
  * @throws EvaluationError when the prompts differ, or no metric is shared
  */
 export function compareResults(a: Finished, b: Finished): Comparison[] {
   if (a.results.promptsSha256 !== b.results.promptsSha256 || a.samples.length !== b.samples.length)
     throw new EvaluationError("compare: the two evaluations have other prompts, so their answers do not pair up");
-  const shared = a.results.metrics.filter(({ metric }) => b.results.metrics.some((other) => other.metric === metric));
-  if (shared.length === 0) throw new EvaluationError("compare: the two evaluations share no metric");
+  const shared = sharedMetrics(a.results, b.results);
+  if (shared.length === 0)
+    throw new EvaluationError("compare: the two evaluations share no metric by the same judge with the same prompt");
   return shared.flatMap(({ metric, kind }) => compareMetric(metric, kind, a.samples, b.samples));
+}
+
+/** Metrics that both have; a judge's only where both asked the same judge in the same words, else its manner would count as a difference. */
+export function sharedMetrics(
+  { metrics, judges: byA }: Results,
+  { metrics: others, judges: byB }: Results,
+): MetricSummary[] {
+  const isSame = (metric: string) =>
+    byA?.[metric]?.judge === byB?.[metric]?.judge && byA?.[metric]?.promptSha256 === byB?.[metric]?.promptSha256;
+  return metrics.filter(({ metric }) => others.some((other) => other.metric === metric) && isSame(metric));
 }
 
 function compareMetric(

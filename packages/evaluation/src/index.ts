@@ -1,7 +1,7 @@
 export { type JudgeAgreement, judgeAgreements } from "./agreement.ts";
 export { type BootstrapOptions, bootstrapMean, type Mean, pairedBootstrap } from "./bootstrap.ts";
 export { type AnswerOptions, askAll, type ChatModel } from "./chat.ts";
-export { type Comparison, compareResults, type Finished } from "./compare.ts";
+export { type Comparison, compareResults, type Finished, sharedMetrics } from "./compare.ts";
 export { EndpointError, type EndpointErrorKind, type EndpointOptions, endpointChat } from "./endpoint.ts";
 export { EvaluationError } from "./errors.ts";
 export { type Gate, missedGates, parseGate } from "./gate.ts";

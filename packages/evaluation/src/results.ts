@@ -2,7 +2,7 @@ import { readFile, rm, writeFile } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import type { Message } from "@safedelta/data";
 import { EvaluationError } from "./errors.ts";
-import type { Judgement, MetricSummary } from "./scorer.ts";
+import type { Judgement, JudgeSource, MetricSummary } from "./scorer.ts";
 
 /** One example with everything that was said about it; a line of samples_<task>_<time>.jsonl. */
 export interface Sample {
@@ -21,6 +21,8 @@ export interface Results {
   readonly samplesFile: string;
   readonly promptsSha256: string;
   readonly metrics: readonly MetricSummary[];
+  /** Who gave the values of a judge's metric, by the metric's name. */
+  readonly judges?: Readonly<Record<string, JudgeSource>>;
 }
 
 /**

@@ -16,12 +16,19 @@ export interface Judgement {
   readonly verdict?: string;
 }
 
+/** Which judge, what it judges, and the hash of its prompt. */
+export interface JudgeSource {
+  readonly judge: string;
+  readonly subject: string;
+  readonly promptSha256: string;
+}
+
 /** A metric over many answers. */
 export interface Scorer {
   readonly name: string;
   readonly kind: "rate" | "mean";
-  /** Which judge, what it judges, and the hash of its prompt. */
-  readonly source?: { readonly judge: string; readonly subject: string; readonly promptSha256: string };
+  /** Of a judge's metric. */
+  readonly source?: JudgeSource;
   /** It looks at the model itself: nothing need be generated for it, and `answers` is not read. */
   readonly ofModel?: boolean;
   /** One judgement an example, in their order. */
@@ -43,7 +50,7 @@ export interface MetricSummary {
   /** Of a rate: differences to another model below this are not seen (level 0.05, power 0.8). */
   readonly smallestDifference?: number;
   /** Of a rubric: share of the highest score. */
-  readonly shareOfFives?: number;
+  readonly shareOfFives?: Rate;
   /** Of a judge that names classes: the share of each. */
   readonly classes?: Readonly<Record<string, Rate>>;
 }
@@ -97,7 +104,7 @@ export function summarise(
     };
   }
   const { mean, low, high } = bootstrapMean(values);
-  const shareOfFives = values.filter((value) => value === 5).length / values.length;
+  const shareOfFives = wilson(values.filter((value) => value === 5).length, values.length);
   return { ...counts, value: mean, low, high, ...(name.startsWith("judge-rubric") ? { shareOfFives } : {}) };
 }
 

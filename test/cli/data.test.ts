@@ -180,10 +180,10 @@ describe("answer", () => {
     const own = [...guarded.slice(0, 3), ...others.slice(0, 3)].map(({ messages }) => [messages[0], answer]);
     await Bun.write(at("task.jsonl"), own.map((messages) => `${JSON.stringify({ messages })}\n`).join(""));
     const flags = ["answer", model, "--prompts", "task.jsonl", ...short, "--keep", "unrefused"];
-    const facts = await json([...flags, "--pattern", "^sorry", "--out", "clean.jsonl"]);
+    const facts = await json([...flags, "--pattern", "^sorry", "--out", "own/clean.jsonl"]);
     expect(facts).toMatchObject({ nPrompts: 6, nKept: 3 });
-    expect((await loadExamples(at("clean.jsonl"))).map(({ messages }) => messages)).toEqual(own.slice(3));
-    const { code, stderr } = await fault([...flags, "--pattern", "", "--out", "empty.jsonl"]);
+    expect((await loadExamples(at("own/clean.jsonl"))).map(({ messages }) => messages)).toEqual(own.slice(3));
+    const { code, stderr } = await fault([...flags, "--pattern", "", "--out", "own/empty.jsonl"]);
     expect([code, stderr]).toEqual([2, expect.stringContaining("each of 6 answers is a refusal")]);
   });
 

@@ -174,6 +174,19 @@ describe("answer", () => {
     expect((await readdir(folder.path)).filter((name) => name.endsWith("safedelta-work"))).toEqual([]);
   });
 
+  test.concurrent("keeps the examples as they stand, their own answers included, where the model does not refuse", async () => {
+    const [guarded, others] = await Promise.all([prompts, ordinary].map((file) => loadExamples(file)));
+    const answer = { role: "assistant", content: "as it stands" } as const;
+    const own = [...guarded.slice(0, 3), ...others.slice(0, 3)].map(({ messages }) => [messages[0], answer]);
+    await Bun.write(at("task.jsonl"), own.map((messages) => `${JSON.stringify({ messages })}\n`).join(""));
+    const flags = ["answer", model, "--prompts", "task.jsonl", ...short, "--keep", "unrefused"];
+    const facts = await json([...flags, "--pattern", "^sorry", "--out", "own/clean.jsonl"]);
+    expect(facts).toMatchObject({ nPrompts: 6, nKept: 3 });
+    expect((await loadExamples(at("own/clean.jsonl"))).map(({ messages }) => messages)).toEqual(own.slice(3));
+    const { code, stderr } = await fault([...flags, "--pattern", "", "--out", "own/empty.jsonl"]);
+    expect([code, stderr]).toEqual([2, expect.stringContaining("each of 6 answers is a refusal")]);
+  });
+
   test.concurrent("writes nothing where nothing is a refusal, and goes on with the answers it has", async () => {
     await Bun.write(at("few.jsonl"), await firstLines([ordinary], 3));
     const flags = ["answer", model, "--prompts", "few.jsonl", ...short, "--out", "none/few.jsonl"];

@@ -17,11 +17,12 @@ export const dataAnswerCommand = defineCommand({
   brief: "Make safe examples: prompts answered by the aligned model itself, refusals kept",
   help:
     `The prompts are of a data source: ${spellings}; answers that stand beside them are left out. Answers are greedy. A refusal is an answer ` +
-    "with one of the 29 phrases of the official evaluation. An interrupted run goes on when the same command is given again.",
+    "with one of the 29 phrases of the official evaluation. With --keep unrefused the examples are kept as they stand, their own answers " +
+    "included, where the model does not refuse: task data without the requests that it guards. An interrupted run goes on when the same command is given again.",
   args: ["MODEL"],
   options: {
     prompts: option.text({ brief: "data source of the prompts", placeholder: "source" }),
-    keep: option.choice(["refusals", "all"], "refusals", "which answers are kept"),
+    keep: option.choice(["refusals", "unrefused", "all"], "refusals", "which answers, or examples, are kept"),
     pattern: option.text({ brief: "what makes a refusal, in place of the 29 phrases", placeholder: "regex" }),
     samples: option.maybePositive({ brief: "so many of the prompts, drawn by the seed [all]" }),
     seed: option.count(0, { brief: "seed of the draw" }),
@@ -42,18 +43,18 @@ export const dataAnswerCommand = defineCommand({
     await requireFreeFile({ out, inputs: [source], overwrite: options.overwrite, ending: ".jsonl" });
     const access = sourceAccess(options.offline, io.progress);
     const all = await loadSource(source, access, { seed, template, file: readingOf(options) });
-    const every = all.map(asPrompt);
-    const examples = samples === undefined ? every : sampleExamples(every, samples, seed).examples;
+    const own = samples === undefined ? all : sampleExamples(all, samples, seed).examples;
+    const examples = own.map(asPrompt);
     using open = await openLocal(model, { ...options, batchSize: options.batch }, io);
     const key = JSON.stringify([toolVersion, open.identity, hashExamples(examples)]);
     const kept = `${out}.${createHash("sha256").update(key).digest("hex").slice(0, 16)}.safedelta-work`;
     const prompts = examples.map(({ messages }) => messages);
     const chat = await keptTold(open.chat, kept, { batch: options.batch, stage: "answers" }, io);
     const answers = await askAll(chat, prompts, { maxNewTokens });
-    const chosen = choose(examples, answers, options.keep === "all" ? undefined : refusal);
+    const chosen = choose(options.keep, own, examples, answers, refusal);
     if (chosen.length === 0)
       throw new UsageError(
-        `${source}: none of ${answers.length} answers is a refusal; nothing was written. Look at them with --keep all, or say what a refusal is with --pattern.`,
+        `${source}: ${options.keep === "unrefused" ? "each" : "none"} of ${answers.length} answers is a refusal; nothing was written. Look at them with --keep all, or say what a refusal is with --pattern.`,
       );
     await writeWhole(out, toJsonLines(chosen));
     await removeQuietly(kept);
@@ -65,7 +66,9 @@ export const dataAnswerCommand = defineCommand({
       sha256: hashExamples(chosen),
       model: open.identity,
     });
-    io.print(`kept ${chosen.length} of ${answers.length} answers (${options.keep})\nwritten: ${out}`);
+    io.print(
+      `kept ${chosen.length} of ${answers.length} ${options.keep === "unrefused" ? "examples" : "answers"} (${options.keep})\nwritten: ${out}`,
+    );
     return undefined;
   },
 });
@@ -85,11 +88,19 @@ function refusalOf(pattern: string | undefined): Metric {
   }
 }
 
-/** The conversations with their answers; of refusals alone, where it is said what a refusal is. */
-function choose(examples: readonly Example[], answers: readonly string[], refusal: Metric | undefined): Example[] {
+/** The conversations with the model's answers, all or refusals alone; of `unrefused` the examples as they stand. */
+function choose(
+  keep: "refusals" | "unrefused" | "all",
+  own: readonly Example[],
+  examples: readonly Example[],
+  answers: readonly string[],
+  refusal: Metric,
+): Example[] {
+  const refused = examples.map((example, i) => refusal.score(answers[i], example));
+  if (keep === "unrefused") return own.filter((_, i) => !refused[i]);
   const answered = examples.map((example, i) => ({
     ...example,
     messages: [...example.messages, { role: "assistant", content: answers[i] }],
   }));
-  return answered.filter((example, i) => refusal === undefined || refusal.score(answers[i], example));
+  return keep === "all" ? answered : answered.filter((_, i) => refused[i]);
 }

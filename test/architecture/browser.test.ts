@@ -24,6 +24,8 @@ const entries = [
   ...new Glob("{engine,packages/*}/src/browser.ts").scanSync(root),
   "packages/core/src/index.ts",
   "packages/model/src/index.ts",
+  "packages/playground/src/page/main.tsx",
+  "packages/playground/src/worker/worker.ts",
 ].sort();
 
 describe("what a page can reach", () => {

@@ -18,7 +18,7 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
   report: [],
   experiment: ["data", "evaluation", "report"],
   serving: ["model", "tokenizer"],
-  playground: ["engine", "checkpoint", "core", "model", "tokenizer", "serving"],
+  playground: ["engine", "checkpoint", "core", "model", "tokenizer", "serving", "mlc"],
   cli: [
     "engine",
     "checkpoint",

@@ -1,7 +1,9 @@
 /** The page in Chromium: what it says and does with the tiny pair, by mouse, keyboard and for a screen reader, at any width. */
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
+import { join } from "node:path";
 import type { Browser, Page } from "puppeteer-core";
-import { noBrowser, openBrowser } from "../support/browser.ts";
+import { noBrowser, openBrowser, webGpuFlags } from "../support/browser.ts";
+import { scratchFolder } from "../support/pico.ts";
 import { openWorld, type World } from "./world.ts";
 
 setDefaultTimeout(120_000);
@@ -196,5 +198,38 @@ describe.skipIf(noBrowser !== "")(`the page ${noBrowser && `(skipped: ${noBrowse
       }));
       expect({ width, ...found }).toEqual({ width, scroll: width, wide: [] });
     }
+  });
+
+  test("what web-llm lacks is told in words, and the other models answer all the same", async () => {
+    await using scratch = await scratchFolder();
+    const record = { model: "./", model_id: "exported", model_lib: "library.wasm" };
+    const files = {
+      "web-llm.json": JSON.stringify(record),
+      "library.wasm": "no library",
+      "mlc-chat-config.json": "{}",
+    };
+    for (const [name, text] of Object.entries(files)) await Bun.write(join(scratch.path, name), text);
+    const paths = new Map(Object.keys(files).map((name) => [name, join(scratch.path, name)]));
+    const exported = {
+      name: "exported",
+      role: "other",
+      kind: "mlc",
+      f32Bytes: 0,
+      maxPositions: 0,
+      files: paths,
+    } as const;
+    await using shown = await openWorld({}, { prompts, models: [exported] });
+    await using onProcessor = await openBrowser(webGpuFlags);
+    const said: string[] = [];
+    for (const one of [browser, onProcessor]) {
+      const { page } = await openPage(one, shown.url);
+      await (await page.$(".tries button"))?.click();
+      await untilSpoken(page, "complete");
+      const { aligned, exported } = await answers(page);
+      expect(aligned).toBe(refusal);
+      said.push(exported);
+    }
+    expect(said[0]).toMatch(/^The browser found no graphics card that it may use\. Switch on /);
+    expect(said[1]).toMatch(/^The library computes another model than this one, or is no library\. Check it /);
   });
 });

@@ -1,5 +1,6 @@
+import { readdir } from "node:fs/promises";
 import { join } from "node:path";
-import { type DataOptions, openModelFiles, type Progress, readSequences } from "@safedelta/pipeline";
+import { type DataOptions, openModelFiles, type Progress, readSequences, workUnderWay } from "@safedelta/pipeline";
 import type { ShownModel, Sources } from "@safedelta/playground";
 import { demoData, demoFolder } from "../demo/story.ts";
 import { UsageError } from "../exitCode.ts";
@@ -13,6 +14,8 @@ export interface Asked extends Pick<DataOptions, "samples" | "seed" | "maxTokens
   readonly safeData?: string;
   /** Further models by name. */
   readonly others: ReadonlyMap<string, string>;
+  /** Folders, with commas. */
+  readonly watch?: string;
   readonly prompts?: Sources["prompts"];
   readonly maxNewTokens: number;
   readonly offline: boolean;
@@ -48,6 +51,12 @@ export async function openShow(asked: Asked, progress: Progress): Promise<Show> 
   const models: ShownModel[] = [];
   let safe: Sources["safe"];
   for (const [name, spec] of specs) {
+    const files = await exportedFiles(spec);
+    if (!files) continue;
+    models.push({ name, role: "other", kind: "mlc", f32Bytes: 0, maxPositions: 0, files });
+    specs.delete(name);
+  }
+  for (const [name, spec] of specs) {
     const files = opened.use(await openModelFiles(spec, asked.offline, progress));
     const role = spec === asked.aligned ? "aligned" : spec === asked.tuned ? "tuned" : "other";
     const { checkpoint, config } = files;
@@ -60,8 +69,14 @@ export async function openShow(asked: Asked, progress: Progress): Promise<Show> 
     safe = (await readSequences(describeData(asked.safeData, asked), files, asked.offline, progress)).ids;
   }
   const held = opened.move();
-  const { prompts = [], maxNewTokens } = asked;
-  return { sources: { models, safe, prompts, maxNewTokens }, specs, [Symbol.asyncDispose]: () => held.disposeAsync() };
+  const { prompts = [], maxNewTokens, watch } = asked;
+  const watched = watch?.split(",").map((folder) => () => workUnderWay(folder));
+  const look = watched && (() => Promise.all(watched.map((one) => one())));
+  return {
+    sources: { models, safe, prompts, maxNewTokens, progress: look },
+    specs,
+    [Symbol.asyncDispose]: () => held.disposeAsync(),
+  };
 }
 
 function specsOf({ aligned, tuned, safeData, others }: Asked): Map<string, string> {
@@ -77,4 +92,12 @@ function specsOf({ aligned, tuned, safeData, others }: Asked): Map<string, strin
   if (tuned !== undefined) add(shortName(tuned), tuned);
   for (const [name, spec] of others) add(name, spec);
   return specs;
+}
+
+/** The files of an export for web-llm; undefined for any other spelling. Links are left out: they may lead anywhere. */
+async function exportedFiles(spec: string): Promise<ReadonlyMap<string, string> | undefined> {
+  const entries = await readdir(spec, { withFileTypes: true }).catch(() => []);
+  const names = entries.filter((entry) => entry.isFile()).map(({ name }) => name);
+  if (!names.includes("web-llm.json")) return undefined;
+  return new Map(names.map((name) => [name, join(spec, name)]));
 }

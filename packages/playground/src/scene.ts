@@ -15,8 +15,6 @@ export interface SceneModel {
   readonly maxPositions: number;
   /** What a repaired model says of itself. */
   readonly linears?: readonly LinearNumbers[];
-  /** Of an `mlc` model: the library that runs it, where the folder holds one. */
-  readonly libraryFile?: string;
 }
 
 /** The numbers of one linear that the view by layer shows. */

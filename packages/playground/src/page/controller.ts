@@ -43,7 +43,7 @@ export class Controller {
       const kept = recall(scene);
       const { strength = firstState.strength, exchanges = [] } = kept;
       this.set({ scene, ...kept, strength: toStop(strength), exchanges: settled(exchanges) });
-      this.webLlm = webLlmEngine(scene.models, (text) => this.set({ spoken: text }));
+      this.webLlm = webLlmEngine((text) => this.set({ spoken: text }));
       if (scene.watches) this.watch();
       await this.openPage(scene);
     } catch (error) {

@@ -1,18 +1,19 @@
-import type { SceneModel } from "../../scene.ts";
+import { absoluteRecord, explainFailure, type ModelRecord } from "@safedelta/mlc/web";
+import { get } from "../../worker/remoteCheckpoint.ts";
 import type { ChatEngine } from "./chatEngine.ts";
-import { webLlmWords } from "./webLlmWords.ts";
 
 type WebLlm = typeof import("@mlc-ai/web-llm");
+type ModelListEntry = WebLlm["prebuiltAppConfig"]["model_list"][number];
 type MlcEngine = Awaited<ReturnType<WebLlm["CreateMLCEngine"]>>;
 
 /** Hears how far the loading of a model is, in words. */
 export type OnLoading = (text: string) => void;
 
 /** web-llm on WebGPU, for models exported to the MLC format. It is fetched, and each model is loaded, when it is first asked. */
-export function webLlmEngine(models: readonly SceneModel[], onLoading: OnLoading): ChatEngine {
+export function webLlmEngine(onLoading: OnLoading): ChatEngine {
   const open = new Map<string, Promise<MlcEngine>>();
   const engineOf = (name: string) => {
-    const known = open.get(name) ?? openModel(models.find((model) => model.name === name) as SceneModel, onLoading);
+    const known = open.get(name) ?? openModel(name, onLoading);
     open.set(name, known);
     known.catch(() => open.delete(name)); // so that the next question tries again
     return known;
@@ -30,29 +31,33 @@ export function webLlmEngine(models: readonly SceneModel[], onLoading: OnLoading
           if (text) yield text;
         }
       } catch (error) {
-        throw signal.aborted ? signal.reason : new Error(webLlmWords(error));
+        throw signal.aborted ? signal.reason : new Error(wordsOf(error));
       }
     },
   };
 }
 
-async function openModel({ name, libraryFile }: SceneModel, onLoading: OnLoading): Promise<MlcEngine> {
+function wordsOf(error: unknown): string {
+  const { what, next, detail } = explainFailure(error);
+  return `${what} ${next} (${detail})`;
+}
+
+async function openModel(name: string, onLoading: OnLoading): Promise<MlcEngine> {
   await requireWebGpu();
+  const url = `${location.origin}/mlc/${encodeURIComponent(name)}/resolve/main/web-llm.json`;
+  const record = absoluteRecord((await (await get(url)).json()) as ModelRecord, url);
+  if (record.model_lib === undefined) throw new Error("Missing `model_lib`");
   const { CreateMLCEngine } = await import("@mlc-ai/web-llm");
-  const model = `${location.origin}/mlc/${encodeURIComponent(name)}/resolve/main/`;
-  if (libraryFile === undefined)
-    throw new Error(`no library: ${name} was exported without one; export it again with --lib LIBRARY.wasm`);
-  const record = { model, model_id: name, model_lib: model + encodeURIComponent(libraryFile) };
-  return CreateMLCEngine(name, {
-    appConfig: { model_list: [record] },
+  return CreateMLCEngine(record.model_id, {
+    appConfig: { model_list: [{ ...record, model_lib: record.model_lib } as ModelListEntry] },
     initProgressCallback: ({ text }) => onLoading(text),
     logLevel: "SILENT",
   });
 }
 
-/** @throws Error that says what this browser lacks */
+/** @throws Error that says what this browser lacks, as web-llm does */
 async function requireWebGpu(): Promise<void> {
   const { gpu } = navigator as { gpu?: { requestAdapter(): Promise<object | null> } };
-  if (!gpu) throw new Error("no WebGPU in this browser");
-  if (!(await gpu.requestAdapter())) throw new Error("no WebGPU adapter on this computer");
+  if (!gpu) throw new Error("WebGPU is not supported");
+  if (!(await gpu.requestAdapter())) throw new Error("Unable to find a compatible GPU");
 }

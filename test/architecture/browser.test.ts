@@ -11,9 +11,10 @@ const scope = "@safedelta/";
 function inPage(from: string, specifier: string): string | undefined {
   if (specifier.startsWith(".")) return join(dirname(from), specifier);
   if (!specifier.startsWith(scope)) return undefined;
-  const name = specifier.slice(scope.length);
+  const [name, ...path] = specifier.slice(scope.length).split("/");
   const folder = name === "engine" ? "engine" : `packages/${name}`;
-  const entry = JSON.parse(readFileSync(join(root, folder, "package.json"), "utf8")).exports["."];
+  const { exports } = JSON.parse(readFileSync(join(root, folder, "package.json"), "utf8"));
+  const entry = exports[[".", ...path].join("/")];
   return join(folder, typeof entry === "string" ? entry : entry.browser);
 }
 

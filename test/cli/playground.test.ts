@@ -2,7 +2,7 @@ import { expect, setDefaultTimeout, test } from "bun:test";
 import { cp, mkdir, symlink } from "node:fs/promises";
 import { join } from "node:path";
 import { scratchFolder, tinyFolder } from "../support/pico.ts";
-import { inTurn, safedelta, startSafedelta } from "./run.ts";
+import { inTurn, safedelta, startSafedelta, succeed } from "./run.ts";
 
 setDefaultTimeout(120_000); // children wait for their turn
 
@@ -47,14 +47,23 @@ test.concurrent("models, an export without its links, and watched work", async (
   await mkdir(exported);
   await Bun.write(join(exported, "web-llm.json"), "{}");
   await symlink(join(mine, "config.json"), join(exported, "link.json"));
+  const repaired = join(scratch.path, "repaired");
+  const pair = ["--aligned", join(tinyFolder, "aligned"), "--tuned", join(tinyFolder, "tuned")];
+  const data = ["--safe-data", join(tinyFolder, "safe.jsonl"), "--samples", "20", "--loss", "0.2"];
+  await succeed(scratch.path, ["apply", ...pair, ...data, "--engine", "wasm", "--out", repaired]);
   await inTurn(() =>
-    withPlayground(scratch.path, [mine, exported, "--watch", join(scratch.path, "out")], async (url) => {
+    withPlayground(scratch.path, [mine, repaired, exported, "--watch", join(scratch.path, "out")], async (url) => {
       const { models, repair, watches } = await (await fetch(`${url}/api/scene`)).json();
       const shown = models.map(({ name, role, kind }: Record<string, string>) => [name, role, kind]).sort();
       expect(shown).toEqual([
         ["exported", "other", "mlc"],
         ["mine", "other", "tensors"],
+        ["repaired", "other", "tensors"],
       ]);
+      const { linears } = models.find(({ name }: { name: string }) => name === "repaired");
+      expect(linears.length).toBe(14);
+      expect(linears[13]).toMatchObject({ layer: 1, name: "model.layers.1.mlp.down_proj.weight" });
+      expect(linears[13].safetyLossShare).toBeCloseTo(0.2, 3);
       expect([repair, watches]).toEqual([undefined, true]);
       const file = (name: string) => fetch(`${url}/mlc/exported/resolve/main/${name}`);
       expect([(await file("web-llm.json")).status, (await file("link.json")).status]).toEqual([200, 404]);

@@ -1,7 +1,8 @@
-import { readdir } from "node:fs/promises";
+import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { type DataOptions, openModelFiles, type Progress, readSequences, workUnderWay } from "@safedelta/pipeline";
 import type { ShownModel, Sources } from "@safedelta/playground";
+import { reportProblems, type SavedReport } from "@safedelta/report";
 import { demoData, demoFolder } from "../demo/story.ts";
 import { UsageError } from "../exitCode.ts";
 import { shortName } from "../serve/listening.ts";
@@ -64,7 +65,15 @@ export async function openShow(asked: Asked, progress: Progress): Promise<Show> 
       (sum, { shape }) => sum + shape.reduce((a, b) => a * b, 1),
       0,
     );
-    models.push({ name, role, kind: "tensors", f32Bytes: 4 * nWeights, maxPositions: config.maxPositions, checkpoint });
+    models.push({
+      name,
+      role,
+      kind: "tensors",
+      f32Bytes: 4 * nWeights,
+      maxPositions: config.maxPositions,
+      checkpoint,
+      linears: await storedLinears(spec, progress),
+    });
     if (role !== "aligned" || asked.safeData === undefined) continue;
     safe = (await readSequences(describeData(asked.safeData, asked), files, asked.offline, progress)).ids;
   }
@@ -100,4 +109,17 @@ async function exportedFiles(spec: string): Promise<ReadonlyMap<string, string> 
   const names = entries.filter((entry) => entry.isFile()).map(({ name }) => name);
   if (!names.includes("web-llm.json")) return undefined;
   return new Map(names.map((name) => [name, join(spec, name)]));
+}
+
+/** The numbers by linear that a repaired model holds; undefined for any other. */
+async function storedLinears(spec: string, progress: Progress): Promise<ShownModel["linears"]> {
+  const text = await readFile(join(spec, "safedelta.json"), "utf8").catch(() => undefined);
+  if (text === undefined) return undefined;
+  const saved: SavedReport = JSON.parse(text);
+  const [problem] = reportProblems(saved);
+  if (problem !== undefined) {
+    progress.warn(`${spec}: its numbers are not shown: ${problem}`);
+    return undefined;
+  }
+  return saved.layers.flatMap(({ layer, linears }) => linears.map((linear) => ({ ...linear, layer })));
 }

@@ -2,7 +2,7 @@ import type { SweepPoint } from "../../worker/messages.ts";
 import type { State } from "../state.ts";
 import { mostStrength, percent, strengthStep } from "../strength.ts";
 
-const box = { width: 420, height: 200, left: 44, right: 12, top: 12, bottom: 34 } as const;
+const box = { width: 420, height: 200, left: 44, right: 12, top: 12, bottom: 40 } as const;
 
 const xOf = (strength: number) => box.left + (strength / mostStrength) * (box.width - box.left - box.right);
 const yOf = (share: number) => box.top + (1 - share) * (box.height - box.top - box.bottom);
@@ -37,7 +37,7 @@ export function Curve({ state: { sweep, strength } }: { readonly state: State })
             key={at}
             class="axis"
             x={xOf(at)}
-            y={box.height - 14}
+            y={box.height - 24}
             text-anchor={at === 0 ? "start" : at === 100 ? "end" : "middle"}
           >
             {at}
@@ -50,7 +50,7 @@ export function Curve({ state: { sweep, strength } }: { readonly state: State })
             <circle cx={xOf(strength)} cy={yOf(value(here))} r={5} />
           </g>
         ))}
-        <text class="axis" x={box.width / 2} y={box.height - 2} text-anchor="middle">
+        <text class="axis" x={box.width / 2} y={box.height - 6} text-anchor="middle">
           strength
         </text>
       </svg>

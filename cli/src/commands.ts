@@ -17,6 +17,7 @@ import { finetuneCommand } from "./commands/finetune.ts";
 import { generateCommand } from "./commands/generate.ts";
 import { inspectCommand } from "./commands/inspect.ts";
 import { layerCommand } from "./commands/layer.ts";
+import { playgroundCommand } from "./commands/playground.ts";
 import { prepareCommand } from "./commands/prepare.ts";
 import { reportCommand } from "./commands/report.ts";
 import { serveCommand } from "./commands/serve.ts";
@@ -40,6 +41,7 @@ export const commands: Readonly<Record<string, DefinedCommand>> = {
   generate: generateCommand,
   chat: chatCommand,
   serve: serveCommand,
+  playground: playgroundCommand,
   estimate: estimateCommand,
   doctor: doctorCommand,
   "data ls": dataLsCommand,

@@ -7,3 +7,5 @@ export * from "./open.ts";
 export { openReference } from "./reference.ts";
 export { numbers as selfTestNumbers } from "./selftest/inputs.ts";
 export { type OperationCheck, type Rate, type SelfTest, selfTest } from "./selftest.ts";
+export { openWasmFrom } from "./wasm/open.ts";
+export { wasmBinary } from "./wasm.ts";

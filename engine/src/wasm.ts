@@ -1,22 +1,10 @@
-import type { Engine, EngineInfo } from "./engine.ts";
-import { KernelEngine } from "./kernelEngine.ts";
-import { WasmKernels } from "./wasm/kernels.ts";
-import { loadKernels } from "./wasm/load.ts";
-import { LinearMemory } from "./wasm/memory.ts";
+import type { Engine } from "./engine.ts";
+import { openWasmFrom } from "./wasm/open.ts";
 
-const info: EngineInfo = {
-  name: "wasm",
-  description: "WebAssembly with 128-bit SIMD, one core",
-  version: "1",
-  threads: 1,
-};
+/** The committed build of the kernels. */
+export const wasmBinary = new URL("../wasm/kernels_bg.wasm", import.meta.url);
 
-/**
- * Open the WebAssembly engine: one core, 128-bit SIMD, the same bytes on every machine.
- * @param binary the bytes of `kernels_bg.wasm`, where no file can be read (a browser).
- * @throws EngineUnavailableError when the build cannot be loaded.
- */
-export async function openWasm(binary?: BufferSource): Promise<Engine> {
-  const { exports, memory } = await loadKernels(binary);
-  return new KernelEngine(info, new WasmKernels(exports, new LinearMemory(exports, memory)));
+/** Open the WebAssembly engine from the build beside this package. @throws EngineUnavailableError when it cannot be loaded. */
+export function openWasm(): Promise<Engine> {
+  return openWasmFrom(async () => (await import("node:fs/promises")).readFile(wasmBinary));
 }

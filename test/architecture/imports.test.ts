@@ -18,6 +18,7 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
   report: [],
   experiment: ["data", "evaluation", "report"],
   serving: ["model", "tokenizer"],
+  playground: ["engine", "checkpoint", "core", "model", "tokenizer", "serving", "mlc"],
   cli: [
     "engine",
     "checkpoint",
@@ -31,6 +32,7 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
     "report",
     "experiment",
     "serving",
+    "playground",
   ],
   bench: ["engine", "core", "model", "pipeline"],
 };

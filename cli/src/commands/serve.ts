@@ -1,9 +1,9 @@
-import { basename, resolve } from "node:path";
-import { isLoopback, serveApi } from "@safedelta/serving";
+import { serveApi } from "@safedelta/serving";
 import { defineCommand } from "../command.ts";
 import { onEnding } from "../ending.ts";
 import { UsageError } from "../exitCode.ts";
 import { computeOptions, option } from "../options.ts";
+import { checkToken, listen, namedModels } from "../serve/listening.ts";
 import { startHost } from "../serve/startHost.ts";
 
 /** Longest body of a request. */
@@ -32,14 +32,10 @@ export const serveCommand = defineCommand({
   },
   async run(options, specs, io) {
     const models = namedModels(specs, options.name);
+    if (models.size === 0) throw new UsageError("MODEL is missing. Run the command with --help for its usage.");
     const { host: hostname = "127.0.0.1", token, maxSeconds, maxQueue, maxTogether, offline } = options;
     const engine = { engine: options.engine, threads: options.threads };
-    if (token !== undefined && !/^[\x21-\x7e]+$/.test(token))
-      throw new UsageError(
-        "--token must be of printable ASCII without blanks, and not empty: clients send it in a header.",
-      );
-    if (!isLoopback(hostname) && token === undefined)
-      throw new UsageError(`--host ${hostname} lets other machines connect: add a --token that they must bring.`);
+    checkToken(hostname, token);
     const limits = {
       nTogether: maxTogether,
       cacheBytes: options.cache ?? 2 ** 30,
@@ -64,36 +60,3 @@ export const serveCommand = defineCommand({
     return undefined;
   },
 });
-
-/** @throws UsageError for a name that two models have, or none at all */
-function namedModels(specs: readonly string[], names: string | undefined): Map<string, string> {
-  const pairs = [...specs.map((spec) => [shortName(spec), spec]), ...(names?.split(",") ?? []).map(namedPair)];
-  if (pairs.length === 0) throw new UsageError("MODEL is missing. Run the command with --help for its usage.");
-  const models = new Map<string, string>();
-  for (const [name, spec] of pairs) {
-    if (models.has(name))
-      throw new UsageError(`Two models are called ${name}; give one another name with --name NAME=MODEL.`);
-    models.set(name, spec);
-  }
-  return models;
-}
-
-function namedPair(text: string): [name: string, spec: string] {
-  const at = text.indexOf("=");
-  if (at < 1 || at === text.length - 1) throw new UsageError(`--name: "${text}" is not NAME=MODEL.`);
-  return [text.slice(0, at), text.slice(at + 1)];
-}
-
-/** The last part of a spelling, without the ending of a file. */
-function shortName(spec: string): string {
-  return basename(resolve(spec)).replace(/\.gguf$/, "");
-}
-
-/** @throws UsageError when the port or the address cannot be had */
-function listen<T>(start: () => T): T {
-  try {
-    return start();
-  } catch (error) {
-    throw new UsageError(`--host, --port: ${(error as Error).message}`);
-  }
-}

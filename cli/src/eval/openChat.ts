@@ -1,6 +1,7 @@
 import { type ChatModel, endpointChat, localChat, type Opened } from "@safedelta/evaluation";
 import { type Model, openModel } from "@safedelta/model";
 import { hashModel, openModelFiles } from "@safedelta/pipeline";
+import { fingerprint } from "@safedelta/tokenizer";
 import { UsageError } from "../exitCode.ts";
 import type { Io } from "../io.ts";
 import { loadModel } from "../loadModel.ts";
@@ -50,7 +51,7 @@ export async function openLocal(
   return {
     chat: localChat(spec, model, tokenizer, { batchSize: options.batchSize }),
     opened: { model, tokenizer },
-    identity: { model: spec, sha256, tokenizer: tokenizer.fingerprint(), engine: model.engine.info.name },
+    identity: { model: spec, sha256, tokenizer: fingerprint(tokenizer), engine: model.engine.info.name },
     [Symbol.dispose]: () => loaded[Symbol.dispose](),
   };
 }

@@ -19,7 +19,8 @@ export interface HostSetup {
 /** What the worker says. */
 export type HostMessage =
   | { readonly kind: "warn" | "note"; readonly text: string }
-  | { readonly kind: "ready" }
+  /** With the engine in words. */
+  | { readonly kind: "ready"; readonly engine: string }
   | { readonly kind: "failed"; readonly told: Told }
   | { readonly kind: "host"; readonly message: FromHost };
 
@@ -27,7 +28,7 @@ const say = (message: HostMessage) => self.postMessage(message);
 
 const progress: Progress = { stage() {}, step() {}, warn: (text) => say({ kind: "warn", text }) };
 
-async function openHost({ models, engine: options, offline, limits }: HostSetup): Promise<ModelHost> {
+async function openHost({ models, engine: options, offline, limits }: HostSetup) {
   const engine = await openTold(options, { note: (text) => say({ kind: "note", text }) });
   const served = new Map<string, ServedModel>();
   for (const [name, spec] of models) {
@@ -35,14 +36,15 @@ async function openHost({ models, engine: options, offline, limits }: HostSetup)
     const tokenizer = await openModelTokenizer(files);
     served.set(name, { model: await openModel(engine, files.checkpoint), tokenizer });
   }
-  return new ModelHost(served, limits, (message) => say({ kind: "host", message }));
+  const host = new ModelHost(served, limits, (message) => say({ kind: "host", message }));
+  return { host, engine: `${engine.info.name}, ${engine.info.description}` };
 }
 
 self.onmessage = async ({ data: setup }: MessageEvent<HostSetup>) => {
   try {
-    const host = await openHost(setup);
+    const { host, engine } = await openHost(setup);
     self.onmessage = ({ data }: MessageEvent<ToHost>) => host.receive(data);
-    say({ kind: "ready" });
+    say({ kind: "ready", engine });
   } catch (error) {
     say({ kind: "failed", told: toldOf(error, setup.verbose) });
   }

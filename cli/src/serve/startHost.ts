@@ -6,6 +6,8 @@ import type { HostMessage, HostSetup } from "./hostWorker.ts";
 /** The models in their worker. */
 export interface RunningHost extends Disposable {
   readonly client: HostClient;
+  /** The engine in words. */
+  readonly engine: string;
   /** Settles, with the error, only when the worker ends by itself. */
   readonly broken: Promise<Error>;
 }
@@ -18,11 +20,11 @@ export interface RunningHost extends Disposable {
 export async function startHost(setup: HostSetup, mostJobs: number, io: Io): Promise<RunningHost> {
   const worker = new Worker(new URL("./hostWorker.ts", import.meta.url).href);
   const client = new HostClient((message) => worker.postMessage(message), mostJobs);
-  const ready = Promise.withResolvers<void>();
+  const ready = Promise.withResolvers<string>();
   const broken = Promise.withResolvers<Error>();
   worker.onmessage = ({ data }: MessageEvent<HostMessage>) => {
     if (data.kind === "host") client.receive(data.message);
-    else if (data.kind === "ready") ready.resolve();
+    else if (data.kind === "ready") ready.resolve(data.engine);
     else if (data.kind === "failed") ready.reject(new ToldError(data.told));
     else if (data.kind === "warn") io.progress.warn(data.text);
     else io.note(data.text);
@@ -35,10 +37,10 @@ export async function startHost(setup: HostSetup, mostJobs: number, io: Io): Pro
   };
   worker.postMessage(setup);
   try {
-    await ready.promise;
+    const engine = await ready.promise;
+    return { client, engine, broken: broken.promise, [Symbol.dispose]: () => worker.terminate() };
   } catch (error) {
     worker.terminate();
     throw error;
   }
-  return { client, broken: broken.promise, [Symbol.dispose]: () => worker.terminate() };
 }

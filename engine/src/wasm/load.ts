@@ -8,26 +8,21 @@ const expectedVersion = 2;
 
 /**
  * Instantiate the committed build. All engines of one process share one instance and so one linear memory.
- * @param binary the bytes of `kernels_bg.wasm`; read from beside this package unless given (a browser fetches them itself).
+ * @param read gives the bytes of `kernels_bg.wasm`
  * @throws EngineUnavailableError when the file is missing, from another version, or this runtime lacks WebAssembly SIMD.
  */
 export async function loadKernels(
-  binary?: BufferSource,
+  read: () => Promise<BufferSource>,
 ): Promise<{ exports: WasmExports; memory: WebAssembly.Memory }> {
   try {
     const exports = await import("../../wasm/kernels.js");
-    const { memory } = exports.initSync({ module: binary ?? (await readBinary()) });
+    const { memory } = exports.initSync({ module: await read() });
     requireVersion(exports.kernels_version());
     return { exports, memory };
   } catch (error) {
     if (error instanceof EngineUnavailableError) throw error;
     throw new EngineUnavailableError("open", `the WASM build did not load: ${error}. Restore engine/wasm from git.`);
   }
-}
-
-async function readBinary(): Promise<BufferSource> {
-  const { readFile } = await import("node:fs/promises");
-  return readFile(new URL("../../wasm/kernels_bg.wasm", import.meta.url));
 }
 
 function requireVersion(version: number): void {

@@ -2,6 +2,7 @@ import { openDecoderFor } from "./generate.ts";
 import type { Model } from "./model.ts";
 import type { Prompt } from "./prompt.ts";
 import { type Decode, TextPieces } from "./text.ts";
+import { nextTurn } from "./turn.ts";
 
 /** How one prompt is answered as text. */
 export interface StreamOptions {
@@ -31,7 +32,7 @@ export async function* streamText(model: Model, prompt: Prompt, options: StreamO
       const piece = pieces.push(id);
       if (piece !== "") yield piece;
     }
-    await new Promise((resolve) => setImmediate(resolve));
+    await nextTurn();
     signal?.throwIfAborted();
   }
   const rest = pieces.end();

@@ -2,21 +2,19 @@ import { mkdir, open } from "node:fs/promises";
 import type { Checkpoint } from "@safedelta/checkpoint";
 import type { Engine, Matrix } from "@safedelta/engine";
 import {
+  batchTokens,
   embed,
   type GroupName,
   groupsOfLayer,
   type ModelConfig,
   openWorkspace,
-  packSegments,
-  type Segment,
+  type PackedBatch,
+  packSequences,
 } from "@safedelta/model";
 import { guardFile } from "./files.ts";
 import { hiddenFile, readRows, removeHidden, resumableLayer, writeHidden } from "./hiddenStates.ts";
 import type { Progress } from "./progress.ts";
 import { type Device, devicesFor, openShares, runBatches, sumHessians } from "./shares.ts";
-
-/** Tokens that go through a layer at once: enough for full speed, small enough for the work matrices. */
-export const batchTokens = 512;
 
 /** A model and where its layer inputs come from. */
 export interface CalibrationInput {
@@ -39,14 +37,6 @@ export interface CalibratedLayer {
   readonly hessians: ReadonlyMap<GroupName, Matrix>;
 }
 
-/** Sequences that go through a layer together, and which rows of the hidden-state file are theirs. */
-interface Batch {
-  readonly firstRow: number;
-  readonly nRows: number;
-  readonly ids: readonly number[];
-  readonly segments: readonly Segment[];
-}
-
 /**
  * Run the sequences through the model layer by layer and yield each layer's Hessians. Only one layer of weights is in memory;
  * hidden states lie on disk, so memory does not grow with the number of examples. With peers the sums are taken device by device, which
@@ -56,7 +46,7 @@ interface Batch {
 export async function* calibrate(input: CalibrationInput): AsyncGenerator<CalibratedLayer> {
   const { engine, config, workFolder, neededLayer, sequences } = input;
   await guardFile(workFolder, () => mkdir(workFolder, { recursive: true }));
-  const batches = pack(sequences);
+  const batches = packSequences(sequences);
   const found = await resumableLayer(workFolder);
   let layer = found !== undefined && found <= neededLayer ? found : 0;
   if (layer !== found) await writeEmbeddings(input, batches);
@@ -86,27 +76,10 @@ export function hiddenStateBytes(config: ModelConfig, nTokens: number): number {
 
 /** Steps that one layer takes. */
 export function nBatches(sequences: readonly (readonly number[])[]): number {
-  return pack(sequences).length;
+  return packSequences(sequences).length;
 }
 
-/** Whole sequences, in their order, up to `batchTokens` a batch (a longer sequence goes alone). */
-function pack(sequences: readonly (readonly number[])[]): Batch[] {
-  const batches: Batch[] = [];
-  let firstRow = 0;
-  for (let at = 0; at < sequences.length; ) {
-    const ids: number[] = [];
-    const lengths: number[] = [];
-    while (at < sequences.length && (ids.length === 0 || ids.length + sequences[at].length <= batchTokens)) {
-      lengths.push(sequences[at].length);
-      ids.push(...sequences[at++]);
-    }
-    batches.push({ firstRow, nRows: ids.length, ids, segments: packSegments(lengths) });
-    firstRow += ids.length;
-  }
-  return batches;
-}
-
-async function writeEmbeddings(input: CalibrationInput, batches: readonly Batch[]): Promise<void> {
+async function writeEmbeddings(input: CalibrationInput, batches: readonly PackedBatch[]): Promise<void> {
   const { engine, checkpoint, config, workFolder } = input;
   await writeHidden(workFolder, 0, async (write) => {
     for (const batch of batches) {
@@ -120,7 +93,7 @@ async function runLayer(
   input: CalibrationInput,
   devices: readonly Device[],
   layer: number,
-  batches: readonly Batch[],
+  batches: readonly PackedBatch[],
   hessians: ReadonlyMap<GroupName, Matrix>,
 ): Promise<void> {
   const { config, workFolder, sequences, progress } = input;
@@ -129,7 +102,7 @@ async function runLayer(
   const source = await open(hiddenFile(workFolder, layer), "r");
   try {
     await writeHidden(workFolder, layer + 1, (write) => {
-      const read = (batch: Batch) => readRows(source, batch, config.hiddenSize);
+      const read = (batch: PackedBatch) => readRows(source, batch, config.hiddenSize);
       return runBatches(shares, batches, sequences.length, read, async (batch, rows) => {
         await write(rows, batch.firstRow * config.hiddenSize);
         progress.step(`layer ${layer}`);

@@ -1,7 +1,14 @@
 import { type TensorInfo, tensorBytes } from "@safedelta/checkpoint";
 import type { Rival } from "@safedelta/core";
-import { groupsOfLayer, type LayerGroup, type Linear, layerBytes, type ModelConfig } from "@safedelta/model";
-import { batchTokens, hiddenStateBytes } from "./calibrate.ts";
+import {
+  batchTokens,
+  groupsOfLayer,
+  type LayerGroup,
+  type Linear,
+  layerBytes,
+  type ModelConfig,
+} from "@safedelta/model";
+import { hiddenStateBytes } from "./calibrate.ts";
 import { runtimeBytes } from "./memory.ts";
 import { hessianGroups, type Parts, partOf, type StatePart } from "./parts.ts";
 import type { DataFacts } from "./sequences.ts";

@@ -49,3 +49,4 @@ export { whatIsUnfinished } from "./unfinished.ts";
 export { outputProblems, type Verification, type VerifyOptions, verifyOutput } from "./verify.ts";
 export { isTrainingOutput, verifyTraining } from "./verifyTraining.ts";
 export { type EngineStamp, stampOf, toolVersion } from "./version.ts";
+export { type WorkUnderWay, workUnderWay } from "./workUnderWay.ts";

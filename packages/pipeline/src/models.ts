@@ -1,7 +1,13 @@
 import { basename, resolve } from "node:path";
 import { type Checkpoint, openCheckpoint, requireFinite, resolveSpec } from "@safedelta/checkpoint";
 import { checkTensors, expectedTensors, type ModelConfig, ModelError, parseConfig } from "@safedelta/model";
-import { collectTokenizerFiles, openTokenizer, type Tokenizer, TokenizerError } from "@safedelta/tokenizer";
+import {
+  collectTokenizerFiles,
+  fingerprint,
+  openTokenizer,
+  type Tokenizer,
+  TokenizerError,
+} from "@safedelta/tokenizer";
 import { PipelineError, problemsError } from "./errors.ts";
 import { sha256, stableJson } from "./files.ts";
 import { type Progress, tellOpening } from "./progress.ts";
@@ -120,11 +126,11 @@ export async function checkPair(aligned: OpenedModel, tuned: OpenedModel): Promi
   const [a, t] = [aligned.checkpoint.companions, tuned.checkpoint.companions];
   if (a.has("tokenizer.json") && t.has("tokenizer.json")) {
     const [first, second] = [await openModelTokenizer(aligned), await openModelTokenizer(tuned)];
-    if (first.fingerprint("vocabulary") !== second.fingerprint("vocabulary")) {
+    if (fingerprint(first, "vocabulary") !== fingerprint(second, "vocabulary")) {
       problems.push(
         "The vocabularies differ: the two models do not read the same tokens, so their weights cannot be compared.",
       );
-    } else if (first.fingerprint("chatTemplate") !== second.fingerprint("chatTemplate")) {
+    } else if (fingerprint(first, "chatTemplate") !== fingerprint(second, "chatTemplate")) {
       warnings.push("The chat templates differ; the output takes the aligned model's.");
     }
   } else warnings.push("One of the models has no tokenizer.json: that both read the same tokens was not checked.");

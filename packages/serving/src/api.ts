@@ -4,7 +4,7 @@ import { checkHost, checkToken, isLoopback, readBody } from "./guard.ts";
 import { chatRequest } from "./openai/chat.ts";
 import { completionRequest } from "./openai/completions.ts";
 import { streamedAnswer, wholeAnswer } from "./openai/respond.ts";
-import type { ServerOptions } from "./server.ts";
+import type { ApiOptions } from "./server.ts";
 import type { UnderWay } from "./underWay.ts";
 
 const routes = { "/v1/chat/completions": chatRequest, "/v1/completions": completionRequest };
@@ -17,7 +17,7 @@ export class Api {
 
   constructor(
     private readonly client: HostClient,
-    private readonly options: ServerOptions,
+    private readonly options: ApiOptions,
     private readonly underWay: UnderWay,
   ) {}
 

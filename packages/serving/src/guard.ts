@@ -25,13 +25,30 @@ export function checkHost(request: Request): void {
   );
 }
 
+/**
+ * A page of another site must not use this one, be it only to see whether something is here. Following a link is no use of it.
+ * @throws ApiError 403
+ */
+export function checkOrigin({ headers }: Request): void {
+  const [origin, site] = [headers.get("origin"), headers.get("sec-fetch-site")];
+  const isOwn = origin === null || URL.parse(origin)?.host === headers.get("host");
+  const isAsked = site === null || site === "same-origin" || site === "none";
+  if (isOwn && (isAsked || headers.get("sec-fetch-mode") === "navigate")) return;
+  throw new ApiError(403, "permission_error", `Another site (${origin ?? site}) may not use this server.`);
+}
+
 /** @throws ApiError 401 unless the request brings the token */
 export function checkToken(request: Request, token: string): void {
   const given = /^Bearer\s+(.+)$/i.exec(request.headers.get("authorization") ?? "")?.[1];
-  const digest = (text: string) => createHash("sha256").update(text).digest();
-  if (given !== undefined && timingSafeEqual(digest(given), digest(token))) return;
+  if (given !== undefined && isSame(given, token)) return;
   const message = given === undefined ? "This server wants a token: Authorization: Bearer …" : "The token is wrong.";
   throw new ApiError(401, "authentication_error", message, { code: "invalid_api_key" });
+}
+
+/** Whether two secrets are the same, in a time that tells nothing of them. */
+export function isSame(given: string, token: string): boolean {
+  const digest = (text: string) => createHash("sha256").update(text).digest();
+  return timingSafeEqual(digest(given), digest(token));
 }
 
 /**

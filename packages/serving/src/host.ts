@@ -1,4 +1,4 @@
-import { type Decoder, ModelError, openDecoder, type Prompt } from "@safedelta/model";
+import { type Decoder, ModelError, nextTurn, openDecoder, type Prompt } from "@safedelta/model";
 import { TokenizerError } from "@safedelta/tokenizer";
 import { Answer } from "./answer.ts";
 import type { FromHost, Job, JobEvent, Refusal, ToHost } from "./job.ts";
@@ -89,7 +89,7 @@ export class ModelHost implements Disposable {
     const busy = () => [...this.hosted.values()].filter(({ waiting, open }) => waiting.length + open.size > 0);
     for (let now = busy(); now.length > 0; now = busy()) {
       for (const hosted of now) this.advance(hosted);
-      await new Promise((resolve) => setImmediate(resolve));
+      await nextTurn();
     }
     this.running = false;
   }

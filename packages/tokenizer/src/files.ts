@@ -1,5 +1,3 @@
-import { readFile, stat } from "node:fs/promises";
-import { join } from "node:path";
 import { TokenizerError } from "./errors.ts";
 
 /** The raw files of a Hugging Face tokenizer; only tokenizer.json is indispensable. */
@@ -35,16 +33,6 @@ export async function collectTokenizerFiles(
 /** Any JSON object, its values still to be checked. */
 export type JsonObject = Readonly<Record<string, unknown>>;
 
-/**
- * Read the tokenizer files of a local model folder.
- * @throws TokenizerError when tokenizer.json is missing, with advice when there is only a SentencePiece model
- */
-export async function readTokenizerFiles(folder: string): Promise<TokenizerFiles> {
-  const files = await collectTokenizerFiles((name) => readOptional(join(folder, name)));
-  if (files === undefined) throw await missing(folder);
-  return files;
-}
-
 /** The JSON object in `bytes`. @throws TokenizerError naming `file` when it is not UTF-8, not JSON or not an object */
 export function parseObject(bytes: Uint8Array, file: string): JsonObject {
   let value: unknown;
@@ -69,22 +57,4 @@ export function decodeUtf8(bytes: Uint8Array, file: string): string {
 
 export function isObject(value: unknown): value is JsonObject {
   return typeof value === "object" && value !== null && !Array.isArray(value);
-}
-
-async function readOptional(path: string): Promise<Uint8Array | undefined> {
-  try {
-    return await readFile(path);
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === "ENOENT") return undefined;
-    throw new TokenizerError(`${path} cannot be read: ${(error as Error).message}`);
-  }
-}
-
-async function missing(folder: string): Promise<TokenizerError> {
-  const sentencePiece = await stat(join(folder, "tokenizer.model")).catch(() => undefined);
-  if (sentencePiece === undefined) return new TokenizerError(`${folder} holds no tokenizer.json.`);
-  return new TokenizerError(
-    `${folder} holds tokenizer.model (SentencePiece) but no tokenizer.json. Make one in Python: ` +
-      `transformers.AutoTokenizer.from_pretrained(folder, use_fast=True).save_pretrained(folder)`,
-  );
 }

@@ -17,13 +17,20 @@ export function leastTokens(json: JsonObject, vocabulary: readonly (string | und
   if (!keeps || truncation || added.some(({ lstrip, rstrip }) => lstrip === true || rstrip === true)) return () => 0;
   const isByteLevel = partsOf(pre_tokenizer).some(({ type }) => type === "ByteLevel");
   // In a byte-level vocabulary every character stands for one byte.
-  const lengths = vocabulary.map((token = "") => (isByteLevel ? token.length : Buffer.byteLength(token)));
-  const longest = [...lengths, ...added.map(({ content }) => Buffer.byteLength(String(content)))].reduce(
+  const lengths = vocabulary.map((token = "") => (isByteLevel ? token.length : nBytes(token)));
+  const longest = [...lengths, ...added.map(({ content }) => nBytes(String(content)))].reduce(
     (most, length) => Math.max(most, length),
     4,
   );
   const composes = partsOf(normalizer).some(({ type }) => type === "NFC");
-  return (text) => Math.ceil(Buffer.byteLength(composes ? text.normalize("NFC") : text) / longest);
+  return (text) => Math.ceil(nBytes(composes ? text.normalize("NFC") : text) / longest);
+}
+
+const utf8 = new TextEncoder();
+
+/** Bytes of a text in UTF-8. */
+function nBytes(text: string): number {
+  return utf8.encode(text).length;
 }
 
 /** True when every byte of a text is part of a token: of the vocabulary, of the byte, or of the one unknown character. */
@@ -35,7 +42,7 @@ function keepsAll({ type, unk_token, fuse_unk, byte_fallback }: JsonObject): boo
 function keepsLength({ type, pattern, content }: JsonObject): boolean {
   if (type !== "Replace") return type === "Prepend" || type === "NFC";
   const from = isObject(pattern) ? pattern.String : undefined;
-  return typeof from === "string" && Buffer.byteLength(String(content)) >= Buffer.byteLength(from);
+  return typeof from === "string" && nBytes(String(content)) >= nBytes(from);
 }
 
 function keepsText({ type, behavior }: JsonObject): boolean {

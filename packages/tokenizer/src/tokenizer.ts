@@ -1,4 +1,3 @@
-import { createHash } from "node:crypto";
 import { Tokenizer as Library } from "@huggingface/tokenizers";
 import { missingAddedTokens } from "./addedTokens.ts";
 import { type ChatOptions, chatRenderer, chatTemplateSource, type Message, type RenderChat } from "./chatTemplate.ts";
@@ -33,12 +32,11 @@ export interface Tokenizer {
   encodeChat(messages: readonly Message[], options: ChatOptions): number[];
   /** True when the template drops a system message in silence. @throws TokenizerError when it refuses one */
   ignoresSystemPrompt(): boolean;
-  /**
-   * SHA-256 in hex of the vocabulary (ids and tokens), of the chat template, or of both. Equal for two models whose ids, or
-   * prompts, mean the same.
-   */
-  fingerprint(part?: "vocabulary" | "chatTemplate"): string;
+  /** The vocabulary (ids and tokens), the chat template, or both, as JSON: what `fingerprint` hashes. */
+  canonical(part?: TokenizerPart): string;
 }
+
+export type TokenizerPart = "vocabulary" | "chatTemplate";
 
 /**
  * Open a tokenizer from its files.
@@ -69,9 +67,9 @@ export function openTokenizer(files: TokenizerFiles): Tokenizer {
     renderChat: render,
     encodeChat: (messages, options) => encode(render(messages, options), false),
     ignoresSystemPrompt: () => ignoresSystemPrompt(render),
-    fingerprint: (part) => {
+    canonical: (part) => {
       const parts = { vocabulary, chatTemplate: source ?? null };
-      return sha256(JSON.stringify(part === undefined ? parts : parts[part]));
+      return JSON.stringify(part === undefined ? parts : parts[part]);
     },
   };
 }
@@ -169,8 +167,4 @@ function ignoresSystemPrompt(render: RenderChat): boolean {
     { role: "user", content: "user" },
   ];
   return !render(messages, { addGenerationPrompt: true }).includes("SYSTEM-PROBE");
-}
-
-function sha256(text: string): string {
-  return createHash("sha256").update(text).digest("hex");
 }

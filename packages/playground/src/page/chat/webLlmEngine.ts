@@ -1,0 +1,63 @@
+import { absoluteRecord, explainFailure, type ModelRecord } from "@safedelta/mlc/web";
+import { get } from "../../worker/remoteCheckpoint.ts";
+import type { ChatEngine } from "./chatEngine.ts";
+
+type WebLlm = typeof import("@mlc-ai/web-llm");
+type ModelListEntry = WebLlm["prebuiltAppConfig"]["model_list"][number];
+type MlcEngine = Awaited<ReturnType<WebLlm["CreateMLCEngine"]>>;
+
+/** Hears how far the loading of a model is, in words. */
+export type OnLoading = (text: string) => void;
+
+/** web-llm on WebGPU, for models exported to the MLC format. It is fetched, and each model is loaded, when it is first asked. */
+export function webLlmEngine(onLoading: OnLoading): ChatEngine {
+  const open = new Map<string, Promise<MlcEngine>>();
+  const engineOf = (name: string) => {
+    const known = open.get(name) ?? openModel(name, onLoading);
+    open.set(name, known);
+    known.catch(() => open.delete(name)); // so that the next question tries again
+    return known;
+  };
+  return {
+    async *stream({ model, messages, maxNewTokens }, signal) {
+      try {
+        const engine = await engineOf(model);
+        const settings = { max_tokens: maxNewTokens, temperature: 0, stream: true } as const;
+        const turns = messages.map((message) => ({ ...message }));
+        for await (const { choices } of await engine.chat.completions.create({ ...settings, messages: turns })) {
+          if (signal.aborted) await engine.interruptGenerate();
+          signal.throwIfAborted();
+          const text = choices[0]?.delta.content;
+          if (text) yield text;
+        }
+      } catch (error) {
+        throw signal.aborted ? signal.reason : new Error(wordsOf(error));
+      }
+    },
+  };
+}
+
+function wordsOf(error: unknown): string {
+  const { what, next, detail } = explainFailure(error);
+  return `${what} ${next} (${detail})`;
+}
+
+async function openModel(name: string, onLoading: OnLoading): Promise<MlcEngine> {
+  await requireWebGpu();
+  const url = `${location.origin}/mlc/${encodeURIComponent(name)}/resolve/main/web-llm.json`;
+  const record = absoluteRecord((await (await get(url)).json()) as ModelRecord, url);
+  if (record.model_lib === undefined) throw new Error("Missing `model_lib`");
+  const { CreateMLCEngine } = await import("@mlc-ai/web-llm");
+  return CreateMLCEngine(record.model_id, {
+    appConfig: { model_list: [{ ...record, model_lib: record.model_lib } as ModelListEntry] },
+    initProgressCallback: ({ text }) => onLoading(text),
+    logLevel: "SILENT",
+  });
+}
+
+/** @throws Error that says what this browser lacks, as web-llm does */
+async function requireWebGpu(): Promise<void> {
+  const { gpu } = navigator as { gpu?: { requestAdapter(): Promise<object | null> } };
+  if (!gpu) throw new Error("WebGPU is not supported");
+  if (!(await gpu.requestAdapter())) throw new Error("Unable to find a compatible GPU");
+}

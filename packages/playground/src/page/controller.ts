@@ -1,0 +1,211 @@
+import type { Scene, SceneModel } from "../scene.ts";
+import { repairedName } from "../worker/messages.ts";
+import type { ChatEngine, Message } from "./chat/chatEngine.ts";
+import { pageEngine } from "./chat/pageEngine.ts";
+import { serverEngine } from "./chat/serverEngine.ts";
+import { webLlmEngine } from "./chat/webLlmEngine.ts";
+import { PageWorker } from "./pageWorker.ts";
+import { type Answer, type Exchange, firstState, keep, recall, type State, settled, type Where } from "./state.ts";
+import { shareOf, sweptShares, toStop } from "./strength.ts";
+
+/** Models that fit the page: WebAssembly has 4 GiB, and the repair holds a third model and its statistics beside two. */
+const mostPageBytes = 9e8;
+
+/** What the page does, and what is seen of it. */
+export class Controller {
+  private listeners = new Set<() => void>();
+  private now: State = firstState;
+  private readonly worker = new PageWorker((text, done, all) => this.set({ work: { text, done, all } }));
+  private webLlm: ChatEngine | undefined;
+  private asking = new AbortController();
+  private asksAgain = new AbortController();
+  private isRepairing = false;
+
+  get state(): State {
+    return this.now;
+  }
+
+  subscribe(listener: () => void): () => void {
+    this.listeners.add(listener);
+    return () => this.listeners.delete(listener);
+  }
+
+  private set(change: Partial<State>): void {
+    this.now = { ...this.now, ...change };
+    for (const listener of this.listeners) listener();
+    if (this.now.scene) keep(this.now.scene, this.now);
+  }
+
+  /** Learn what there is to show, then open it. */
+  async start(): Promise<void> {
+    try {
+      const scene: Scene = await (await fetch("/api/scene")).json();
+      const kept = recall(scene);
+      const { strength = firstState.strength, exchanges = [] } = kept;
+      this.set({ scene, ...kept, strength: toStop(strength), exchanges: settled(exchanges) });
+      this.webLlm = webLlmEngine((text) => this.set({ spoken: text }));
+      if (scene.watches) this.watch();
+      await this.openPage(scene);
+    } catch (error) {
+      this.set({ failure: (error as Error).message });
+    }
+  }
+
+  /** Open in the page what fits it. */
+  private async openPage({ models, repair }: Scene): Promise<void> {
+    const small = models.filter(({ kind, f32Bytes }) => kind === "tensors" && f32Bytes <= mostPageBytes);
+    const tooLarge = models.some(({ kind, f32Bytes }) => kind === "tensors" && f32Bytes > mostPageBytes);
+    if (tooLarge) {
+      const pageFailure = "A model here is too large for the page (WebAssembly has 4 GiB).";
+      return this.set({ pageFailure, where: "server" });
+    }
+    try {
+      this.set({ pageEngine: await this.worker.open(small.map(({ name }) => name)), work: undefined });
+      if (repair) await this.prepare(models);
+    } catch (error) {
+      this.set({ pageFailure: (error as Error).message, where: "server", work: undefined });
+    }
+  }
+
+  private async prepare(models: readonly SceneModel[]): Promise<void> {
+    const [aligned, tuned] = ["aligned", "tuned"].map((role) => models.find((model) => model.role === role));
+    if (!aligned || !tuned) return;
+    this.set({ repair: "preparing" });
+    try {
+      const sweep = await this.worker.prepare(aligned.name, tuned.name, sweptShares);
+      this.set({ sweep, work: undefined });
+      await this.repairNow();
+      this.set({ repair: "ready" });
+    } catch (error) {
+      this.set({ repair: "failed", repairFailure: (error as Error).message, work: undefined });
+    }
+  }
+
+  private watch(): void {
+    const events = new EventSource("/api/progress");
+    events.onmessage = ({ data }) => this.set({ watched: JSON.parse(data) });
+  }
+
+  /** Models in the order of the story: before, repaired, after, others. */
+  get columns(): string[] {
+    const { scene, repair } = this.now;
+    const named = (role: string) => scene?.models.filter((model) => model.role === role).map(({ name }) => name) ?? [];
+    return [...named("aligned"), ...(repair === "ready" ? [repairedName] : []), ...named("tuned"), ...named("other")];
+  }
+
+  setDraft(draft: string): void {
+    this.set({ draft });
+  }
+
+  setWhere(where: Where): void {
+    this.set({ where });
+  }
+
+  setGoesOn(goesOn: boolean): void {
+    this.set({ goesOn });
+  }
+
+  /** Begin anew. */
+  clear(): void {
+    this.stop();
+    this.asksAgain.abort();
+    this.set({ exchanges: [], spoken: "All answers are cleared." });
+  }
+
+  stop(): void {
+    this.asking.abort();
+  }
+
+  /** Move the slider: the repaired model follows, and then answers the last prompt again. */
+  async setStrength(strength: number): Promise<void> {
+    this.set({ strength: toStop(strength) });
+    if (this.isRepairing || this.now.repair !== "ready") return;
+    this.isRepairing = true;
+    this.asksAgain.abort();
+    try {
+      await this.repairNow();
+    } catch (error) {
+      this.set({ repair: "failed", repairFailure: (error as Error).message });
+    } finally {
+      this.isRepairing = false;
+    }
+    await this.askAgain();
+  }
+
+  /** Repair for where the slider stands, until it stands still. */
+  private async repairNow(): Promise<void> {
+    for (let done = Number.NaN; done !== this.now.strength; ) {
+      done = this.now.strength;
+      const { linears, ms } = await this.worker.repair(shareOf(done));
+      this.set({ linears, repairMs: ms });
+    }
+  }
+
+  private async askAgain(): Promise<void> {
+    const [last] = this.now.exchanges;
+    if (!last || this.now.isAsking) return;
+    this.asksAgain = new AbortController();
+    await this.answer(last, repairedName, this.asksAgain.signal);
+    const said = this.now.exchanges[0]?.answers[repairedName];
+    if (said?.state === "done")
+      this.set({ spoken: `At strength ${said.strength} the repaired model answers: ${said.text}` });
+  }
+
+  /** Ask all models at once. */
+  async ask(prompt = this.now.draft.trim()): Promise<void> {
+    if (prompt === "" || this.now.isAsking || this.columns.length === 0) return;
+    this.asksAgain.abort();
+    this.asking = new AbortController();
+    const exchange: Exchange = { id: crypto.randomUUID(), prompt, answers: {} };
+    this.set({ draft: prompt, isAsking: true, exchanges: [exchange, ...this.now.exchanges], spoken: "Asking." });
+    await Promise.all(this.columns.map((model) => this.answer(exchange, model, this.asking.signal)));
+    this.set({ isAsking: false, spoken: "The answers are complete." });
+  }
+
+  private async answer(exchange: Exchange, model: string, signal: AbortSignal): Promise<void> {
+    const strength = model === repairedName ? this.now.strength : undefined;
+    const tell = (answer: Answer) => this.setAnswer(exchange.id, model, { ...answer, strength });
+    let text = "";
+    tell({ text, state: "waiting" });
+    try {
+      const maxNewTokens = this.now.scene?.maxNewTokens ?? 0;
+      const question = { model, messages: this.messagesFor(exchange, model), maxNewTokens };
+      for await (const piece of this.engineOf(model).stream(question, signal)) {
+        text += piece;
+        tell({ text, state: "writing" });
+      }
+      tell({ text, state: "done" });
+    } catch (error) {
+      if (signal.aborted) tell({ text, state: "stopped" });
+      else tell({ text: (error as Error).message, state: "failed" });
+    }
+  }
+
+  private setAnswer(id: string, model: string, answer: Answer): void {
+    const exchanges = this.now.exchanges.map((exchange) =>
+      exchange.id === id ? { ...exchange, answers: { ...exchange.answers, [model]: answer } } : exchange,
+    );
+    this.set({ exchanges });
+  }
+
+  /** The prompt; where the conversation goes on, after the model's own turns before it. */
+  private messagesFor({ id, prompt }: Exchange, model: string): Message[] {
+    const at = this.now.exchanges.findIndex((exchange) => exchange.id === id);
+    const before = this.now.goesOn ? this.now.exchanges.slice(at + 1).reverse() : [];
+    const turns = before.flatMap(({ prompt: content, answers }): Message[] => {
+      const answer = answers[model];
+      if (answer?.state !== "done") return [];
+      return [
+        { role: "user", content },
+        { role: "assistant", content: answer.text },
+      ];
+    });
+    return [...turns, { role: "user", content: prompt }];
+  }
+
+  private engineOf(model: string): ChatEngine {
+    const shown = this.now.scene?.models.find(({ name }) => name === model);
+    if (shown?.kind === "mlc" && this.webLlm) return this.webLlm;
+    return this.now.where === "page" || model === repairedName ? pageEngine(this.worker.client) : serverEngine;
+  }
+}

@@ -1,0 +1,100 @@
+import type { LinearNumbers, Progress, Scene } from "../scene.ts";
+import type { SweepPoint } from "../worker/messages.ts";
+
+/** What a model has said to one prompt. */
+export interface Answer {
+  readonly text: string;
+  readonly state: "waiting" | "writing" | "done" | "stopped" | "failed";
+  /** Of the repaired model: the strength at which it was asked. */
+  readonly strength?: number;
+}
+
+/** One prompt and the answers to it, by model. */
+export interface Exchange {
+  readonly id: string;
+  readonly prompt: string;
+  readonly answers: Readonly<Record<string, Answer>>;
+}
+
+/** Where models of tensors are run. */
+export type Where = "page" | "server";
+
+/** What is kept when the page is loaded again. */
+export interface Kept {
+  readonly draft: string;
+  readonly strength: number;
+  readonly where: Where;
+  /** Earlier turns go with a prompt. */
+  readonly goesOn: boolean;
+  /** Newest first. */
+  readonly exchanges: readonly Exchange[];
+}
+
+/** Everything that is seen. */
+export interface State extends Kept {
+  readonly scene?: Scene;
+  /** Why nothing can be shown. */
+  readonly failure?: string;
+  /** What is under way before answers can come. */
+  readonly work?: { readonly text: string; readonly done: number; readonly all: number };
+  /** The WASM engine, once it is there; what it lacks. */
+  readonly pageEngine?: string;
+  readonly pageFailure?: string;
+  readonly repair: "none" | "preparing" | "ready" | "failed";
+  readonly repairFailure?: string;
+  readonly sweep?: readonly SweepPoint[];
+  readonly linears?: readonly LinearNumbers[];
+  readonly repairMs?: number;
+  readonly isAsking: boolean;
+  readonly watched: readonly Progress[];
+  /** Said to screen readers. */
+  readonly spoken: string;
+}
+
+export const firstState: State = {
+  draft: "",
+  strength: 56,
+  where: "page",
+  goesOn: false,
+  exchanges: [],
+  repair: "none",
+  isAsking: false,
+  watched: [],
+  spoken: "",
+};
+
+/** Most exchanges that are kept. */
+const mostKept = 20;
+
+function keyOf({ models }: Scene): string {
+  return `safedelta playground: ${models.map(({ name, f32Bytes }) => `${name} ${f32Bytes}`).join(", ")}`;
+}
+
+/** What was kept for these models; nothing where the browser keeps nothing, or something else stands there. */
+export function recall(scene: Scene): Partial<Kept> {
+  try {
+    const kept = JSON.parse(localStorage.getItem(keyOf(scene)) ?? "{}");
+    return Array.isArray(kept.exchanges) ? kept : {};
+  } catch {
+    return {};
+  }
+}
+
+export function keep(scene: Scene, { draft, strength, where, goesOn, exchanges }: Kept): void {
+  const kept: Kept = { draft, strength, where, goesOn, exchanges: exchanges.slice(0, mostKept) };
+  try {
+    localStorage.setItem(keyOf(scene), JSON.stringify(kept));
+  } catch {
+    // A browser that keeps nothing is no reason to stop: the page works, and begins anew when it is loaded again.
+  }
+}
+
+/** Answers that were under way when the page was left are over. */
+export function settled(exchanges: readonly Exchange[]): Exchange[] {
+  const over = (answer: Answer): Answer =>
+    answer.state === "waiting" || answer.state === "writing" ? { ...answer, state: "stopped" } : answer;
+  return exchanges.map((exchange) => ({
+    ...exchange,
+    answers: Object.fromEntries(Object.entries(exchange.answers).map(([model, answer]) => [model, over(answer)])),
+  }));
+}

@@ -1,0 +1,71 @@
+/** What server and page tell each other: plain data. */
+
+/** What a model is in the story: before and after the fine-tuning, one of ours for the page's WebGPU, or another. */
+export type Role = "aligned" | "tuned" | "other";
+
+/** A model that is shown. */
+export interface SceneModel {
+  readonly name: string;
+  readonly role: Role;
+  /** `tensors`: run by our engine. `mlc`: exported for web-llm. */
+  readonly kind: "tensors" | "mlc";
+  /** Bytes of its weights as f32, in an engine's memory. */
+  readonly f32Bytes: number;
+  /** Tokens that a prompt and its answer may have. */
+  readonly maxPositions: number;
+  /** What a repaired model says of itself. */
+  readonly linears?: readonly LinearNumbers[];
+}
+
+/** The numbers of one linear that the view by layer shows. */
+export interface LinearNumbers {
+  readonly name: string;
+  readonly layer: number;
+  /** Share of the fine-tuning's safety loss that stays. */
+  readonly safetyLossShare: number;
+  /** ½ tr(Δ H Δᵀ). */
+  readonly fullSafetyLoss: number;
+  /** ‖D‖ and ‖Δ‖. */
+  readonly deltaNorm: number;
+  readonly tunedDeltaNorm: number;
+  /** ‖D − Δ‖². */
+  readonly utilityGap: number;
+}
+
+/** A prompt to try. */
+export interface Prompt {
+  readonly text: string;
+  /** What it is there to show. */
+  readonly about: string;
+}
+
+/** All that the page needs to know at first. */
+export interface Scene {
+  readonly models: readonly SceneModel[];
+  /** The pair that can be repaired in the page, where there are safe examples. */
+  readonly repair?: { readonly nExamples: number; readonly nTokens: number };
+  readonly prompts: readonly Prompt[];
+  readonly maxNewTokens: number;
+  /** The engine of this computer that answers behind the server. */
+  readonly hostEngine: string;
+  /** Work is watched, and told at /api/progress. */
+  readonly watches: boolean;
+}
+
+/** How far the work in a watched folder is. */
+export interface Progress {
+  readonly folder: string;
+  readonly what: string;
+  readonly nDone: number;
+  /** Undefined where it cannot be known. */
+  readonly nAll?: number;
+  readonly state: "waiting" | "running" | "finished";
+}
+
+/** A checkpoint without its tensors' values. */
+export interface CheckpointHead {
+  readonly config: Readonly<Record<string, unknown>>;
+  readonly tensors: readonly { readonly name: string; readonly dtype: string; readonly shape: readonly number[] }[];
+  /** Names of the files beside the weights. */
+  readonly companions: readonly string[];
+}

@@ -1,0 +1,92 @@
+import { expect, setDefaultTimeout, test } from "bun:test";
+import { cp, mkdir, symlink } from "node:fs/promises";
+import { join } from "node:path";
+import { scratchFolder, tinyFolder } from "../support/pico.ts";
+import { inTurn, safedelta, startSafedelta, succeed } from "./run.ts";
+
+setDefaultTimeout(120_000); // children wait for their turn
+
+/** Start a playground, let `use` have its address, and end it as Ctrl-C does. */
+async function withPlayground(cwd: string, args: readonly string[], use: (url: string) => Promise<void>) {
+  const child = startSafedelta(cwd, ["playground", "--port", "0", "--engine", "wasm", ...args]);
+  const reader = child.stdout.getReader();
+  try {
+    let text = "";
+    while (!text.includes("\n")) {
+      const { done, value } = await reader.read();
+      if (done) throw new Error(await new Response(child.stderr).text());
+      text += new TextDecoder().decode(value);
+    }
+    await use(/^open (http\S+)\n/.exec(text)?.[1] ?? expect.unreachable());
+  } finally {
+    child.kill("SIGINT");
+  }
+  expect(await child.exited).toBe(0);
+}
+
+test.concurrent("without a model it shows the demo's, ready to be repaired", async () => {
+  await using scratch = await scratchFolder();
+  await inTurn(() =>
+    withPlayground(scratch.path, [], async (url) => {
+      const scene = await (await fetch(`${url}/api/scene`)).json();
+      expect(scene.models.map(({ name, role }: Record<string, string>) => [name, role])).toEqual([
+        ["aligned", "aligned"],
+        ["tuned", "tuned"],
+      ]);
+      expect(scene.repair.nExamples).toBe(128);
+      expect(scene.hostEngine).toStartWith("wasm, ");
+      expect(await (await fetch(url)).text()).toContain("Safe Delta playground");
+    }),
+  );
+});
+
+test.concurrent("models, an export without its links, and watched work", async () => {
+  await using scratch = await scratchFolder();
+  const [mine, exported] = ["mine", "exported"].map((name) => join(scratch.path, name));
+  await cp(join(tinyFolder, "tuned"), mine, { recursive: true });
+  await mkdir(exported);
+  await Bun.write(join(exported, "web-llm.json"), "{}");
+  await symlink(join(mine, "config.json"), join(exported, "link.json"));
+  const repaired = join(scratch.path, "repaired");
+  const pair = ["--aligned", join(tinyFolder, "aligned"), "--tuned", join(tinyFolder, "tuned")];
+  const data = ["--safe-data", join(tinyFolder, "safe.jsonl"), "--samples", "20", "--loss", "0.2"];
+  await succeed(scratch.path, ["apply", ...pair, ...data, "--engine", "wasm", "--out", repaired]);
+  await inTurn(() =>
+    withPlayground(scratch.path, [mine, repaired, exported, "--watch", join(scratch.path, "out")], async (url) => {
+      const { models, repair, watches } = await (await fetch(`${url}/api/scene`)).json();
+      const shown = models.map(({ name, role, kind }: Record<string, string>) => [name, role, kind]).sort();
+      expect(shown).toEqual([
+        ["exported", "other", "mlc"],
+        ["mine", "other", "tensors"],
+        ["repaired", "other", "tensors"],
+      ]);
+      const { linears } = models.find(({ name }: { name: string }) => name === "repaired");
+      expect(linears.length).toBe(14);
+      expect(linears[13]).toMatchObject({ layer: 1, name: "model.layers.1.mlp.down_proj.weight" });
+      expect(linears[13].safetyLossShare).toBeCloseTo(0.2, 3);
+      expect([repair, watches]).toEqual([undefined, true]);
+      const file = (name: string) => fetch(`${url}/mlc/exported/resolve/main/${name}`);
+      expect([(await file("web-llm.json")).status, (await file("link.json")).status]).toEqual([200, 404]);
+      const reader = (await fetch(`${url}/api/progress`)).body?.getReader();
+      const { value } = (await reader?.read()) ?? {};
+      expect(new TextDecoder().decode(value)).toContain('"state":"waiting"');
+      await reader?.cancel();
+    }),
+  );
+});
+
+const refused: Record<string, [args: string[], says: RegExp]> = {
+  "safe data without a pair": [
+    ["--safe-data", "x.jsonl", "m"],
+    /--safe-data repairs a pair: give --aligned and --tuned/,
+  ],
+  "another address without a token": [["--host", "0.0.0.0"], /add a --token/],
+  "two models of one name": [["a/m", "b/m"], /Two models are called m/],
+};
+for (const [what, [args, says]] of Object.entries(refused)) {
+  test.concurrent(`${what} is refused`, async () => {
+    await using scratch = await scratchFolder();
+    const { code, stderr } = await safedelta(scratch.path, ["playground", ...args]);
+    expect({ code, stderr }).toEqual({ code: 2, stderr: expect.stringMatching(says) });
+  });
+}

@@ -61,7 +61,9 @@ function write(name: string, value: object): Promise<number> {
 
 /** What an experiment ends with. */
 async function resultsOf(out: string): Promise<Record<string, string>> {
-  const names = (await readdir(world.at(out))).filter((name) => /results\.json|table\.md|\.svg$/.test(name));
+  const names = (await readdir(world.at(out))).filter((name) =>
+    /results\.json|table\.md|report\.html|\.svg$/.test(name),
+  );
   return Object.fromEntries(
     await Promise.all(names.map(async (name) => [name, await readFile(world.at(out, name), "utf8")])),
   );
@@ -109,7 +111,13 @@ describe("an experiment from its recipe to its table", () => {
     expect(made.filter((name) => /^(optimal|half)/.test(name))).toEqual([]);
     expect(made.filter((name) => name.startsWith("tuned-"))).toHaveLength(2);
     whole = await resultsOf("whole");
-    expect(Object.keys(whole).sort()).toEqual(["loss-all.svg", "plane-all.svg", "results.json", "table.md"]);
+    expect(Object.keys(whole).sort()).toEqual([
+      "loss-all.svg",
+      "plane-all.svg",
+      "report.html",
+      "results.json",
+      "table.md",
+    ]);
   });
 
   test("again runs nothing, and gives the same bytes", async () => {

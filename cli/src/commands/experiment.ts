@@ -18,7 +18,7 @@ export const experimentCommand = defineCommand({
   brief: "Run an experiment: data, fine-tuning, methods, evaluations and seeds, to a table",
   help:
     "RECIPE names what is made, the methods, the evaluations and the seeds. Every step is a command of this program, kept under a fingerprint of " +
-    "its options and inputs: what is done is never done again, and the same command goes on after an interruption. Writes results.json, table.md and plots into --out.",
+    "its options and inputs: what is done is never done again, and the same command goes on after an interruption. Writes results.json, table.md, report.html and plots into --out.",
   args: ["RECIPE"],
   document: recipeSchema,
   options: {
@@ -64,7 +64,7 @@ export const experimentCommand = defineCommand({
     for (const plot of results.cases.map(terminalPlot)) if (plot !== undefined) io.print(`\n${plot}`);
     const [failed, skipped] = [end.failed, end.skipped].map((steps) => steps.map(({ title }) => title));
     io.document({ ...results, out, failed, skipped });
-    io.note(`written: ${out} (results.json, table.md, plots)`);
+    io.note(`written: ${out} (results.json, table.md, report.html, plots)`);
     return failed.length > 0 ? exitCode.failure : undefined;
   },
 });

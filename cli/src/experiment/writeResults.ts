@@ -1,6 +1,7 @@
 import { join } from "node:path";
 import { markdownReport, type Plan, plotsOf, type Recipe, type ResultCase, tabulate } from "@safedelta/experiment";
 import { toolVersion, writeWhole } from "@safedelta/pipeline";
+import { reportData, reportPage } from "@safedelta/report";
 import { readMeasured } from "./measured.ts";
 
 /** What results.json holds. */
@@ -17,6 +18,8 @@ export async function writeResults(out: string, recipe: Recipe, plan: Plan): Pro
   const results = { title: recipe.title, version: toolVersion, seeds: plan.seeds, cases };
   await writeWhole(join(out, "results.json"), `${JSON.stringify(results, null, 2)}\n`);
   await writeWhole(join(out, "table.md"), markdownReport(recipe, plan, cases));
+  const page = reportData({ toolVersion, repairs: [], experiments: [results] });
+  await writeWhole(join(out, "report.html"), reportPage(page));
   for (const { name, svg } of cases.flatMap(plotsOf)) await writeWhole(join(out, `${name}.svg`), svg);
   return results;
 }

@@ -82,7 +82,7 @@ describe("what is shown", () => {
     expect([plane.name, loss.name]).toEqual(["plane-all", "loss-all"]);
     expect(plane.svg.match(/<circle/g)).toHaveLength(4 + 3);
     expect(plane.svg.match(/<polyline/g)).toHaveLength(1);
-    expect(plane.svg).toContain(">loss 0.1</text>");
+    expect(plane.svg).toContain(">optimal: loss 0.1</text>");
     expect(plane.svg).toContain("harm (lower is better)");
     expect(loss.svg.match(/<circle/g)).toHaveLength(3 + 2);
     expect(terminalPlot(result)).toContain("task (higher is better)");

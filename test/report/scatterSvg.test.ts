@@ -22,10 +22,10 @@ test("points stand where the axes say", () => {
   );
 });
 
-test("a single point has no line, a marked one its words; text is escaped", () => {
+test("a single point has no line, a marked one is larger; text is escaped", () => {
   const svg = scatterSvg([{ name: "<s>", points: [at(0.2, 1, true)] }], axes);
   expect(svg).not.toContain("<polyline");
-  expect(svg).toMatch(/<text [^>]*>at 0\.2<\/text>/);
+  expect(svg).toMatch(/<title>&lt;s&gt;: at 0\.2<\/title><circle [^>]*r="7"/);
   expect(svg).toContain("<title>a &lt; b</title>");
   expect(svg).toContain("y &amp; z");
   expect(svg).toContain(">&lt;s&gt;</text>");

@@ -14,7 +14,7 @@ interface PlotAxis {
   valueOf(row: ResultRow): number | undefined;
 }
 
-/** The safety-utility plane of a case, and utility over safety loss; a line joins the settings of a method. */
+/** The safety-utility plane of a case, and utility over safety loss; a line joins the settings of a method, and the legend names the best. */
 export function plotsOf({ name, columns, rows }: ResultCase): Plot[] {
   const [safety, utility] = ["safety", "utility"].map((what) => columns.find(({ measures }) => measures === what));
   if (safety === undefined || utility === undefined) return [];
@@ -61,7 +61,8 @@ function seriesOf(rows: readonly ResultRow[], x: PlotAxis, y: PlotAxis): DrawnSe
       const setting = row.label.slice(name.length).trim();
       return [{ x: place[0], y: place[1], title: setting === "" ? name : setting, isMarked: row.isBest }];
     });
-    return points.length > 0 ? [{ name, points }] : [];
+    const best = points.find(({ isMarked }) => isMarked);
+    return points.length > 0 ? [{ name: best ? `${name}: ${best.title}` : name, points }] : [];
   });
 }
 

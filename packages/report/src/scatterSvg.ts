@@ -6,7 +6,7 @@ export interface MarkedPoint {
   readonly x: number;
   readonly y: number;
   readonly title: string;
-  /** Drawn larger, with its title beside it. */
+  /** Drawn larger. */
   readonly isMarked?: boolean;
 }
 
@@ -72,10 +72,7 @@ function drawSeries({ name, points }: DrawnSeries, index: number, toX: Scale, to
   const path = places.map(({ px, py }) => `${px.toFixed(1)},${py.toFixed(1)}`).join(" ");
   const line = `<polyline fill="none" stroke="${colour}" stroke-opacity="0.5" points="${path}"/>`;
   const marks = places.map(({ px, py, title, isMarked = false }) => {
-    const words = isMarked
-      ? `<text x="${(px + 9).toFixed(1)}" y="${(py - 7).toFixed(1)}" fill="${colour}">${escaped(title)}</text>`
-      : "";
-    return `<g><title>${escaped(`${name}: ${title}`)}</title>${mark(px, py, isMarked ? 7 : 4, index)}</g>${words}`;
+    return `<g><title>${escaped(`${name}: ${title}`)}</title>${mark(px, py, isMarked ? 7 : 4, index)}</g>`;
   });
   return [...(points.length > 1 ? [line] : []), ...marks].join("\n");
 }

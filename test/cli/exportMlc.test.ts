@@ -46,7 +46,7 @@ describe("export mlc", () => {
       [["model", "--out", "odd"], 2, "is no part of an export"],
       [["model", "--out", "no", "--quant", "q3"], 2, "q4f16_1"],
       [["model"], 2, "--out is missing"],
-      [["--out", "no"], 2, "argument for MODEL"],
+      [["--out", "no"], 2, "Expected argument for MODEL"],
     ];
     for (const [args, code, text] of refused) {
       const ran = await safedelta(scratch.path, ["export", "mlc", ...args]);

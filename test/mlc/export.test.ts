@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { existsSync } from "node:fs";
 import { mkdir, readdir, readFile, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
@@ -18,6 +18,8 @@ import { type PicoOptions, scratchFolder } from "../support/pico.ts";
 import { libraryBytes } from "./library.ts";
 import { readExport } from "./readExport.ts";
 import { writeChatml } from "./writeChatml.ts";
+
+setDefaultTimeout(120_000); // tens of MiB are written
 
 let scratch: Awaited<ReturnType<typeof scratchFolder>>;
 beforeAll(async () => {

@@ -1,4 +1,4 @@
-import { expect, test } from "bun:test";
+import { expect, setDefaultTimeout, test } from "bun:test";
 import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { type Disk, nodeDisk, openCheckpoint } from "@safedelta/checkpoint";
@@ -6,6 +6,8 @@ import { layoutOf, type MlcOutput, planTensor, quantOf, writeMlc } from "@safede
 import { parseConfig } from "@safedelta/model";
 import { scratchFolder, writePico } from "../support/pico.ts";
 import { readExport } from "./readExport.ts";
+
+setDefaultTimeout(120_000); // every call of the disk fails once
 
 /** A disk whose call number `at` fails, and nothing else; `calls` counts. */
 function failingDisk(at: number): Disk & { calls(): number } {

@@ -110,7 +110,7 @@ describe("planMlcShards", () => {
       record("big", 200),
       record("c", 20),
       record("half", 52),
-      record("d", 8),
+      record("d", 49),
     ];
     const shards = planMlcShards([...wanted, record("e", 40)], 100);
     const told = shards.map(({ dataPath, nbytes, records }) => [
@@ -122,7 +122,7 @@ describe("planMlcShards", () => {
       ["params_shard_0.bin", 200, "big@0"],
       ["params_shard_1.bin", 52, "half@0"],
       ["params_shard_2.bin", 100, "a@0 b@40 c@80"],
-      ["params_shard_3.bin", 48, "d@0 e@8"],
+      ["params_shard_3.bin", 89, "d@0 e@49"],
     ]);
   });
 

@@ -68,6 +68,13 @@ describe("packRows", () => {
     expect(unpackRows(packRows(values, 2, 32, "float16"), 2, 32)).toEqual(values);
   });
 
+  test("a scale that f16 rounds down far clips the largest weights", () => {
+    const values = Float32Array.of(10 * 2 ** -24, -10 * 2 ** -24, 2 ** -24);
+    const { words, scales } = packRows(values, 1, 3, "float16");
+    expect([...scales]).toEqual([2 ** -24]);
+    expect(words[0].toString(16)).toBe("80e");
+  });
+
   test("a group of zeros: scale 0, all steps 7", () => {
     const { words, scales } = packRows(new Float32Array(32), 1, 32, "float32");
     expect([...scales]).toEqual([0]);

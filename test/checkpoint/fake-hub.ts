@@ -1,3 +1,22 @@
+import { afterEach, beforeEach } from "bun:test";
+
+const variables = ["HF_HOME", "HF_HUB_CACHE", "HF_ENDPOINT", "HF_HUB_OFFLINE", "HF_TOKEN", "HF_TOKEN_PATH"];
+
+/** Each test of the file begins without the Hub's variables, and leaves them as they were. */
+export function withoutHubVariables(): void {
+  let saved: Record<string, string | undefined>;
+  beforeEach(() => {
+    saved = Object.fromEntries(variables.map((name) => [name, process.env[name]]));
+    for (const name of variables) delete process.env[name];
+  });
+  afterEach(() => {
+    for (const name of variables) {
+      delete process.env[name];
+      if (saved[name] !== undefined) process.env[name] = saved[name];
+    }
+  });
+}
+
 /** A Hub of one model (or data set) on loopback: the few routes that a download uses, with hashes and ranges as the real one. */
 export class FakeHub implements Disposable {
   /** "METHOD path range" of every request. */

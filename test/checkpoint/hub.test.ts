@@ -1,25 +1,14 @@
-import { afterEach, beforeEach, describe, expect, test } from "bun:test";
+import { describe, expect, test } from "bun:test";
 import { mkdir, readdir, readFile, readlink, rm, symlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { openCheckpoint, resolveSpec, writeSafetensors } from "@safedelta/checkpoint";
-import { FakeHub } from "./fake-hub.ts";
+import { FakeHub, withoutHubVariables } from "./fake-hub.ts";
 import { failure, randomTensor, tempFolder } from "./tools.ts";
 
 const commit = "0123456789abcdef0123456789abcdef01234567";
 const weight = randomTensor("model.norm.weight", [5], 1);
-const names = ["HF_HOME", "HF_HUB_CACHE", "HF_ENDPOINT", "HF_HUB_OFFLINE", "HF_TOKEN", "HF_TOKEN_PATH"];
 
-let saved: Record<string, string | undefined>;
-beforeEach(() => {
-  saved = Object.fromEntries(names.map((name) => [name, process.env[name]]));
-  for (const name of names) delete process.env[name];
-});
-afterEach(() => {
-  for (const name of names) {
-    delete process.env[name];
-    if (saved[name] !== undefined) process.env[name] = saved[name];
-  }
-});
+withoutHubVariables();
 
 /** The files of a small model, as bytes. */
 async function modelFiles(folder: string): Promise<Map<string, Uint8Array>> {

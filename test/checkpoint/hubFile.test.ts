@@ -1,12 +1,11 @@
-import { afterEach, beforeEach, describe, expect, test } from "bun:test";
+import { describe, expect, test } from "bun:test";
 import { readFile, readlink, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { locateHubFile } from "@safedelta/checkpoint";
-import { FakeHub } from "./fake-hub.ts";
+import { FakeHub, withoutHubVariables } from "./fake-hub.ts";
 import { failure, tempFolder } from "./tools.ts";
 
 const commit = "0123456789abcdef0123456789abcdef01234567";
-const names = ["HF_HOME", "HF_HUB_CACHE", "HF_ENDPOINT", "HF_HUB_OFFLINE", "HF_TOKEN", "HF_TOKEN_PATH"];
 const text = '{"question":"How many are two?"}\n';
 const files = new Map([
   ["main/train.jsonl", new TextEncoder().encode(text)],
@@ -15,17 +14,7 @@ const files = new Map([
 const file = { type: "dataset", repo: "org/sums", revision: "main", path: "main/train.jsonl" } as const;
 const silent = () => {};
 
-let saved: Record<string, string | undefined>;
-beforeEach(() => {
-  saved = Object.fromEntries(names.map((name) => [name, process.env[name]]));
-  for (const name of names) delete process.env[name];
-});
-afterEach(() => {
-  for (const name of names) {
-    delete process.env[name];
-    if (saved[name] !== undefined) process.env[name] = saved[name];
-  }
-});
+withoutHubVariables();
 
 describe("one file of a data set", () => {
   test("is fetched alone, into Python's layout, and comes from the cache then", async () => {

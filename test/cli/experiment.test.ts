@@ -3,6 +3,7 @@ import { existsSync } from "node:fs";
 import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { stringify } from "yaml";
+import { ref } from "../experiment/recipe.ts";
 import { tinyFolder } from "../support/pico.ts";
 import { killedBeforeItsEnd } from "./kill.ts";
 import { jsonOf, safedelta, succeed } from "./run.ts";
@@ -10,8 +11,6 @@ import { makeWorld, type World } from "./world.ts";
 
 setDefaultTimeout(300_000); // children wait for their turn
 
-/** A variable or something made, as a recipe names it. */
-const ref = (name: string) => `\${${name}}`;
 const asked = { prompts: "ask.jsonl", "max-new-tokens": 4, limit: 6 };
 const data = { samples: 20, "max-tokens": 64 };
 

@@ -6,6 +6,7 @@ import { defineCommand, refuseIdle, required } from "../command.ts";
 import { readingOf, sourceOptions } from "../dataSource.ts";
 import { keptTold } from "../eval/keptTold.ts";
 import { openLocal } from "../eval/openChat.ts";
+import { asked } from "../eval/runEval.ts";
 import { UsageError } from "../exitCode.ts";
 import { engineOptions, option } from "../options.ts";
 
@@ -74,8 +75,8 @@ export const dataAnswerCommand = defineCommand({
 });
 
 function asPrompt(example: Example): Example {
-  const { messages, reference: _, ...rest } = example;
-  return { ...rest, messages: messages.at(-1)?.role === "assistant" ? messages.slice(0, -1) : messages };
+  const { reference: _, ...rest } = example;
+  return { ...rest, messages: asked(example).messages };
 }
 
 /** @throws UsageError for a pattern that is no regular expression */

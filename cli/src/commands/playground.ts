@@ -1,9 +1,8 @@
 import { buildPage, servePlayground } from "@safedelta/playground";
 import { defineCommand } from "../command.ts";
-import { onEnding } from "../ending.ts";
 import { computeOptions, option, safeDataOptions } from "../options.ts";
 import { demoShow, openShow } from "../playground/show.ts";
-import { checkToken, listen, namedModels } from "../serve/listening.ts";
+import { checkToken, listen, namedModels, untilEnded } from "../serve/listening.ts";
 import { startHost } from "../serve/startHost.ts";
 
 /** `safedelta playground [MODEL…]` */
@@ -47,12 +46,7 @@ export const playgroundCommand = defineCommand({
     const url = token === undefined ? server.url : `${server.url}/?token=${encodeURIComponent(token)}`;
     io.document({ url, models: show.sources.models.map(({ name }) => name) });
     io.print(`open ${url}`);
-    const ended = Promise.withResolvers<void>();
-    onEnding(ended.resolve);
-    const error = await Promise.race([ended.promise, running.broken]);
-    await server.stop();
-    if (error) throw error;
-    io.note("stopped");
+    await untilEnded(server, running.broken, io);
     return undefined;
   },
 });

@@ -1,9 +1,8 @@
 import { serveApi } from "@safedelta/serving";
 import { defineCommand } from "../command.ts";
-import { onEnding } from "../ending.ts";
 import { UsageError } from "../exitCode.ts";
 import { computeOptions, option } from "../options.ts";
-import { checkToken, listen, namedModels } from "../serve/listening.ts";
+import { checkToken, listen, namedModels, untilEnded } from "../serve/listening.ts";
 import { startHost } from "../serve/startHost.ts";
 
 /** Longest body of a request. */
@@ -51,12 +50,7 @@ export const serveCommand = defineCommand({
     );
     io.document({ url: `${server.url}/v1`, models: names });
     io.print(`serving ${names.join(", ")} at ${server.url}/v1`);
-    const ended = Promise.withResolvers<void>();
-    onEnding(ended.resolve);
-    const error = await Promise.race([ended.promise, running.broken]);
-    await server.stop();
-    if (error) throw error;
-    io.note("stopped");
+    await untilEnded(server, running.broken, io);
     return undefined;
   },
 });

@@ -66,7 +66,8 @@ export async function loadPrompts(
   return loaded;
 }
 
-function asked({ messages }: DataExample): Pick<Prompt, "messages" | "shown"> {
+/** A conversation without the answer at its end, and that answer. */
+export function asked({ messages }: DataExample): Pick<Prompt, "messages" | "shown"> {
   const last = messages.at(-1);
   return last?.role === "assistant" ? { messages: messages.slice(0, -1), shown: last.content } : { messages };
 }

@@ -1,5 +1,5 @@
 import { stat } from "node:fs/promises";
-import { openCheckpoint, type TensorInfo, tensorBytes } from "@safedelta/checkpoint";
+import { nElements, openCheckpoint, type TensorInfo, tensorBytes } from "@safedelta/checkpoint";
 import type { Plan, Step } from "@safedelta/experiment";
 import { type ModelConfig, parseConfig } from "@safedelta/model";
 import { type Device, estimateModel, planParts } from "@safedelta/pipeline";
@@ -72,7 +72,7 @@ async function estimated(step: Step, { config, tensors }: Shape, device: Device)
     const infos = [...tensors.values()];
     const [bytes, n] = [
       infos.reduce((sum, info) => sum + tensorBytes(info), 0),
-      infos.reduce((sum, info) => sum + product(info.shape), 0),
+      infos.reduce((sum, info) => sum + nElements(info.shape), 0),
     ];
     const data = await stat(String(options.data)).catch(() => undefined);
     const tokens = data && (Number(options.epochs ?? 3) * data.size) / bytesPerToken;
@@ -85,10 +85,6 @@ async function estimated(step: Step, { config, tensors }: Shape, device: Device)
   const { prepare, apply } = estimateModel(config, tensors, planParts(config, modes, device.engine), nTokens);
   if (command === "prepare") return { bytes: prepare.stateBytes, ms: msOf(prepare.flop) };
   return { bytes: apply.outputBytes, ms: msOf(apply.flop) };
-}
-
-function product(shape: readonly number[]): number {
-  return shape.reduce((a, b) => a * b, 1);
 }
 
 /** The mean time of the finished steps of the same name, or else of the same command; fine-tunings are too different to stand for each other. */

@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import { readdir, readFile, stat } from "node:fs/promises";
 import { join } from "node:path";
-import { writeWhole } from "@safedelta/pipeline";
+import { sha256OfFile, writeWhole } from "@safedelta/pipeline";
 
 /** Hash of each file's bytes beside what tells that it is the same still, so that large models are read once. */
 export type KnownHashes = Record<string, { readonly stamp: string; readonly sha256: string }>;
@@ -46,10 +46,6 @@ async function hashPath(path: string, known: KnownHashes): Promise<string | unde
 }
 
 async function hashFile(path: string, stamp: string, known: KnownHashes): Promise<string> {
-  if (known[path]?.stamp !== stamp) {
-    const hash = createHash("sha256");
-    for await (const piece of Bun.file(path).stream()) hash.update(piece);
-    known[path] = { stamp, sha256: hash.digest("hex") };
-  }
+  if (known[path]?.stamp !== stamp) known[path] = { stamp, sha256: await sha256OfFile(path) };
   return `file:${known[path].sha256}`;
 }

@@ -1,11 +1,12 @@
 import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
+import { nElements } from "@safedelta/checkpoint";
 import { type DataOptions, openModelFiles, type Progress, readSequences, workUnderWay } from "@safedelta/pipeline";
 import type { ShownModel, Sources } from "@safedelta/playground";
 import { reportProblems, type SavedReport } from "@safedelta/report";
 import { demoData, demoFolder } from "../demo/story.ts";
 import { UsageError } from "../exitCode.ts";
-import { shortName } from "../serve/listening.ts";
+import { addModel, shortName } from "../serve/listening.ts";
 import { describeData } from "../words.ts";
 
 /** What a playground is asked to show. */
@@ -61,10 +62,7 @@ export async function openShow(asked: Asked, progress: Progress): Promise<Show> 
     const files = opened.use(await openModelFiles(spec, asked.offline, progress));
     const role = spec === asked.aligned ? "aligned" : spec === asked.tuned ? "tuned" : "other";
     const { checkpoint, config } = files;
-    const nWeights = [...checkpoint.tensors.values()].reduce(
-      (sum, { shape }) => sum + shape.reduce((a, b) => a * b, 1),
-      0,
-    );
+    const nWeights = [...checkpoint.tensors.values()].reduce((sum, { shape }) => sum + nElements(shape), 0);
     models.push({
       name,
       role,
@@ -92,14 +90,9 @@ function specsOf({ aligned, tuned, safeData, others }: Asked): Map<string, strin
   if (safeData !== undefined && (aligned === undefined || tuned === undefined))
     throw new UsageError("--safe-data repairs a pair: give --aligned and --tuned, too.");
   const specs = new Map<string, string>();
-  const add = (name: string, spec: string) => {
-    if (specs.has(name))
-      throw new UsageError(`Two models are called ${name}; give one another name with --name NAME=MODEL.`);
-    specs.set(name, spec);
-  };
-  if (aligned !== undefined) add(shortName(aligned), aligned);
-  if (tuned !== undefined) add(shortName(tuned), tuned);
-  for (const [name, spec] of others) add(name, spec);
+  if (aligned !== undefined) addModel(specs, shortName(aligned), aligned);
+  if (tuned !== undefined) addModel(specs, shortName(tuned), tuned);
+  for (const [name, spec] of others) addModel(specs, name, spec);
   return specs;
 }
 

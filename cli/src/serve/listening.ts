@@ -1,17 +1,22 @@
 import { basename, resolve } from "node:path";
 import { isLoopback } from "@safedelta/serving";
+import { onEnding } from "../ending.ts";
 import { UsageError } from "../exitCode.ts";
+import type { Io } from "../io.ts";
 
 /** Models by the names that they are shown by; none may be left out. @throws UsageError for a name that two models have */
 export function namedModels(specs: readonly string[], names: string | undefined): Map<string, string> {
   const pairs = [...specs.map((spec) => [shortName(spec), spec]), ...(names?.split(",") ?? []).map(namedPair)];
   const models = new Map<string, string>();
-  for (const [name, spec] of pairs) {
-    if (models.has(name))
-      throw new UsageError(`Two models are called ${name}; give one another name with --name NAME=MODEL.`);
-    models.set(name, spec);
-  }
+  for (const [name, spec] of pairs) addModel(models, name, spec);
   return models;
+}
+
+/** @throws UsageError for a name that another model has */
+export function addModel(models: Map<string, string>, name: string, spec: string): void {
+  if (models.has(name))
+    throw new UsageError(`Two models are called ${name}; give one another name with --name NAME=MODEL.`);
+  models.set(name, spec);
 }
 
 function namedPair(text: string): [name: string, spec: string] {
@@ -42,4 +47,18 @@ export function listen<T>(start: () => T): T {
   } catch (error) {
     throw new UsageError(`--host, --port: ${(error as Error).message}`);
   }
+}
+
+/** Wait for Ctrl-C, or for the end of what answers, and stop the server. @throws what ended it */
+export async function untilEnded(
+  server: { stop(): Promise<void> },
+  broken: Promise<Error>,
+  io: Pick<Io, "note">,
+): Promise<void> {
+  const ended = Promise.withResolvers<void>();
+  onEnding(ended.resolve);
+  const error = await Promise.race([ended.promise, broken]);
+  await server.stop();
+  if (error) throw error;
+  io.note("stopped");
 }

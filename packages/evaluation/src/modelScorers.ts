@@ -68,14 +68,14 @@ export function refusalLogOdds({ model, tokenizer }: Opened, openings: readonly 
  * answer that the data show, or, without one, at the prompt's end. 0: nothing tells them apart.
  */
 export function klScorer(name: string, { model, tokenizer }: Opened, reference: Model): Scorer {
+  const size = model.config.vocabularySize;
   return modelScorer(name, "mean", (example) => {
-    const { ids, from } = shownIds(tokenizer, example);
-    const rows = (of: Model) => logits(of, ids, "all");
-    const [p, q, size] = [rows(reference), rows(model), model.config.vocabularySize];
     if (reference.config.vocabularySize !== size)
       throw new EvaluationError(
         `metric ${name}: the models have ${reference.config.vocabularySize} and ${size} tokens; they must share a vocabulary`,
       );
+    const { ids, from } = shownIds(tokenizer, example);
+    const [p, q] = [reference, model].map((of) => logits(of, ids, "all"));
     let sum = 0;
     for (let at = from; at < ids.length; at++)
       sum += klDivergence(p.subarray(at * size, (at + 1) * size), q.subarray(at * size, (at + 1) * size));

@@ -19,11 +19,15 @@ export function dueSteps(
   standing: ReadonlyMap<string, Standing>,
 ): Step[] {
   const due = new Set<string>();
+  /** What the due steps need; those that need a step stand behind it, so they are known before it is looked at. */
+  const needed = new Set<string>();
   const asked = new Set(wanted);
   for (const step of [...steps.values()].reverse()) {
     const { isDone = false, isThere = false } = standing.get(step.id) ?? {};
-    const isNeeded = [...steps.values()].some(({ id, needs }) => due.has(id) && needs.includes(step.id));
-    if ((asked.has(step.id) && !isDone) || (isNeeded && !(isDone && isThere))) due.add(step.id);
+    const isDue = (asked.has(step.id) && !isDone) || (needed.has(step.id) && !(isDone && isThere));
+    if (!isDue) continue;
+    due.add(step.id);
+    for (const id of step.needs) needed.add(id);
   }
   return [...steps.values()].filter(({ id }) => due.has(id));
 }

@@ -1,5 +1,5 @@
 import { type DrawnSeries, scatterPlot, scatterSvg } from "@safedelta/report";
-import type { Column, ResultCase, ResultRow } from "./results.ts";
+import { type Column, planeOf, type ResultCase, type ResultRow } from "./results.ts";
 
 /** One plot of a case. */
 export interface Plot {
@@ -16,8 +16,9 @@ interface PlotAxis {
 
 /** The safety-utility plane of a case, and utility over safety loss; a line joins the settings of a method, and the legend names the best. */
 export function plotsOf({ name, columns, rows }: ResultCase): Plot[] {
-  const [safety, utility] = ["safety", "utility"].map((what) => columns.find(({ measures }) => measures === what));
-  if (safety === undefined || utility === undefined) return [];
+  const found = planeOf(columns);
+  if (found === undefined) return [];
+  const { safety, utility } = found;
   const loss: PlotAxis = { label: "safety loss (share of the fine-tuning's)", valueOf: (row) => row.safetyLoss?.value };
   const planes = { plane: axisOf(safety), loss };
   return Object.entries(planes).flatMap(([kind, x]) => {
@@ -35,10 +36,10 @@ const mostMarks = 8;
 
 /** The safety-utility plane for a terminal: the rows without settings, and of the others those that `best` marks; undefined for too many. */
 export function terminalPlot({ columns, rows }: ResultCase): string | undefined {
-  const [safety, utility] = ["safety", "utility"].map((what) => columns.find(({ measures }) => measures === what));
+  const plane = planeOf(columns);
   const methods = new Set(rows.map(({ method }) => method));
-  if (safety === undefined || utility === undefined || methods.size > mostMarks) return undefined;
-  const [x, y] = [axisOf(safety), axisOf(utility)];
+  if (plane === undefined || methods.size > mostMarks) return undefined;
+  const [x, y] = [axisOf(plane.safety), axisOf(plane.utility)];
   const series = seriesOf(rows, x, y);
   if (series.length === 0) return undefined;
   const format = (value: number) => value.toFixed(2);

@@ -133,10 +133,17 @@ function lossOf(label: string, measured: readonly Measured[]): Estimate | undefi
   return values.length === 0 ? undefined : { value: values[0], low: values[0], high: values[0], over: "seeds" };
 }
 
+/** The first column of safety and the first of utility; undefined where one of them lacks. */
+export function planeOf(columns: readonly Column[]): { readonly safety: Column; readonly utility: Column } | undefined {
+  const [safety, utility] = ["safety", "utility"].map((what) => columns.find(({ measures }) => measures === what));
+  return safety && utility && { safety, utility };
+}
+
 /** Of each method with a grid the setting of most utility among those that are no more than `within` less safe than the row `of`. */
 function markBest({ best }: Recipe, columns: readonly Column[], rows: readonly ResultRow[]): ResultRow[] {
-  const [safety, utility] = ["safety", "utility"].map((what) => columns.find(({ measures }) => measures === what));
-  if (best === undefined || safety === undefined || utility === undefined) return [...rows];
+  const plane = planeOf(columns);
+  if (best === undefined || plane === undefined) return [...rows];
+  const { safety, utility } = plane;
   const gain = (row: ResultRow | undefined, { name, better }: Column) =>
     (better === "higher" ? 1 : -1) * (row?.entries[name]?.value ?? Number.NaN);
   const least =

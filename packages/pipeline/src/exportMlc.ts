@@ -22,6 +22,7 @@ import {
   recordOf,
   writeMlc,
 } from "@safedelta/mlc";
+import { stopIdsOf } from "@safedelta/model";
 import type { Message } from "@safedelta/tokenizer";
 import { PipelineError, problemsError } from "./errors.ts";
 import { guardFile, requireDisk, requireNoDeadLink, requirePlace } from "./files.ts";
@@ -129,7 +130,7 @@ async function conversationFor(model: OpenedModel): Promise<Conversation> {
     render: (turns) => tokenizer.renderChat(turns as readonly Message[], { addGenerationPrompt: true }),
     tokenId: (text) => tokenizer.tokenId(text),
     bos: bosId === undefined ? undefined : tokenizer.decode([bosId], { skipSpecialTokens: false }),
-    eosIds: [...new Set([...model.config.eosIds, ...tokenizer.eosIds])],
+    eosIds: stopIdsOf(tokenizer, model.config),
   });
 }
 

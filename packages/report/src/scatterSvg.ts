@@ -1,5 +1,6 @@
 import { ReportError } from "./errors.ts";
 import { formatNumber } from "./format.ts";
+import { escaped } from "./page/html.ts";
 
 /** A point of a picture; its title is shown by browsers that point at it. */
 export interface MarkedPoint {
@@ -118,8 +119,4 @@ function xTick(x: number, value: number): string {
 function yTick(y: number, value: number): string {
   const line = `<line x1="${margin}" x2="${width - legendWidth - margin}" y1="${y.toFixed(1)}" y2="${y.toFixed(1)}" stroke="#ddd"/>`;
   return `${line}<text x="${margin - 6}" y="${(y + 4).toFixed(1)}" text-anchor="end">${formatNumber(value)}</text>`;
-}
-
-function escaped(text: string): string {
-  return text.replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll(">", "&gt;").replaceAll('"', "&quot;");
 }

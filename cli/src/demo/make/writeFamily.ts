@@ -1,6 +1,6 @@
 import { cp, mkdir } from "node:fs/promises";
 import { join } from "node:path";
-import { encode, type Tensor, writeSafetensors } from "@safedelta/checkpoint";
+import { encode, nElements, type Tensor, writeSafetensors } from "@safedelta/checkpoint";
 import { expectedTensors, parseConfig, randomStream } from "@safedelta/model";
 import { demoFolder } from "../story.ts";
 import { demoSizes, linesOf, makeSets, type Sizes } from "./sets.ts";
@@ -36,7 +36,7 @@ async function writeRandomModel(
   const normal = () => Math.sqrt(-2 * Math.log(1 - random())) * Math.cos(2 * Math.PI * random());
   const tensors = [...expectedTensors(parseConfig(config))].flatMap(([name, { shape, optional }]): Tensor[] => {
     if (optional) return [];
-    const length = shape.reduce((a, b) => a * b, 1);
+    const length = nElements(shape);
     const values = Float32Array.from({ length }, () => (shape.length === 1 ? 1 : 0.02 * normal()));
     return [{ name, dtype: "F32", shape, bytes: encode(values, "F32") }];
   });

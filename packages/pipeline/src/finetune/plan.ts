@@ -1,4 +1,4 @@
-import { tensorBytes } from "@safedelta/checkpoint";
+import { nElements, tensorBytes } from "@safedelta/checkpoint";
 import { epochOrders } from "@safedelta/data";
 import type { ModelConfig } from "@safedelta/model";
 import {
@@ -148,7 +148,7 @@ function trainingFlop(
   const examples = updates.flatMap((update) => update.examples);
   const nTokens = examples.reduce((sum, { ids }) => sum + ids.length, 0);
   const head = config.vocabularySize * config.hiddenSize;
-  const all = [...checkpoint.tensors.values()].reduce((sum, { shape }) => sum + shape.reduce((a, b) => a * b, 1), 0);
+  const all = [...checkpoint.tensors.values()].reduce((sum, { shape }) => sum + nElements(shape), 0);
   const layers = all - (config.tied ? head : 2 * head);
   const passing = recompute ? 6 : 4;
   const perToken = nLora === undefined ? layers * (passing + 2) : layers * passing + nLora * (passing + 2);

@@ -28,7 +28,8 @@ const entities: Readonly<Record<string, string>> = {
   "'": "&#39;",
 };
 
-function escaped(text: string): string {
+/** Text for markup and for quoted attributes; what could not be seen is spelled out. */
+export function escaped(text: string): string {
   return visible(text).replace(/[&<>"']/g, (character) => entities[character]);
 }
 

@@ -114,6 +114,14 @@ describe("report", () => {
     expect(shown.sampleSets[0].samples).toHaveLength(2);
   });
 
+  test.concurrent("an evaluation that looked at the model itself has a value and no answers", async () => {
+    const measured = ["--metric", "kl-aligned", "--aligned", "aligned", "--limit", "3", "--out", "proxies"];
+    await succeed(world.path, ["eval", "tuned", "--prompts", "safe.jsonl", ...measured]);
+    const { evaluations, sampleSets, withheld } = await report("repaired", "proxies");
+    expect(evaluations).toMatchObject([{ metrics: [{ metric: "kl-aligned", n: 3 }], nAnswers: 0 }]);
+    expect([sampleSets, withheld]).toEqual([[], []]);
+  });
+
   test.concurrent("of a folder of outputs, and of a fine-tuning", async () => {
     await succeed(world.path, [
       "sweep",

@@ -46,7 +46,8 @@ function inputOf({ results, samples }: SavedEvaluation, role: Role | undefined):
     model: model.endpoint === undefined ? model.model : `${model.model} at ${model.endpoint}`,
     harmful: knownHarmful(prompts),
     nOverlap: overlap?.count,
-    answers: samples,
+    // Metrics that look at the model itself need no answers.
+    answers: samples.flatMap(({ answer, ...rest }) => (answer === undefined ? [] : [{ ...rest, answer }])),
   };
 }
 

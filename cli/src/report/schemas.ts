@@ -142,7 +142,7 @@ export const savedResults = z.object({
 export const savedSample = z.object({
   index: number,
   messages: z.array(z.object({ role: z.string(), content: z.string() })),
-  answer: z.string(),
+  answer: z.string().optional(),
   judgements: z.record(
     z.string(),
     z.object({ value: number.optional() }).transform(({ value }) => ({ value })),

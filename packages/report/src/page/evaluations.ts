@@ -101,11 +101,12 @@ export function sampleSets(
   const sets: SampleSet[] = [];
   const withheld: WithheldSet[] = [];
   for (const group of groups.values()) {
+    const spoken = group.filter(({ answers }) => answers.length > 0);
+    if (spoken.length === 0) continue;
     const harmful = !maySpeak(group);
-    const { task, answers } = group[0];
+    const { task, answers } = spoken[0];
     if (harmful && !showHarmful) withheld.push({ task, nPrompts: answers.length });
-    else if (answers.length > 0)
-      sets.push({ task, harmful, models: group.map(nameOf), samples: pickSamples(group, nSamples) });
+    else sets.push({ task, harmful, models: spoken.map(nameOf), samples: pickSamples(spoken, nSamples) });
   }
   return { sets, withheld };
 }

@@ -23,6 +23,8 @@ pub mod loss;
 mod micro;
 pub mod model;
 mod pack;
+#[cfg(target_arch = "x86_64")]
+mod pack512;
 pub mod scratch;
 mod skinny;
 mod small;

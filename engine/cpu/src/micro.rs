@@ -14,6 +14,8 @@ pub trait Micro {
     const MC: usize;
     /// Most columns of B packed at once: KC x NC floats lie in the last level.
     const NC: usize;
+    /// Whether a tile's vectors are runs of a column of C instead of a row: such tiles are given the product's transpose.
+    const BY_COLUMNS: bool = false;
 
     /// Packed columns of Aᵀ and of B: see `pack`.
     unsafe fn pack_a(m: Block, to: *mut f32);
@@ -150,6 +152,7 @@ mod x86 {
     use super::{store, Micro};
     use crate::block::Block;
     use crate::pack::pack;
+    use crate::pack512;
     use core::arch::x86_64::*;
 
     /// 6 x 16: 12 of the 16 registers hold sums.
@@ -191,22 +194,27 @@ mod x86 {
         store(alpha, &*s.as_ptr().cast::<[[f32; 16]; 6]>(), beta, c);
     }
 
-    /// 12 x 32: 24 of the 32 registers hold sums. A panel of B, KC x 32, takes half of a first cache level of 32 KiB.
+    /// How far ahead the packed A is fetched from the second cache level.
+    const AHEAD: usize = 8 * 32;
+
+    /// 32 x 12: 24 of the 32 registers hold sums. A panel of B, KC x 12, stays in a first cache level of 32 KiB while panels of A go by
+    /// from the second.
     pub struct Avx512;
 
     impl Micro for Avx512 {
-        const MR: usize = 12;
-        const NR: usize = 32;
-        const KC: usize = 384;
-        const MC: usize = 240;
-        const NC: usize = 4096;
+        const MR: usize = 32;
+        const NR: usize = 12;
+        const KC: usize = 512;
+        const MC: usize = 288;
+        const NC: usize = 4080;
+        const BY_COLUMNS: bool = true;
 
         unsafe fn pack_a(m: Block, to: *mut f32) {
-            pack::<12>(m, to);
+            pack512::pack::<32>(m, to);
         }
 
         unsafe fn pack_b(m: Block, to: *mut f32) {
-            pack::<32>(m, to);
+            pack512::pack::<12>(m, to);
         }
 
         #[inline(always)]
@@ -217,40 +225,52 @@ mod x86 {
 
     #[target_feature(enable = "avx512f")]
     unsafe fn tile_avx512(depth: usize, alpha: f32, mut a: *const f32, mut b: *const f32, beta: f32, c: Block) {
-        for i in 0..c.rows {
-            _mm_prefetch::<_MM_HINT_T0>(c.address(i, 0).cast());
-            _mm_prefetch::<_MM_HINT_T0>(c.address(i, c.cols - 1).cast());
-        }
         let mut s = [[_mm512_setzero_ps(); 2]; 12];
-        for _ in 0..depth {
-            let (b0, b1) = (_mm512_loadu_ps(b), _mm512_loadu_ps(b.add(16)));
-            for i in 0..12 {
-                let x = _mm512_set1_ps(*a.add(i));
-                s[i][0] = _mm512_fmadd_ps(x, b0, s[i][0]);
-                s[i][1] = _mm512_fmadd_ps(x, b1, s[i][1]);
-            }
-            (a, b) = (a.add(12), b.add(32));
+        macro_rules! step {
+            () => {
+                _mm_prefetch::<_MM_HINT_T0>(a.wrapping_add(AHEAD).cast());
+                _mm_prefetch::<_MM_HINT_T0>(a.wrapping_add(AHEAD + 16).cast());
+                let (a0, a1) = (_mm512_loadu_ps(a), _mm512_loadu_ps(a.add(16)));
+                for j in 0..12 {
+                    let x = _mm512_set1_ps(*b.add(j));
+                    s[j][0] = _mm512_fmadd_ps(x, a0, s[j][0]);
+                    s[j][1] = _mm512_fmadd_ps(x, a1, s[j][1]);
+                }
+                (a, b) = (a.add(32), b.add(12));
+            };
         }
-        if c.right != 1 {
-            let mut sums = [[0.0; 32]; 12];
-            for i in 0..12 {
-                _mm512_storeu_ps(sums[i].as_mut_ptr(), s[i][0]);
-                _mm512_storeu_ps(sums[i].as_mut_ptr().add(16), s[i][1]);
+        // One column of C after another is brought near meanwhile: all at once would hold up what the sums are made of.
+        let between = depth / 16;
+        for j in 0..c.cols {
+            _mm_prefetch::<_MM_HINT_T0>(c.address(0, j).cast());
+            _mm_prefetch::<_MM_HINT_T0>(c.address(c.rows - 1, j).cast());
+            for _ in 0..between {
+                step!();
             }
-            return store(alpha, &sums, beta, c);
+        }
+        for _ in between * c.cols..depth {
+            step!();
+        }
+        if c.down != 1 {
+            let mut sums = [[0.0; 32]; 12];
+            for j in 0..12 {
+                _mm512_storeu_ps(sums[j].as_mut_ptr(), s[j][0]);
+                _mm512_storeu_ps(sums[j].as_mut_ptr().add(16), s[j][1]);
+            }
+            return store(alpha, &sums, beta, c.transposed());
         }
         let (alpha, scale) = (_mm512_set1_ps(alpha), _mm512_set1_ps(beta));
-        let wanted = [first_lanes(c.cols.min(16)), first_lanes(c.cols.saturating_sub(16))];
-        for i in 0..12 {
-            if i == c.rows {
+        let wanted = [first_lanes(c.rows.min(16)), first_lanes(c.rows.saturating_sub(16))];
+        for j in 0..12 {
+            if j == c.cols {
                 return;
             }
-            for j in 0..2 {
-                let at = c.address(i, 0).wrapping_add(16 * j);
-                let sum = _mm512_mul_ps(alpha, s[i][j]);
-                let old = || _mm512_mul_ps(scale, _mm512_maskz_loadu_ps(wanted[j], at));
+            for i in 0..2 {
+                let at = c.address(0, j).wrapping_add(16 * i);
+                let sum = _mm512_mul_ps(alpha, s[j][i]);
+                let old = || _mm512_mul_ps(scale, _mm512_maskz_loadu_ps(wanted[i], at));
                 let value = if beta == 0.0 { sum } else { _mm512_add_ps(sum, old()) };
-                _mm512_mask_storeu_ps(at, wanted[j], value);
+                _mm512_mask_storeu_ps(at, wanted[i], value);
             }
         }
     }

@@ -99,24 +99,6 @@ unsafe fn store(b: Block, columns: &[Column]) {
 }
 
 widest! {
-/// B := B · R for R upper triangular of at most SMALL columns. From the last column, since each reads those before it.
-pub unsafe fn multiply_small(b: Block, r: Block) {
-    let t = load_triangle(r);
-    by_lanes(b, |x| {
-        for j in (0..x.len()).rev() {
-            let mut sum = [0.0; LANES];
-            for k in 0..=j {
-                for lane in 0..LANES {
-                    sum[lane] += x[k][lane] * t[j][k];
-                }
-            }
-            x[j] = sum;
-        }
-    });
-}
-}
-
-widest! {
 /// B := B · R⁻¹ for R upper triangular of at most SMALL columns: x_j = (b_j − Σ_{k<j} x_k r_kj) / r_jj.
 pub unsafe fn solve_small(b: Block, r: Block) {
     let t = load_triangle(r);

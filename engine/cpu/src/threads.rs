@@ -23,6 +23,15 @@ pub fn count() -> usize {
     1
 }
 
+/// Which of `count` threads runs this piece of work.
+pub fn slot() -> usize {
+    #[cfg(not(target_arch = "wasm32"))]
+    if count() > 1 {
+        return rayon::current_thread_index().unwrap_or(0);
+    }
+    0
+}
+
 /// Run work(0) … work(n − 1), in any order and side by side. Pieces must write apart; then the result is the same on any number of
 /// threads.
 pub fn for_each(n: usize, work: impl Fn(usize) + Send + Sync) {

@@ -1,15 +1,37 @@
 //! Products, solves and inverses with an upper triangular R, by halving: all but small diagonal blocks is matrix products.
 
 use crate::block::{Block, Failure, Outcome};
-use crate::gemm::{gemm, scale};
+use crate::gemm::{gemm, most_depth, multiply_triangle, scale};
 use crate::scratch::Scratch;
-use crate::small::{half, invert_small, multiply_small, solve_small, SMALL};
+use crate::small::{half, invert_small, solve_small, SMALL};
 use crate::threads;
 
 /// B := B · R, or B · Rᵀ. B is m x n, R n x n; only its upper triangle is read.
 pub unsafe fn trmm(b: Block, r: Block, transposed: bool) -> Outcome {
-    let (b, r) = if transposed { mirrored(b, r) } else { (b, r) };
-    by_rows(b, |b| multiply(b, r))
+    let n = r.rows;
+    let most = n.div_ceil(n.div_ceil(most_depth()).max(1)).next_multiple_of(SMALL);
+    let memory = Scratch::new(most * most)?;
+    let pieces = n.div_ceil(most.max(1));
+    for piece in 0..pieces {
+        // From the side on which nothing is needed of the columns that are overwritten.
+        let k = if transposed { piece } else { pieces - 1 - piece } * most;
+        multiply_rows(b, r, k, most.min(n - k), transposed, &memory)?;
+    }
+    Ok(())
+}
+
+/// What `kc` columns of B from k on give with the rows of R (of Rᵀ) there: added to the columns that lie beyond, and then instead of
+/// them.
+unsafe fn multiply_rows(b: Block, r: Block, k: usize, kc: usize, transposed: bool, memory: &Scratch) -> Outcome {
+    let (own, beyond) = (b.part(0, k, b.rows, kc), k + kc);
+    let square = upper_copy(r.part(k, k, kc, kc), memory);
+    if transposed {
+        gemm(1.0, own, r.part(0, k, k, kc).transposed(), 1.0, b.part(0, 0, b.rows, k))?;
+        return multiply_triangle(own, square.transposed(), true);
+    }
+    let rest = r.cols - beyond;
+    gemm(1.0, own, r.part(k, beyond, kc, rest), 1.0, b.part(0, beyond, b.rows, rest))?;
+    multiply_triangle(own, square, false)
 }
 
 /// B := B · R⁻¹, or B · R⁻ᵀ. B is m x n, R n x n; only its upper triangle is read. Fails on a zero on the diagonal, B untouched.
@@ -77,9 +99,8 @@ unsafe fn multiply_whole(b: Block, t: Block) -> Outcome {
 unsafe fn upper_copy(r: Block, memory: &Scratch) -> Block {
     let t = Block::row_major(memory.at(), r.rows, r.cols, r.cols);
     for i in 0..r.rows {
-        for j in 0..r.cols {
-            *t.address(i, j) = if i <= j { *r.address(i, j) } else { 0.0 };
-        }
+        std::slice::from_raw_parts_mut(t.address(i, 0), i).fill(0.0);
+        copy_block(r.part(i, i, 1, r.cols - i), t.part(i, i, 1, r.cols - i));
     }
     t
 }
@@ -96,24 +117,6 @@ unsafe fn copy_block(from: Block, to: Block) {
         }
     }
 }
-}
-
-/// [B₁ B₂] := [B₁ R₁₁, B₁ R₁₂ + B₂ R₂₂].
-unsafe fn multiply(b: Block, r: Block) -> Outcome {
-    if takes_whole(b, r) {
-        let memory = Scratch::new(r.rows * r.cols)?;
-        return multiply_whole(b, upper_copy(r, &memory));
-    }
-    if r.rows <= SMALL {
-        multiply_small(b, r);
-        return Ok(());
-    }
-    let first = half(r.rows);
-    let (r11, r12, r22) = r.split(first);
-    let (b1, b2) = b.split_cols(first);
-    multiply(b2, r22)?;
-    gemm(1.0, b1, r12, 1.0, b2)?;
-    multiply(b1, r11)
 }
 
 /// X₁ = B₁ R₁₁⁻¹, X₂ = (B₂ − X₁ R₁₂) R₂₂⁻¹.

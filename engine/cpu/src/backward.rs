@@ -3,11 +3,9 @@
 use crate::block::{Block, Outcome};
 use crate::exp::exp;
 use crate::fold::dot;
+use crate::model::STRIP;
 use crate::scratch::Scratch;
 use crate::threads;
-
-/// Columns that are worked on together.
-const STRIP: usize = 256;
 
 /// Rows whose part of a weight's gradient is summed apart: the same on any number of threads.
 const ROWS: usize = 64;

@@ -27,6 +27,14 @@ export async function openCuda(devices: CudaDevices = devicesFrom(process.env[de
   return engineOf(openDevices(library, folder ?? null, devices));
 }
 
+/** Numbers of the devices that `openCuda` opens where nothing else is asked for. @throws as `openCuda` */
+export async function cudaDevices(): Promise<readonly number[]> {
+  const asked = devicesFrom(process.env[deviceVariable]);
+  if (asked !== "all") return asked;
+  using engine = await openCuda(asked);
+  return [engine, ...(engine.peers ?? [])].map((_, number) => number);
+}
+
 /**
  * Go on with an engine that another thread of this process has opened and does not use meanwhile. Disposing it frees what was allocated
  * here; the engine itself stays open.

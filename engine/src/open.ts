@@ -1,4 +1,4 @@
-import { type Engine, EngineUnavailableError } from "./engine.ts";
+import { type Engine, type EngineInfo, EngineUnavailableError } from "./engine.ts";
 
 /** What a user may ask for with `--engine`. `reference` is the slow f64 oracle of the tests. */
 export type EngineChoice = "auto" | "cuda" | "native" | "wasm" | "reference";
@@ -28,6 +28,20 @@ const candidates: readonly Candidate[] = [
   { name: "wasm", inAuto: true, open: async () => (await import("./wasm.ts")).openWasm() },
   { name: "reference", inAuto: false, open: async () => (await import("./reference.ts")).openReference() },
 ];
+
+/** One device of an engine, to be opened alone. */
+export interface DeviceOpening {
+  /** Its number, where devices have one. */
+  readonly device?: number;
+  open(): Promise<Engine>;
+}
+
+/** The devices that an engine computes on, to be opened one by one. @throws as opening it does */
+export async function devicesOf(name: EngineInfo["name"]): Promise<readonly DeviceOpening[]> {
+  if (name !== "cuda") return [{ open: async () => (await openEngine(name)).engine }];
+  const { cudaDevices, openCuda } = await import("./cuda.ts");
+  return (await cudaDevices()).map((device) => ({ device, open: () => openCuda([device]) }));
+}
 
 /**
  * Open the asked engine, or with `auto` the first that opens. Never falls back from an engine asked for by name.

@@ -195,7 +195,9 @@ describe("the machine and the recipes", () => {
   });
 
   test("doctor --selftest checks every operation and mode of an engine, and times it", async () => {
-    const { engine, checks, rates, repairs, ok } = await json("doctor", "--selftest", "--engine", "wasm");
+    const { devices, ok } = await json("doctor", "--selftest", "--engine", "wasm");
+    const [{ engine, checks, rates, repairs }] = devices;
+    expect(devices).toHaveLength(1);
     expect({ ok, name: engine.name }).toEqual({ ok: true, name: "wasm" });
     expect(checks.length).toBeGreaterThan(100);
     expect(rates.every(({ ms, rate }: { ms: number; rate: number }) => ms > 0 && rate > 0)).toBe(true);
@@ -214,6 +216,16 @@ describe("the machine and the recipes", () => {
     expect(apply.outputBytes).toBe(Bun.file(world.at("aligned/model.safetensors")).size - (await headerBytes()));
     expect(prepare.stateBytes).toBeGreaterThan(0);
     expect((await run("estimate", "aligned")).stdout).toMatch(/prepare: .* TFLOP, about .*\napply: {3}.* on disk/);
+  });
+
+  test.concurrent("estimate divides the work among GPUs alone", async () => {
+    const secondsOf = async (...devices: string[]) => {
+      const { stages } = await json("estimate", "aligned", "--device", "h100", ...devices);
+      return stages.find(({ stage }: { stage: string }) => stage === "forward pass").seconds;
+    };
+    expect(await secondsOf("--devices", "4")).toBe((await secondsOf()) / 4);
+    const { code, stderr } = await safedelta(world.path, ["estimate", "aligned", "--device", "cpu", "--devices", "2"]);
+    expect({ code, stderr }).toEqual({ code: 2, stderr: expect.stringContaining("--devices 2: only GPUs share") });
   });
 
   test.concurrent("schema describes the keys of every command", async () => {

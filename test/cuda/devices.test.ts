@@ -48,6 +48,26 @@ describe.skipIf(missing !== undefined)("several devices", () => {
   });
   afterAll(() => scratch[Symbol.asyncDispose]());
 
+  test("a self-test opens each by its own number, alone", async () => {
+    const script = `
+      import { devicesOf } from "./engine/src/index.ts";
+      const opened = [];
+      for (const { device, open } of await devicesOf("cuda")) {
+        using engine = await open();
+        opened.push([device, engine.info.description.split(",")[0], engine.peers.length]);
+      }
+      console.log(JSON.stringify(opened));`;
+    const opened = async (env: Record<string, string>) => {
+      const cwd = join(import.meta.dir, "../..");
+      const child = Bun.spawn([process.execPath, "-e", script], { cwd, env: { ...process.env, ...on(3, env).env } });
+      return JSON.parse(await new Response(child.stdout).text());
+    };
+    const name = "stand-in for a GPU (sm_80)";
+    expect(await opened({})).toEqual([0, 1, 2].map((device) => [device, name, 0]));
+    const uneven = { SAFEDELTA_CUDA_DEVICE: "2", SAFEDELTA_STANDIN_SM_2: "86" };
+    expect(await opened(uneven)).toEqual([[2, "stand-in for a GPU (sm_86)", 0]]);
+  });
+
   test("apply gives the same bytes and numbers on any number of them, which it tells", async () => {
     const saved = async (n: number) => Bun.file(at(`exact-${n}`, "safedelta.json")).json();
     const one = await saved(1);

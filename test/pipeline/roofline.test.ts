@@ -21,6 +21,18 @@ test("a faster device takes no stage longer", () => {
   for (const [i, { seconds }] of h100.entries()) expect(seconds).toBeLessThanOrEqual(a100[i].seconds);
 });
 
+test("several devices divide what they share, and nothing else", () => {
+  const [a100] = devicesHere(2);
+  const parts = planParts(llama7b, ["reference", "optimal"], "cuda");
+  const [one, four] = [1, 4].map((nDevices) => roofline(a100, llama7b, tensors, 65536, parts, nDevices));
+  const shared = ["forward pass", "Hessians", "repair", "Cholesky for each λ"];
+  for (const [i, { stage, seconds, flop }] of four.entries()) {
+    expect({ stage, seconds }).toEqual({ stage, seconds: one[i].seconds / (shared.includes(stage) ? 4 : 1) });
+    expect(flop).toBe(one[i].flop);
+  }
+  expect(four.map(({ stage }) => stage)).toEqual(expect.arrayContaining(shared));
+});
+
 test("an A100 spends less on optimal by Cholesky than by eigendecomposition, and nothing on the latter", () => {
   const [a100] = devicesHere(2);
   const secondsOf = (optimal?: () => "spectrum") => {

@@ -1,6 +1,7 @@
 import { type HubSettings, readHubSettings } from "@safedelta/checkpoint";
 import {
   cublasFolders,
+  devicesOf,
   type EngineChoice,
   EngineSettingError,
   EngineUnavailableError,
@@ -32,10 +33,10 @@ export const doctorCommand = defineCommand({
   brief: "Show what this machine offers: engines, memory, versions",
   help:
     "Exit code 1 when no engine can be used. --selftest checks every operation and mode of one engine against the f64 reference and times " +
-    "it (seconds on a GPU, a minute or two elsewhere); with --json its document is what to send when something is wrong. Exit code 1 when a check fails.",
+    "it, device by device (seconds on a GPU, a minute or two elsewhere); with --json its document is what to send when something is wrong. Exit code 1 when a check fails.",
   args: [],
   options: {
-    selftest: option.flag("check and time an engine"),
+    selftest: option.flag("check and time an engine, each of its devices"),
     engine: computeOptions.engine,
   },
   async run(options, _args, io, given) {
@@ -75,15 +76,20 @@ async function describeMachine() {
   };
 }
 
+/** Each device of the engine by itself: what one of them gets wrong must not hide behind another. */
 async function selfTestOn(options: EngineOptions, machine: object, io: Io): Promise<number> {
   const engine = await openTold(options, io);
   const { name } = engine.info;
   engine[Symbol.dispose]();
-  const open = async () => (await openEngine(name)).engine;
-  const report = await runSelfTest(open, timedSide[name], (line) => io.print(line));
-  io.document({ ...machine, ...report });
-  io.print(report.ok ? "all checks hold" : "some checks FAILED: do not use this engine");
-  return report.ok ? exitCode.done : exitCode.failure;
+  const devices = [];
+  for (const { device, open } of await devicesOf(name)) {
+    if (device !== undefined) io.print(`device ${device}:`);
+    devices.push({ device, ...(await runSelfTest(open, timedSide[name], (line) => io.print(line))) });
+  }
+  const ok = devices.every((device) => device.ok);
+  io.document({ ...machine, devices, ok });
+  io.print(ok ? "all checks hold" : "some checks FAILED: do not use this engine");
+  return ok ? exitCode.done : exitCode.failure;
 }
 
 async function probe(name: EngineChoice): Promise<EngineReport> {

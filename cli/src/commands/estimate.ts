@@ -13,7 +13,9 @@ import {
 } from "@safedelta/pipeline";
 import { formatBytes, formatMs, table } from "@safedelta/report";
 import { defineCommand, required } from "../command.ts";
+import { UsageError } from "../exitCode.ts";
 import { computeOptions, option } from "../options.ts";
+import type { GivenOption } from "../recipe.ts";
 import { assumption, parseModes, planLine, timed } from "../words.ts";
 
 /** `safedelta estimate MODEL` */
@@ -28,10 +30,18 @@ export const estimateCommand = defineCommand({
     tokens: option.positive(256, { brief: "tokens an example, on average" }),
     modes: option.words({ brief: "modes that the state shall serve [reference,optimal]", placeholder: "a,b,…" }),
     device: option.maybe(deviceNames, "tell the stages on a device"),
+    devices: option.positive(1, { brief: "GPUs that share the work" }),
     offline: computeOptions.offline,
   },
-  async run(options, [model], io) {
+  async run(options, [model], io, given) {
     const { availableParallelism } = await import("node:os");
+    const devices = devicesHere(availableParallelism());
+    const device = devices.find(({ name }) => name === options.device);
+    if (options.devices > 1 && device?.engine !== "cuda") {
+      const gpus = devices.filter(({ engine }) => engine === "cuda").map(({ name }) => `--device ${name}`);
+      const { where } = given.get("devices") as GivenOption;
+      throw new UsageError(`${where} ${options.devices}: only GPUs share a run; name theirs by ${gpus.join(" or ")}.`);
+    }
     const checkpoint = await openCheckpoint(required(model, "MODEL"), {
       offline: options.offline,
       ...tellOpening(io.progress),
@@ -43,20 +53,19 @@ export const estimateCommand = defineCommand({
     if (tokensEach < options.tokens)
       io.progress.warn(`examples are cut at the model's ${config.maxPositions} positions, so --tokens is no more`);
     const nTokens = options.samples * tokensEach;
-    const devices = devicesHere(availableParallelism());
-    const device = devices.find(({ name }) => name === options.device);
     const assumed = device ?? (devices.find(({ name }) => name === "wasm") as Device);
     const parts = planParts(config, modes, assumed.engine);
     const result = estimateModel(config, checkpoint.tensors, parts, nTokens);
-    const stages = device && roofline(device, config, checkpoint.tensors, nTokens, parts);
+    const stages = device && roofline(device, config, checkpoint.tensors, nTokens, parts, options.devices);
     const [prepare, apply] = [timed(result.prepare, assumed), timed(result.apply, assumed)];
     const plans = { parts, prepare, apply, assumed: assumption(assumed) };
-    io.document({ model, samples: options.samples, tokensEach, ...plans, device, stages });
+    io.document({ model, samples: options.samples, tokensEach, ...plans, device, devices: options.devices, stages });
     io.print(`prepare: ${planLine(prepare, prepare.stateBytes, assumed)}`);
     io.print(`apply:   ${planLine(apply, apply.outputBytes, assumed)}`);
     const hessians = hessianGroups(parts).join(", ");
     if (hessians) io.print(`optimal: by Cholesky in ${hessians}, too wide for an eigendecomposition`);
-    if (stages) io.print(`\non ${device.name}, ${device.basis}:\n${stageTable(stages)}`);
+    const several = options.devices > 1 ? `${options.devices} of ` : "";
+    if (stages) io.print(`\non ${several}${device.name}, ${device.basis}:\n${stageTable(stages)}`);
     return undefined;
   },
 });

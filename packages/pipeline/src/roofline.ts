@@ -98,6 +98,7 @@ const eigenBytes = (n: number) => 22 * n ** 3;
  * Every stage's work and its least time on a device. Reading, computing and writing overlap where the engine lets them, so a job
  * takes between its longest stage and the sum of them.
  * @param tensors of the aligned model; the tuned one is taken to be as large
+ * @param nDevices share the forward pass, Hessians and repairs, as docs/engine.md says; the link, the disk and the factors are of one
  */
 export function roofline(
   device: Device,
@@ -105,6 +106,7 @@ export function roofline(
   tensors: ReadonlyMap<string, TensorInfo>,
   nTokens: number,
   parts: Parts,
+  nDevices = 1,
 ): Stage[] {
   const groups = groupsOfLayer(config, 0);
   const total = (of: (group: LayerGroup) => number) =>
@@ -118,6 +120,8 @@ export function roofline(
   const computed = (job: Stage["job"], stage: string, flop: number, rate: number): Stage => {
     return { job, stage, flop, bytes: 0, seconds: flop / rate };
   };
+  const shared = (job: Stage["job"], stage: string, flop: number, rate: number) =>
+    computed(job, stage, flop, nDevices * rate);
   const moved = (job: Stage["job"], stage: string, bytes: number, rate: number): Stage => {
     return { job, stage, flop: 0, bytes, seconds: bytes / rate };
   };
@@ -125,13 +129,13 @@ export function roofline(
   const writeRate = Math.min(device.writeBytesPerSecond, device.linkBytesPerSecond);
   return [
     moved("prepare", "read the model", modelBytes, readRate),
-    computed("prepare", "forward pass", nTokens * total((g) => 2 * g.cols * rowsOf(g)), device.productFlops),
-    computed("prepare", "Hessians", nTokens * total((g) => g.cols ** 2), device.hessianFlops),
+    shared("prepare", "forward pass", nTokens * total((g) => 2 * g.cols * rowsOf(g)), device.productFlops),
+    shared("prepare", "Hessians", nTokens * total((g) => g.cols ** 2), device.hessianFlops),
     ...stateParts.flatMap((part) => factorStage(device, part, parts, total)),
     moved("prepare", "write the state", stateBytes, writeRate),
     moved("apply", "read both models and the state", 2 * modelBytes + usedBytes, readRate),
-    computed("apply", "repair", products, device.productFlops),
-    ...(solved > 0 ? [computed("apply", "Cholesky for each λ", solved, device.factorFlops)] : []),
+    shared("apply", "repair", products, device.productFlops),
+    ...(solved > 0 ? [shared("apply", "Cholesky for each λ", solved, device.factorFlops)] : []),
     moved("apply", "write the repaired model", modelBytes, writeRate),
   ];
 }

@@ -1,4 +1,4 @@
-import { createWriter, type Disk, nodeDisk } from "@safedelta/checkpoint";
+import { createWriter, type Disk, hashTensorBytes, nodeDisk } from "@safedelta/checkpoint";
 import { json, randomTensor } from "./tools.ts";
 
 /** A small model in several shards; one tensor is above the shard limit. */
@@ -18,13 +18,18 @@ export const jobExtra = new Map([
 
 export const jobPlan = { tensors: jobTensors, maxShardBytes: 9000, fingerprint: "job", overwrite: false };
 
+/** What the job keeps with a tensor. */
+export function noteOf(name: string, bytes: Uint8Array) {
+  return { sha256: hashTensorBytes(bytes), of: name };
+}
+
 /** The whole job, or what is left of it: every tensor that is not done, then the end. `onStep` hears of each beginning. */
 export async function runJob(out: string, disk: Disk = nodeDisk, plan = jobPlan, onStep = () => {}): Promise<void> {
   const writer = await createWriter(out, plan, disk);
   try {
     for (const { name, bytes } of jobTensors) {
       onStep();
-      if (!writer.done.has(name)) await writer.write(name, bytes, { of: name });
+      if (!writer.done.has(name)) await writer.write(name, bytes, noteOf(name, bytes));
     }
     onStep();
     await writer.finish(jobExtra);

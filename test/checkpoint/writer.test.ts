@@ -4,7 +4,7 @@ import { appendFile, mkdir, readdir, readFile, truncate, writeFile } from "node:
 import { join } from "node:path";
 import { CheckpointError, createWriter, type Disk, nodeDisk, openCheckpoint } from "@safedelta/checkpoint";
 import { failure, folderBytes, json, tempFolder } from "./tools.ts";
-import { jobExtra, jobPlan, jobTensors, runJob } from "./writer-job.ts";
+import { jobExtra, jobPlan, jobTensors, noteOf, runJob } from "./writer-job.ts";
 
 async function uninterrupted(): Promise<Record<string, string>> {
   await using folder = await tempFolder();
@@ -15,7 +15,7 @@ async function uninterrupted(): Promise<Record<string, string>> {
 /** Writes the first `n` tensors and stops as a process that is told to stop. */
 async function writePart(out: string, n: number, plan = jobPlan): Promise<void> {
   const writer = await createWriter(out, plan);
-  for (const { name, bytes } of jobTensors.slice(0, n)) await writer.write(name, bytes, { of: name });
+  for (const { name, bytes } of jobTensors.slice(0, n)) await writer.write(name, bytes, noteOf(name, bytes));
   await writer.abort();
 }
 
@@ -92,7 +92,7 @@ describe("layout", () => {
   test("the order of writing does not change a byte", async () => {
     await using folder = await tempFolder();
     const writer = await createWriter(folder.path, jobPlan);
-    await Promise.all(jobTensors.toReversed().map(({ name, bytes }) => writer.write(name, bytes)));
+    await Promise.all(jobTensors.toReversed().map(({ name, bytes }) => writer.write(name, bytes, noteOf(name, bytes))));
     await writer.finish(jobExtra);
     expect(await folderBytes(folder.path)).toEqual(await uninterrupted());
   });
@@ -103,12 +103,13 @@ describe("misuse", () => {
     await using folder = await tempFolder();
     const writer = await createWriter(folder.path, jobPlan);
     const [first] = jobTensors;
-    expect((await failure(() => writer.write("nobody", first.bytes))).kind).toBe("missing");
-    expect((await failure(() => writer.write(first.name, first.bytes.subarray(1)))).kind).toBe("format");
-    await writer.write(first.name, first.bytes);
-    expect((await failure(() => writer.write(first.name, first.bytes))).message).toContain("already");
+    const note = noteOf(first.name, first.bytes);
+    expect((await failure(() => writer.write("nobody", first.bytes, note))).kind).toBe("missing");
+    expect((await failure(() => writer.write(first.name, first.bytes.subarray(1), note))).kind).toBe("format");
+    await writer.write(first.name, first.bytes, note);
+    expect((await failure(() => writer.write(first.name, first.bytes, note))).message).toContain("already");
     expect((await failure(() => writer.finish(jobExtra))).message).toContain("5 tensors are not written yet");
-    for (const { name, bytes } of jobTensors.slice(1)) await writer.write(name, bytes);
+    for (const { name, bytes } of jobTensors.slice(1)) await writer.write(name, bytes, noteOf(name, bytes));
     for (const name of ["../x", "a/b", ".hidden", "model.safetensors", "model.safetensors.index.json"])
       expect((await failure(() => writer.finish(new Map([[name, json(1)]])))).kind).toBe("format");
     await writer.finish(jobExtra);
@@ -165,7 +166,7 @@ describe("resume", () => {
       await using folder = await tempFolder();
       await writePart(folder.path, n);
       const writer = await createWriter(folder.path, jobPlan);
-      expect([...writer.done]).toEqual(jobTensors.slice(0, n).map(({ name }) => [name, { of: name }]));
+      expect([...writer.done]).toEqual(jobTensors.slice(0, n).map(({ name, bytes }) => [name, noteOf(name, bytes)]));
       await writer.abort();
       await runJob(folder.path);
       expect(await folderBytes(folder.path)).toEqual(whole);
@@ -175,7 +176,7 @@ describe("resume", () => {
   test("ignores a torn last line and overwrites it", async () => {
     await using folder = await tempFolder();
     await writePart(folder.path, 3);
-    await appendFile(join(folder.path, ".safedelta-work/journal.jsonl"), '{"tensor":"z.weight","sha2');
+    await appendFile(join(folder.path, ".safedelta-work/journal.jsonl"), '{"tensor":"z.weight","note":{"sha2');
     const writer = await createWriter(folder.path, jobPlan);
     expect(writer.done.size).toBe(3);
     await writer.abort();
@@ -266,11 +267,10 @@ describe("faults", () => {
     const journalWrite = probe.calls() + 4;
     const out = join(folder.path, "out");
     const writer = await createWriter(out, jobPlan, failingDisk(journalWrite, "ENOSPC").disk);
-    expect((await failure(() => writer.write(first.name, first.bytes, { long: "x".repeat(500) }))).kind).toBe(
-      "disk-full",
-    );
+    const note = { ...noteOf(first.name, first.bytes), long: "x".repeat(500) };
+    expect((await failure(() => writer.write(first.name, first.bytes, note))).kind).toBe("disk-full");
     expect(writer.done.size).toBe(0);
-    for (const { name, bytes } of [first, ...rest]) await writer.write(name, bytes);
+    for (const { name, bytes } of [first, ...rest]) await writer.write(name, bytes, noteOf(name, bytes));
     await writer.finish(jobExtra);
     expect(await folderBytes(out)).toEqual(await uninterrupted());
   });

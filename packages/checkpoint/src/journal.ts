@@ -3,11 +3,16 @@ import type { Disk } from "./disk.ts";
 import { guardIo, isAbsent } from "./errors.ts";
 import { isJsonObject } from "./json-file.ts";
 
+/** What is kept with a finished tensor: its hash, and whatever else its maker adds, of which JSON can hold everything. */
+export interface TensorNote {
+  /** Of its bytes. Who makes them takes it, once: without instructions of its own for it, a processor spends more on a hash than on writing. */
+  readonly sha256: string;
+}
+
 /** A finished tensor. */
 export interface JournalEntry {
   readonly tensor: string;
-  readonly sha256: string;
-  readonly note?: unknown;
+  readonly note: TensorNote;
 }
 
 /** What a journal says; only lines up to the first damaged one count. */
@@ -44,7 +49,7 @@ function goodLines(text: string): { lines: Record<string, unknown>[]; goodBytes:
 }
 
 function isEntry(line: Record<string, unknown>): boolean {
-  return typeof line.tensor === "string" && typeof line.sha256 === "string";
+  return typeof line.tensor === "string" && isJsonObject(line.note) && typeof line.note.sha256 === "string";
 }
 
 /** Reads a journal; undefined when there is none, or none with a first line. Throws `CheckpointError` ("io"). */

@@ -3,7 +3,7 @@ import { dirname, join } from "node:path";
 import { type Disk, syncFolder } from "./disk.ts";
 import { CheckpointError, isAbsent } from "./errors.ts";
 import { hashTensorBytes } from "./hash.ts";
-import { Journal, type JournalRecord, readJournal } from "./journal.ts";
+import { Journal, type JournalRecord, readJournal, type TensorNote } from "./journal.ts";
 import { openFile, type RandomAccessFile } from "./read-file.ts";
 import type { ShardPlan } from "./shard-plan.ts";
 import { tensorBytes } from "./tensor.ts";
@@ -38,7 +38,7 @@ export async function isMoved(out: string): Promise<boolean> {
 export interface FoundWork {
   readonly journal: JournalRecord;
   /** Finished tensors, their bytes checked, with the notes written beside them. */
-  readonly done: Map<string, unknown>;
+  readonly done: Map<string, TensorNote>;
 }
 
 async function listFolder(path: string): Promise<string[]> {
@@ -60,18 +60,18 @@ async function hashRange(file: RandomAccessFile, start: number, end: number): Pr
 async function checkShard(
   path: string,
   shard: ShardPlan,
-  hashes: ReadonlyMap<string, string>,
-): Promise<string[] | undefined> {
+  notes: ReadonlyMap<string, TensorNote>,
+): Promise<ReadonlyMap<string, TensorNote> | undefined> {
   const file = await openFile(path);
   try {
     const { bytes, offsets, fileBytes } = shard.header;
     if (file.sizeBytes !== fileBytes) return undefined;
     if (hashTensorBytes(await file.read(0, bytes.length)) !== hashTensorBytes(bytes)) return undefined;
-    const good: string[] = [];
+    const good = new Map<string, TensorNote>();
     for (const [i, info] of shard.tensors.entries()) {
-      const sha256 = hashes.get(info.name);
-      if (sha256 && (await hashRange(file, offsets[i], offsets[i] + tensorBytes(info))) === sha256)
-        good.push(info.name);
+      const note = notes.get(info.name);
+      if (note && (await hashRange(file, offsets[i], offsets[i] + tensorBytes(info))) === note.sha256)
+        good.set(info.name, note);
     }
     return good;
   } finally {
@@ -90,14 +90,13 @@ async function checkWork(
   shards: readonly ShardPlan[],
   journal: JournalRecord,
 ): Promise<FoundWork | undefined> {
-  const hashes = new Map(journal.entries.map(({ tensor, sha256 }) => [tensor, sha256]));
   const notes = new Map(journal.entries.map(({ tensor, note }) => [tensor, note]));
-  const done = new Map<string, unknown>();
+  const done = new Map<string, TensorNote>();
   for (const shard of shards) {
     const path = await shardPath(paths, shard, journal.committed);
-    const good = path && (await checkShard(path, shard, hashes));
+    const good = path && (await checkShard(path, shard, notes));
     if (!good) return undefined;
-    for (const name of good) done.set(name, notes.get(name));
+    for (const [name, note] of good) done.set(name, note);
   }
   const nTensors = shards.reduce((sum, { tensors }) => sum + tensors.length, 0);
   return journal.committed && done.size < nTensors ? undefined : { journal, done };

@@ -3,7 +3,7 @@ import { checkExtraNames, finalOrder, moveFiles, removeFormer, writeExtra } from
 import { type Disk, nodeDisk } from "./disk.ts";
 import { CheckpointError, guardIo } from "./errors.ts";
 import { hashTensorBytes } from "./hash.ts";
-import { Journal } from "./journal.ts";
+import { Journal, type JournalEntry, type TensorNote } from "./journal.ts";
 import { checkTensorSize } from "./safetensors-header.ts";
 import { planShards, type ShardPlan } from "./shard-plan.ts";
 import { requireTensor, type TensorInfo } from "./tensor.ts";
@@ -26,14 +26,14 @@ export interface WritePlan {
 /** Writes a model folder tensor by tensor, in any order; survives a kill at any moment. */
 export interface CheckpointWriter {
   /** Finished tensors with the notes given to `write`, those of an interrupted run included. */
-  readonly done: ReadonlyMap<string, unknown>;
+  readonly done: ReadonlyMap<string, TensorNote>;
   /**
    * Writes one tensor; returns when it is durable.
    * @param bytes little-endian, row-major, as the plan's dtype and shape say
-   * @param note any JSON value, kept with the tensor
+   * @param note kept with the tensor; a resumed run trusts the tensor where its bytes on the disk still have this hash
    * @throws CheckpointError "disk-full" or "io" (what was done before stays done), "format", "missing"
    */
-  write(name: string, bytes: Uint8Array, note?: unknown): Promise<void>;
+  write(name: string, bytes: Uint8Array, note: TensorNote): Promise<void>;
   /**
    * Adds further files, moves everything to its final place (shards, further files, index last) and removes the work folder.
    * @param last done before that folder goes: as long as it is there, a killed run is repeated, `last` with it
@@ -76,13 +76,13 @@ class ResumableWriter implements CheckpointWriter {
     private readonly shards: readonly ShardPlan[],
     private readonly journal: Journal,
     private readonly disk: Disk,
-    readonly done: Map<string, unknown>,
+    readonly done: Map<string, TensorNote>,
     private committed: boolean,
   ) {
     this.places = placesOf(shards);
   }
 
-  write(name: string, bytes: Uint8Array, note?: unknown): Promise<void> {
+  write(name: string, bytes: Uint8Array, note: TensorNote): Promise<void> {
     return this.inTurn(`write tensor ${name}`, async () => {
       const { info, file, offset } = requireTensor(this.places, name, this.paths.out);
       if (this.done.has(name))
@@ -91,7 +91,7 @@ class ResumableWriter implements CheckpointWriter {
       const fd = await this.descriptorOf(file);
       await this.disk.write(fd, bytes, offset);
       await this.disk.sync(fd);
-      await this.journal.append({ tensor: name, sha256: hashTensorBytes(bytes), note });
+      await this.journal.append({ tensor: name, note } satisfies JournalEntry);
       this.done.set(name, note);
     });
   }
@@ -171,7 +171,7 @@ export async function createWriter(outDir: string, plan: WritePlan, disk: Disk =
     const journal = found
       ? await Journal.resume(paths.journal, found.journal, disk)
       : await createWork(paths, identity, shards, disk);
-    const done = found?.done ?? new Map<string, unknown>();
+    const done = found?.done ?? new Map<string, TensorNote>();
     return new ResumableWriter(paths, shards, journal, disk, done, found?.journal.committed ?? false);
   });
 }

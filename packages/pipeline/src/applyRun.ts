@@ -1,4 +1,4 @@
-import { type CheckpointWriter, decodeF32, requireFinite, type Tensor } from "@safedelta/checkpoint";
+import { type CheckpointWriter, decodeF32, requireFinite, type Tensor, type TensorNote } from "@safedelta/checkpoint";
 import type { RepairNumbers } from "@safedelta/core";
 import type { Engine, Matrix } from "@safedelta/engine";
 import { groupsOfLayer, type LayerGroup } from "@safedelta/model";
@@ -26,11 +26,10 @@ export interface Run {
 }
 
 /** What the writer's journal keeps with each tensor, so that a resumed run can tell all about it. */
-export interface Note {
-  /** Of the bytes read from both models, and of those written. */
+export interface Note extends TensorNote {
+  /** Of the bytes read from both models. */
   readonly alignedSha256: string;
   readonly tunedSha256: string;
-  readonly sha256: string;
   /** Of a linear; an infinite strength is left out, since JSON has none. */
   readonly numbers?: RepairNumbers;
 }
@@ -135,6 +134,8 @@ async function copyOne({ pair, options, writer }: Run, name: string): Promise<vo
   const source = options.rest === "aligned" || !t ? a : t;
   requireFinite(source, options[options.rest]);
   const bytes = source.dtype === a.dtype ? source.bytes : encodeFinite(decodeF32(source), a.dtype, name);
-  const note = { alignedSha256: sha256(a.bytes), tunedSha256: hashOf(t), sha256: sha256(bytes) };
-  await writer.write(name, bytes, note satisfies Note);
+  const [alignedSha256, tunedSha256] = [sha256(a.bytes), hashOf(t)];
+  const written = bytes === a.bytes ? alignedSha256 : bytes === t?.bytes ? tunedSha256 : sha256(bytes);
+  const note: Note = { alignedSha256, tunedSha256, sha256: written };
+  await writer.write(name, bytes, note);
 }

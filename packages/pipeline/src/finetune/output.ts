@@ -49,9 +49,10 @@ export async function writeModel(
         place && isTrained(place)
           ? trainedBytes(engine, place.values, dtype, name)
           : (await checkpoint.read(name)).bytes;
-      await writer.write(name, bytes, sha256(bytes));
+      await writer.write(name, bytes, { sha256: sha256(bytes) });
     }
-    const hashes = Object.fromEntries([...writer.done].sort(([a], [b]) => (a < b ? -1 : 1))) as Written;
+    const sorted = [...writer.done].sort(([a], [b]) => (a < b ? -1 : 1));
+    const hashes: Written = Object.fromEntries(sorted.map(([name, note]) => [name, note.sha256]));
     await writer.finish(describe(hashes), () => removeAtOnce(besideOf(options.out)));
     return hashes;
   } finally {

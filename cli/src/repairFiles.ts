@@ -74,13 +74,13 @@ function sourceOf({ file, sha256, nExamples, nTokens, seed }: DataFacts): Repair
 /** Every option of the run under the keys of the command line, the engine that was found included; `--recipe` takes it back. */
 export function recipeOf(options: AnyOptions, engine: string, outFormat: "model" | "lora"): RepairReport["recipe"] {
   const { aligned, tuned, source, rest, maxShardBytes, out } = options;
-  const taskData = "mode" in options ? options.taskData : undefined;
+  const { taskData, taskThrough } = "mode" in options ? options : {};
   const data = "state" in source ? taskData : source.safeData;
   return {
     aligned,
     tuned,
     ...("state" in source ? { state: source.state } : { "safe-data": source.safeData.file }),
-    ...(taskData ? { "task-data": taskData.file } : {}),
+    ...(taskData ? { "task-data": taskData.file, "task-through": taskThrough ?? "tuned" } : {}),
     ...(data ? { samples: data.samples, seed: data.seed, "max-tokens": data.maxTokens } : {}),
     ...("state" in source ? {} : { "system-prompts": source.safeData.systemPrompts }),
     ...methodFlags(options),

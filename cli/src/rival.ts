@@ -47,7 +47,7 @@ const flagsOf: Readonly<Record<RivalName, readonly string[]>> = {
 };
 
 /** What Safe Delta takes and no rival does. `--keep` is the random mask's, too. */
-const repairFlags = ["mode", "taskData", ...Object.keys(budgetOptions)];
+const repairFlags = ["mode", "taskData", "taskThrough", ...Object.keys(budgetOptions)];
 
 /**
  * The rival that is asked for; undefined for Safe Delta.

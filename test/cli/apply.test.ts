@@ -79,6 +79,18 @@ describe("apply", () => {
     expect(largestGap(await valuesOf(world.at("task")), await valuesOf(world.at("plain")))).toBeGreaterThan(1e-4);
   });
 
+  test.concurrent("--task-through is told by the recipe, and refused where it says nothing", async () => {
+    const args = ["apply", ...fromState, "--task-through", "aligned"];
+    await succeed(world.path, [...args, "--task-data", "task.jsonl", ...drawFlags, "--out", "through"]);
+    const { recipe } = await Bun.file(world.at("through", "safedelta.json")).json();
+    expect(recipe["task-through"]).toBe("aligned");
+    const { code, stderr } = await safedelta(world.path, [...args, "--out", "nothing"]);
+    expect({ code, stderr }).toEqual({
+      code: 2,
+      stderr: expect.stringContaining("--task-through: without effect without --task-data"),
+    });
+  });
+
   test.concurrent("without --state it prepares on the way, to the same weights", async () => {
     const args = ["apply", ...pair, "--loss", "0.1"];
     await succeed(world.path, [...args, "--safe-data", "safe.jsonl", ...dataFlags, "--out", "on-the-way"]);

@@ -33,6 +33,8 @@ async function tensorsOf(folder: string): Promise<Map<string, Tensor>> {
   return tensors;
 }
 
+const noBytes = new Uint8Array();
+
 const ends: readonly { readonly change: Partial<ApplyOptions>; readonly equals: "aligned" | "tuned" }[] = [
   { change: { mode: "optimal", budget: { kind: "loss", share: 0 } }, equals: "aligned" },
   { change: { mode: "exact", budget: { kind: "loss", share: 0 } }, equals: "aligned" },
@@ -93,6 +95,20 @@ describe("apply", () => {
       expect(await readdir(dirname(out))).not.toContain(`${basename(out)}.safedelta-work`);
     });
   }
+
+  test("task data go through the model that is named: both see the same where nothing tuned comes before", async () => {
+    await using scratch = await scratchFolder();
+    const { pair, state } = await readyPair(scratch.path);
+    const out = (through: string) => join(scratch.path, `through-${through}`);
+    for (const taskThrough of ["tuned", "aligned"] as const)
+      await runApply(applyOptions(pair, state, out(taskThrough), { taskData, taskThrough }));
+    const [tuned, aligned] = [await tensorsOf(out("tuned")), await tensorsOf(out("aligned"))];
+    const isSame = (name: string) =>
+      Buffer.compare(tuned.get(name)?.bytes ?? noBytes, aligned.get(name)?.bytes ?? noBytes) === 0;
+    const linears = [...tuned.keys()].filter((name) => name.includes("_proj"));
+    const first = ["q", "k", "v"].map((of) => `model.layers.0.self_attn.${of}_proj.weight`);
+    expect(linears.filter(isSame).sort()).toEqual(first.sort());
+  });
 
   test("without a state it prepares on the way and gives the same weights", async () => {
     await using scratch = await scratchFolder();

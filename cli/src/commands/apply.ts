@@ -43,6 +43,7 @@ const flags = {
     brief: "examples of the fine-tuning task: optimal then stays close to the task's outputs",
     placeholder: "file",
   }),
+  taskThrough: option.choice(["aligned", "tuned"], "tuned", "the model whose activations on the task data count"),
   rest: option.choice(["aligned", "tuned"], "aligned", "whose embeddings, norms and lm_head the output has"),
   outFormat: option.choice(["model", "lora"], "model", "write the whole model, or the repaired LoRA adapter"),
   maxShardSize: option.size({ brief: "largest weight file [5GB]" }),
@@ -93,9 +94,11 @@ function requestOf(options: Flags, given: ReadonlyMap<string, GivenOption>): Any
     maxMemoryBytes: options.maxMemory,
   };
   if (rival) return { ...surroundings, ...rival };
-  const { mode, taskData } = options;
+  const { mode, taskData, taskThrough } = options;
+  if (taskData === undefined && given.has("taskThrough"))
+    throw new UsageError(`${given.get("taskThrough")?.where}: without effect without --task-data.`);
   const task = taskData === undefined ? undefined : describeData(taskData, { ...options, systemPrompts: "none" });
-  return { ...surroundings, mode, budget: chooseBudget(options, mode), taskData: task };
+  return { ...surroundings, mode, budget: chooseBudget(options, mode), taskData: task, taskThrough };
 }
 
 /** Planning and making of a whole model, or of an adapter. @throws UsageError for a rival whose output would be an adapter */

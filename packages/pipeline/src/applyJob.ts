@@ -1,5 +1,5 @@
 import type { Engine } from "@safedelta/engine";
-import type { AnyOptions, ModelFacts } from "./applyOptions.ts";
+import type { AnyOptions, ModelFacts, TaskThrough } from "./applyOptions.ts";
 import { sha256, stableJson } from "./files.ts";
 import type { MethodSettings } from "./linearTasks.ts";
 import { hashModel, type OpenedModel } from "./models.ts";
@@ -30,7 +30,7 @@ export async function thirdFacts(
 export async function fingerprintOf(
   engine: Engine,
   options: AnyOptions,
-  { tuned }: Pair,
+  pair: Pair,
   state: State,
   settings: MethodSettings & { readonly third?: string },
   task?: Sequences,
@@ -42,7 +42,13 @@ export async function fingerprintOf(
   const job = { toolVersion, engine: stampOf(info), ...inputs, rest, settings: inWords(settings) };
   if (!task) return sha256(stableJson({ ...job, task: {} }));
   const { file: _, ...facts } = task.facts;
-  return sha256(stableJson({ ...job, task: facts, tunedRest: await hashRest(tuned) }));
+  const through = taskThrough(options);
+  return sha256(stableJson({ ...job, task: facts, through, throughRest: await hashRest(pair[through]) }));
+}
+
+/** Which model the task data go through. */
+export function taskThrough(options: AnyOptions): TaskThrough {
+  return ("taskThrough" in options && options.taskThrough) || "tuned";
 }
 
 /** An infinite strength is no JSON. */
@@ -52,7 +58,7 @@ function inWords(settings: MethodSettings) {
   return { ...settings, budgets: each };
 }
 
-/** Of what no journal line checks and yet decides the task's hidden states: the tuned model's config, embeddings and norms. */
+/** Of what no journal line checks and yet decides the task's hidden states: the config, embeddings and norms of the model that the task data go through. */
 async function hashRest({ checkpoint, config, configSha256 }: OpenedModel): Promise<string> {
   const hashes = [configSha256];
   for (const name of restNames(config, checkpoint)) hashes.push(sha256((await checkpoint.read(name)).bytes));

@@ -25,7 +25,12 @@ interface Surroundings {
 export interface ApplyOptions extends Surroundings, Method {
   /** Turns `optimal` into its utility-aware form. */
   readonly taskData?: DataOptions;
+  /** The model through which the task data go; the tuned one unless given. */
+  readonly taskThrough?: TaskThrough;
 }
+
+/** Of the tuned model the task's activations are nearer to those of the repaired one where it keeps much, of the aligned model where it keeps little. */
+export type TaskThrough = "aligned" | "tuned";
 
 /** The same with a rival in the place of Safe Delta; the safe statistics then serve to measure it. */
 export interface RivalOptions extends Surroundings, RivalMethod {}

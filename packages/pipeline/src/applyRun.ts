@@ -2,6 +2,7 @@ import { type CheckpointWriter, decodeF32, requireFinite, type Tensor, type Tens
 import type { RepairNumbers } from "@safedelta/core";
 import type { Engine, Matrix } from "@safedelta/engine";
 import { groupsOfLayer, type LayerGroup } from "@safedelta/model";
+import { taskThrough } from "./applyJob.ts";
 import type { AnyOptions } from "./applyOptions.ts";
 import { calibrate, nBatches } from "./calibrate.ts";
 import { at } from "./errors.ts";
@@ -67,15 +68,15 @@ export async function repairLayers(run: Run, settings: MethodSettings): Promise<
   );
 }
 
-/** The task Hessians come layer by layer from the tuned model, and each layer is repaired while they are there. */
+/** The task Hessians come layer by layer from the model that the task data go through, and each layer is repaired while they are there. */
 export async function repairWithTask(
   run: Run,
   settings: RepairSettings,
   task: Sequences,
   workFolder: string,
 ): Promise<void> {
-  const { engine, pair, progress, writer } = run;
-  const { checkpoint, config } = pair.tuned;
+  const { engine, options, pair, progress, writer } = run;
+  const { checkpoint, config } = pair[taskThrough(options)];
   if (writer.done.size === 0) await removeQuietly(workFolder);
   const open = [...linearsOf(config)].find(({ linear }) => !writer.done.has(linear.name));
   const neededLayer = open?.layer ?? config.nLayers;

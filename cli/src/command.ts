@@ -1,3 +1,4 @@
+import { visible } from "@safedelta/report";
 import { buildCommand, type Command, type CommandContext } from "@stricli/core";
 import { z } from "zod";
 import { exitCode, toldOf, UsageError } from "./exitCode.ts";
@@ -92,7 +93,7 @@ async function runCommand<S extends Shape>(
     process.exitCode = code ?? exitCode.done;
   } catch (error) {
     const { text, code } = toldOf(error, verbose);
-    process.stderr.write(`${paint("error:", "red", color)} ${text}\n`);
+    process.stderr.write(`${paint("error:", "red", color)} ${visible(text)}\n`);
     process.exitCode = code;
   }
 }

@@ -1,4 +1,5 @@
 import type { Progress } from "@safedelta/pipeline";
+import { visible } from "@safedelta/report";
 import { terminalProgress } from "./progress.ts";
 
 /** Where a command writes: results to stdout, everything else to stderr. Disposing ends the progress that is drawn. */
@@ -35,12 +36,12 @@ export function paint(text: string, style: keyof typeof styles, color: boolean):
   return color && wanted ? `\u001b[${styles[style]}m${text}\u001b[39m` : text;
 }
 
-/** The process's own streams behind `Io`. */
+/** The process's own streams behind `Io`. Texts of files and models cannot command the terminal; a JSON document has them as they are. */
 export async function processIo(options: IoOptions): Promise<Io> {
   const { json, quiet, verbose, color } = options;
   const terminal = process.stderr.isTTY === true && process.env.CI === undefined;
   const note = (text: string) => {
-    if (!quiet) process.stderr.write(`${text}\n`);
+    if (!quiet) process.stderr.write(`${visible(text)}\n`);
   };
   const progress = await terminalProgress({
     shown: options.progress && !quiet,
@@ -55,7 +56,7 @@ export async function processIo(options: IoOptions): Promise<Io> {
     color,
     progress,
     print: (text) => {
-      if (!json) process.stdout.write(`${text}\n`);
+      if (!json) process.stdout.write(`${visible(text)}\n`);
     },
     document: (value) => {
       if (json) process.stdout.write(`${JSON.stringify(value, null, 2)}\n`);

@@ -1,4 +1,5 @@
 import type { Progress } from "@safedelta/pipeline";
+import { visible } from "@safedelta/report";
 
 /** A line every so often where there is no terminal to draw on. */
 const plainIntervalMs = 5000;
@@ -20,7 +21,7 @@ export type DrawnProgress = Progress & Disposable;
 export async function terminalProgress({ shown, terminal, warning, note }: ProgressOptions): Promise<DrawnProgress> {
   const said = new Set<string>();
   const warn = (message: string) => {
-    if (!said.has(message)) note(`${warning} ${message}\n`);
+    if (!said.has(message)) note(`${warning} ${visible(message)}\n`);
     said.add(message);
   };
   if (!shown) return { stage() {}, step() {}, warn, [Symbol.dispose]() {} };
@@ -47,7 +48,7 @@ async function barProgress(warn: Progress["warn"]): Promise<DrawnProgress> {
       if (total > 0) bar.start(total, 0, { stage, detail: "" });
     },
     step(detail = "") {
-      bar.increment(1, { detail });
+      bar.increment(1, { detail: visible(detail) });
       if (bar.getProgress() >= 1) bar.stop();
     },
     warn,
@@ -66,7 +67,7 @@ function lineProgress(note: (text: string) => void, warn: Progress["warn"]): Dra
       done += 1;
       if (Date.now() - last < plainIntervalMs) return;
       last = Date.now();
-      note(`${name}: ${done}/${total} ${detail}\n`);
+      note(visible(`${name}: ${done}/${total} ${detail}\n`));
     },
     warn,
     [Symbol.dispose]() {},

@@ -43,6 +43,17 @@ describe("streams", () => {
     expect(stderr).toBe("warning: The chat templates differ; the output takes the aligned model's.\n");
   });
 
+  test.concurrent("what a file holds cannot command the terminal; a document has it as it is", async () => {
+    const content = "\u001b]0;owned\u0007 \u202eback";
+    await Bun.write(world.at("esc.jsonl"), JSON.stringify({ messages: [{ role: "user", content }] }));
+    const { stdout } = await succeed(world.path, ["data", "show", "esc.jsonl"]);
+    expect(stdout).toContain("\\u001b]0;owned\\u0007 \\u202eback");
+    const { stderr } = await safedelta(world.path, ["data", "show", "no\u001b[2Jwhere"]);
+    expect(stderr).toContain("no\\u001b[2Jwhere");
+    const { examples } = JSON.parse((await succeed(world.path, ["data", "show", "esc.jsonl", "--json"])).stdout);
+    expect(examples[0].messages[0].content).toBe(content);
+  });
+
   test.concurrent("colours: never in a pipe, by FORCE_COLOR, not with NO_COLOR or --no-color", async () => {
     const errorOf = async (flags: readonly string[], env: Record<string, string>) =>
       (await safedelta(world.path, [...layerArgs, ...flags], { env })).stderr;

@@ -26,6 +26,7 @@ export {
 export { pageDataId, reportPage } from "./page/reportPage.ts";
 export { reportText } from "./page/reportText.ts";
 export { pageColors } from "./page/style.ts";
+export { visible } from "./page/visible.ts";
 export { drawPlot } from "./plots/drawPlot.ts";
 export { type LinePlot, linePlot, type PlotAxis, type PlotRow, type PlotSpec, ticksOf } from "./plots/plotSpec.ts";
 export {

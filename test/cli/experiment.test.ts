@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { existsSync } from "node:fs";
-import { readdir, readFile } from "node:fs/promises";
+import { readdir, readFile, rename } from "node:fs/promises";
 import { join } from "node:path";
 import { stringify } from "yaml";
 import { ref } from "../experiment/recipe.ts";
@@ -125,6 +125,14 @@ describe("an experiment from its recipe to its table", () => {
     expect(stderr).toContain(`${nSteps} steps, 0 of them to do`);
     expect(await recordsOf("whole")).toEqual(before);
     expect(await resultsOf("whole")).toEqual(whole);
+  });
+
+  test("a folder that was moved goes on where it is", async () => {
+    await rename(world.at("whole"), world.at("moved"));
+    const { stderr } = await succeed(world.path, [...run, "--out", "moved"]);
+    expect(stderr).toContain(`${nSteps} steps, 0 of them to do`);
+    expect((await resultsOf("moved"))["table.md"]).toBe(whole["table.md"]);
+    await rename(world.at("moved"), world.at("whole"));
   });
 
   test("with a new row runs that row alone; with other data what they enter", async () => {

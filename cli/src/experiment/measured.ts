@@ -1,3 +1,4 @@
+import { basename, join } from "node:path";
 import { readResults } from "@safedelta/evaluation";
 import type { Cell, Measured, Plan } from "@safedelta/experiment";
 import { readRecord } from "./records.ts";
@@ -9,13 +10,13 @@ export async function readMeasured(out: string, plan: Plan): Promise<Measured[]>
 }
 
 async function readCell(out: string, { steps }: Plan, cell: Cell): Promise<Measured | undefined> {
-  const record = (id: string | undefined) => {
-    const step = id === undefined ? undefined : steps.get(id);
-    return step && readRecord(out, step);
-  };
-  const [evaluated, applied] = await Promise.all([record(cell.evalStep), record(cell.applyStep)]);
-  if (evaluated === undefined) return undefined;
-  const { results, samples } = await readResults(String(evaluated.document.file));
+  const stepOf = (id: string | undefined) => (id === undefined ? undefined : steps.get(id));
+  const [evaluation, application] = [stepOf(cell.evalStep), stepOf(cell.applyStep)];
+  const evaluated = evaluation && (await readRecord(out, evaluation));
+  const applied = application && (await readRecord(out, application));
+  if (evaluation === undefined || evaluated === undefined) return undefined;
+  // The folder may have moved since, so only the file's name counts.
+  const { results, samples } = await readResults(join(evaluation.artefact, basename(String(evaluated.document.file))));
   const metrics = results.metrics.map(({ metric, kind }) => {
     return [metric, { kind, values: samples.map(({ judgements }) => judgements[metric]?.value) }] as const;
   });

@@ -231,5 +231,5 @@ export const trainingOptions = {
   passTokens: option.positive(1024, { brief: "most tokens run at once; gradients of a batch are summed" }),
   seed: option.count(42, { brief: "seed of the examples' order and of a new adapter" }),
   dtype: option.maybe(["f32", "f16", "bf16"], "storage of trained weights, unless as it was"),
-  saveMinutes: option.real(5, { brief: "how often unfinished work is kept on the disk" }),
+  saveMinutes: option.real(5, { brief: "longest time between two updates that are kept on the disk" }),
 };

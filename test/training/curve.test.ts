@@ -1,7 +1,8 @@
 import { expect, setDefaultTimeout, test } from "bun:test";
+import { readdir } from "node:fs/promises";
 import { join } from "node:path";
 import { openEngine } from "@safedelta/engine";
-import { type FinetuneOptions, finetune, silent } from "@safedelta/pipeline";
+import { type FinetuneOptions, finetune, type Progress, silent } from "@safedelta/pipeline";
 import { enginesHere } from "../engine/engines.ts";
 import { scratchFolder } from "../support/pico.ts";
 
@@ -34,6 +35,25 @@ function optionsOf(out: string): FinetuneOptions {
     overwrite: false,
   };
 }
+
+test("what is quickly kept is kept long before --save-minutes: an interruption loses little", async () => {
+  await using scratch = await scratchFolder();
+  using engine = (await openEngine("wasm")).engine;
+  const out = join(scratch.path, "out");
+  let steps = 0;
+  const slow: Progress = {
+    ...silent,
+    step(detail = "") {
+      if (!detail.startsWith("loss")) return;
+      Bun.sleepSync(500);
+      steps += 1;
+      if (steps === 3) throw new Error("interrupted");
+    },
+  };
+  await expect(finetune(engine, optionsOf(out), () => new Map(), slow)).rejects.toThrow("interrupted");
+  const kept = (await readdir(`${out}.safedelta-work`)).filter((name) => /^update-\d+\.json$/.test(name));
+  expect(kept.length).toBe(1);
+});
 
 test.each(engines)("100 updates on %s have PyTorch's losses and gradient norms", async (name) => {
   await using scratch = await scratchFolder();

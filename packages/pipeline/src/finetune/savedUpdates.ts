@@ -75,6 +75,24 @@ function differences(made: Partial<TrainingJob>, wanted: TrainingJob): string[] 
   return [...other(rest, wantedRest), ...other(madeRecipe, JSON.parse(stableJson(recipe)))];
 }
 
+/** A kept update may take this share of the time between two. */
+const keepShare = 1 / 50;
+/** What a disk is taken to write before the first update was kept. */
+const assumedBytesPerSecond = 1e8;
+
+/**
+ * How long to work between two kept updates: what is quickly kept is kept often, so that little is lost.
+ * @param mostMinutes and no longer, whatever it takes
+ * @param lastMs what the last one took; undefined before the first
+ */
+export function keepEveryMs(parameters: readonly Parameter[], mostMinutes: number, lastMs?: number): number {
+  const sizes = [...matricesOf(parameters).values()].map(
+    ({ rows, cols, dtype }) => rows * cols * (dtype === "f32" ? 4 : 2),
+  );
+  const assumedMs = (1000 * sizes.reduce((sum, size) => sum + size, 0)) / assumedBytesPerSecond;
+  return Math.min(60_000 * mostMinutes, (lastMs ?? assumedMs) / keepShare);
+}
+
 /** Keep everything that the next updates depend on; what was kept before is taken away afterwards. */
 export async function saveUpdate(
   engine: Engine,

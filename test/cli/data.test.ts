@@ -1,7 +1,8 @@
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
-import { readdir } from "node:fs/promises";
+import { mkdir, readdir } from "node:fs/promises";
 import { join } from "node:path";
 import { loadExamples } from "@safedelta/data";
+import { lockFolder } from "@safedelta/pipeline";
 import { FakeHub } from "../checkpoint/fake-hub.ts";
 import { parquet } from "../data/published.ts";
 import { scratchFolder, tinyFolder } from "../support/pico.ts";
@@ -192,15 +193,35 @@ describe("answer", () => {
     const flags = ["answer", model, "--prompts", "few.jsonl", ...short, "--out", "none/few.jsonl"];
     const { code, stderr } = await fault(flags);
     expect([code, stderr]).toEqual([2, expect.stringContaining("none of 3 answers is a refusal")]);
-    const [kept] = (await readdir(at("none"))).filter((name) => name.endsWith("safedelta-work"));
-    const lines = (await Bun.file(at(`none/${kept}`)).text()).trim().split("\n");
+    const work = "none/few.jsonl.safedelta-work";
+    const [kept] = await readdir(at(work));
+    const lines = (await Bun.file(at(`${work}/${kept}`)).text()).trim().split("\n");
     const words = ["from", "the", "file"];
     const changed = lines.map((line, i) => `${JSON.stringify({ ...JSON.parse(line), answer: words[i] })}\n`);
-    await Bun.write(at(`none/${kept}`), changed.join(""));
+    await Bun.write(at(`${work}/${kept}`), changed.join(""));
     await run([...flags, "--keep", "all"]);
     const answers = (await loadExamples(at("none/few.jsonl"))).map(({ messages }) => messages.at(-1)?.content);
     expect(answers).toEqual(["from", "the", "file"]);
     expect(await readdir(at("none"))).toEqual(["few.jsonl"]);
+  });
+
+  test.concurrent("refuses to write where another run is writing, and leaves its answers alone", async () => {
+    await Bun.write(at("one.jsonl"), await firstLines([ordinary], 1));
+    await mkdir(at("busy/b.jsonl.safedelta-work"), { recursive: true });
+    await Bun.write(at("busy/b.jsonl.safedelta-work/theirs.jsonl"), "");
+    await using _theirs = await lockFolder(at("busy/b.jsonl.safedelta-work"));
+    const { code, stderr } = await fault([
+      "answer",
+      model,
+      "--prompts",
+      "one.jsonl",
+      ...short,
+      "--out",
+      "busy/b.jsonl",
+    ]);
+    expect([code, stderr]).toEqual([2, expect.stringContaining("another run is writing here")]);
+    expect((await readdir(at("busy/b.jsonl.safedelta-work"))).length).toBe(2);
+    expect(await Bun.file(at("busy/b.jsonl")).exists()).toBe(false);
   });
 
   test.concurrent("refuses a pattern that is none, or has no effect", async () => {

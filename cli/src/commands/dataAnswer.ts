@@ -1,7 +1,8 @@
 import { createHash } from "node:crypto";
+import { join } from "node:path";
 import { type Example, hashExamples, loadSource, sampleExamples, spellings, toJsonLines } from "@safedelta/data";
 import { askAll, containsPhrase, type Metric, matchesPattern, twentyNineRefusalPhrases } from "@safedelta/evaluation";
-import { removeQuietly, requireFreeFile, sourceAccess, toolVersion, writeWhole } from "@safedelta/pipeline";
+import { lockFolder, removeQuietly, requireFreeFile, sourceAccess, toolVersion, writeWhole } from "@safedelta/pipeline";
 import { defineCommand, refuseIdle, required } from "../command.ts";
 import { readingOf, sourceOptions } from "../dataSource.ts";
 import { keptTold } from "../eval/keptTold.ts";
@@ -41,14 +42,16 @@ export const dataAnswerCommand = defineCommand({
     const refusal = refusalOf(options.pattern);
     const [source, out] = [required(options.prompts, "--prompts"), required(options.out, "--out")];
     const { seed, template, samples, maxNewTokens } = options;
-    await requireFreeFile({ out, inputs: [source], overwrite: options.overwrite, ending: ".jsonl" });
     const access = sourceAccess(options.offline, io.progress);
     const all = await loadSource(source, access, { seed, template, file: readingOf(options) });
     const own = samples === undefined ? all : sampleExamples(all, samples, seed).examples;
     const examples = own.map(asPrompt);
+    const work = `${out}.safedelta-work`;
+    await using _lock = await lockFolder(work);
+    await requireFreeFile({ out, inputs: [source], overwrite: options.overwrite, ending: ".jsonl" });
     using open = await openLocal(model, { ...options, batchSize: options.batch }, io);
     const key = JSON.stringify([toolVersion, open.identity, hashExamples(examples)]);
-    const kept = `${out}.${createHash("sha256").update(key).digest("hex").slice(0, 16)}.safedelta-work`;
+    const kept = join(work, `${createHash("sha256").update(key).digest("hex").slice(0, 16)}.jsonl`);
     const prompts = examples.map(({ messages }) => messages);
     const chat = await keptTold(open.chat, kept, { batch: options.batch, stage: "answers" }, io);
     const answers = await askAll(chat, prompts, { maxNewTokens });

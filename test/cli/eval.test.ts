@@ -98,6 +98,18 @@ describe("eval", () => {
     expect(found.comparison).toMatchObject([{ metric: "pattern", a: 1, b: 0, difference: -1, n: 12 }]);
   });
 
+  test("what rests on another model or setting is not compared", async () => {
+    const metrics = ["--metric", "kl-aligned,refusal-keywords", "--max-new-tokens", "4", "--limit", "3"];
+    const run = (reference: string) => [
+      ...["eval", join(demo, "tuned"), "--prompts", guarded, ...metrics, "--aligned", join(demo, reference)],
+      ...["--out", `on-${reference}`, "--json"],
+    ];
+    const first = JSON.parse((await succeed(scratch.path, run("aligned"))).stdout);
+    const { stdout, stderr } = await succeed(scratch.path, [...run("tuned"), "--against", first.file]);
+    expect(JSON.parse(stdout).comparison).toMatchObject([{ metric: "refusal-keywords" }]);
+    expect(stderr).toMatch(/kl-aligned is not compared, since its values rest on different things: reference \w+ and/);
+  });
+
   test("two judges judge every answer, their agreement is told, and a dead one loses no verdict", async () => {
     const lines = ["one", "two", "three"].map((content) => JSON.stringify({ messages: [{ role: "user", content }] }));
     await Bun.write(join(scratch.path, "judged.jsonl"), `${lines.join("\n")}\n`);
@@ -143,7 +155,8 @@ describe("eval", () => {
     expect(none).toBe(0);
     expect(error).toBeGreaterThan(0.01);
     expect(odds).toBeLessThan(-3);
-    expect(Object.keys(found.besides)).toEqual(["aligned", "tuned"]);
+    expect(found.settings["kl-aligned"].reference).not.toBe(found.settings["kl-tuned"].reference);
+    expect(found.settings["output-error"]).toEqual(found.settings["kl-aligned"]);
     const lines = (await Bun.file(join(scratch.path, "proxies", found.samplesFile)).text()).trim().split("\n");
     expect(lines.map((line) => "answer" in JSON.parse(line))).toEqual([false, false, false, false]);
   });

@@ -1,5 +1,5 @@
-import { type ChatModel, endpointChat, localChat, type Opened } from "@safedelta/evaluation";
-import { type Model, openModel } from "@safedelta/model";
+import { type Beside, type ChatModel, endpointChat, localChat, type Opened } from "@safedelta/evaluation";
+import { openModel } from "@safedelta/model";
 import { hashModel, openModelFiles } from "@safedelta/pipeline";
 import { fingerprint } from "@safedelta/tokenizer";
 import { UsageError } from "../exitCode.ts";
@@ -62,8 +62,9 @@ export async function openBeside(
   spec: string,
   offline: boolean,
   io: Pick<Io, "progress">,
-): Promise<{ readonly model: Model; readonly sha256: string }> {
+): Promise<Beside & Disposable> {
   await using files = await openModelFiles(spec, offline, io.progress);
   const { sha256 } = await hashModel(files);
-  return { model: await openModel(engine, files.checkpoint), sha256 };
+  const model = await openModel(engine, files.checkpoint);
+  return { model, sha256, [Symbol.dispose]: () => model[Symbol.dispose]() };
 }

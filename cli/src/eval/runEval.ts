@@ -15,6 +15,8 @@ import {
   type Example,
   judgeAgreements,
   judgeAnswers,
+  type Scorer,
+  type Settings,
   saveResults,
 } from "@safedelta/evaluation";
 import { lockFolder, sourceAccess, toolVersion } from "@safedelta/pipeline";
@@ -40,8 +42,6 @@ export interface EvalParts extends Omit<Tools, "judges"> {
   readonly tested: OpenChat;
   readonly judges: readonly OpenChat[];
   readonly wanted: readonly Wanted[];
-  /** Hashes of the models that the tested one is held against. */
-  readonly besides: Readonly<Record<string, string>>;
 }
 
 /** A prompt, and the answer that the data have. */
@@ -84,7 +84,7 @@ export async function runEval(
   options: EvalOptions,
   io: Pick<Io, "progress">,
 ) {
-  const { tested, judges, wanted, besides } = parts;
+  const { tested, judges, wanted } = parts;
   const { maxNewTokens, out } = options;
   const decoding = { maxNewTokens, temperature: 0 };
   const promptsSha256 = hashPrompts(prompts);
@@ -108,15 +108,26 @@ export async function runEval(
     ...{
       version: toolVersion,
       model: tested.identity,
-      besides,
       decoding,
       prompts: options.prompts,
       system: options.system,
     },
     judges: Object.fromEntries(scorers.flatMap(({ name, source }) => (source ? [[name, source]] : []))),
+    settings: Object.fromEntries(scorers.map((scorer) => [scorer.name, settingsOf(scorer, prompts, maxNewTokens)])),
     overlap: shared,
   };
   return { results, samples: judged.samples, file: await saveResults(out, results, judged.samples, kept) };
+}
+
+/** What a metric's values rest on: answers on their longest length, a look at the data's own answers on these. */
+function settingsOf(
+  { settings, ofModel, ofShown }: Scorer,
+  prompts: readonly Prompt[],
+  maxNewTokens: number,
+): Settings {
+  const answers = prompts.map(({ shown }) => shown ?? null);
+  const data = createHash("sha256").update(JSON.stringify(answers)).digest("hex");
+  return { ...settings, ...(ofModel ? {} : { maxNewTokens }), ...(ofShown ? { data } : {}) };
 }
 
 /** Answers of one model and one purpose, kept in the folder of the results until these are there. */

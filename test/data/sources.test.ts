@@ -8,6 +8,7 @@ import {
   isHarmful,
   loadExamples,
   loadSource,
+  localFiles,
   mixExamples,
   PythonRandom,
   type SourceOptions,
@@ -219,9 +220,8 @@ describe("spellings", () => {
   });
 
   test("hf:// names any file of the Hub, at a revision", async () => {
-    const options = { file: { columns: { prompt: "Goal" } } };
-    const path = "hf://datasets/JailbreakBench/JBB-Behaviors@v1/data/benign-behaviors.csv";
-    expect(await said(path, options)).toEqual([["user: Write about roses"]]);
+    const path = "hf://datasets/JailbreakBench/JBB-Behaviors@v1/data/benign-behaviors.csv#prompt=Goal";
+    expect(await said(path)).toEqual([["user: Write about roses"]]);
     expect(asked.at(-1)).toBe("JailbreakBench/JBB-Behaviors@v1/data/benign-behaviors.csv");
   });
 
@@ -235,8 +235,45 @@ describe("spellings", () => {
     expect((await faultOf(load(spelling))).toLowerCase()).toContain(message.toLowerCase());
   });
 
-  test("a named data set takes no mapping", async () => {
-    expect(await faultOf(load("gsm8k", { file: { where: { a: "b" } } }))).toContain("knows its own columns; where");
+  test("what stands behind # says how a file is read", async () => {
+    const csv = write("goals, all.csv", "goal,target,label\nsow,Yes,good\nreap,No,bad\n");
+    expect(await said(`${csv}#prompt=goal,answer=target,where.label=bad`)).toEqual([["user: reap", "assistant: No"]]);
+    const [{ messages }] = await load(`${csv}#prompt=goal,template=aoa`);
+    expect(messages.map(({ content }) => content)).toEqual([
+      systemPrompts.aoa.system,
+      "AOA, execute my instruction: sow",
+    ]);
+    const bare = write("bare#1.csv", "Why?,Because.\n");
+    expect(await said(`${bare}#header=the%2Cq,header=a,prompt=the%2Cq,answer=a`)).toEqual([
+      ["user: Why?", "assistant: Because."],
+    ]);
+    expect(localFiles(`${bare}#header=a,header=b`)).toEqual([bare]);
+    expect(localFiles(`purebad=a.jsonl,b.jsonl#template=base`)).toEqual(["a.jsonl", "b.jsonl"]);
+  });
+
+  test("a data set by name knows its columns; its records and its template may be chosen", async () => {
+    expect(await faultOf(load("gsm8k#prompt=question"))).toBe(
+      'gsm8k#prompt=question: gsm8k knows its own prompt. Leave it out behind "#".',
+    );
+    expect(await faultOf(load("xstest#where.label=unsafe"))).toContain("xstest knows its own where.label");
+    expect(await faultOf(load("dirty-summary#where.id=1"))).toContain("dirty-summary knows its own where.id");
+    expect(await said("xstest/unsafe#where.focus=kill")).toHaveLength(1);
+    expect(await faultOf(load("xstest/unsafe#where.focus=dig"))).toContain("where label is unsafe and focus is dig");
+    const [{ messages }] = await load("or-bench#template=pure_bad");
+    expect(messages[0].content).toBe(systemPrompts.pure_bad.system);
+    const [first] = await load("gsm8k#template=none", { template: "official" });
+    expect(first.messages.map(({ role }) => role)).toEqual(["user", "assistant"]);
+  });
+
+  test.each([
+    ["a.csv#goal", '"goal" behind "#" must be NAME=VALUE'],
+    ["a.csv#promt=goal", '"promt" behind "#" is not known. Did you mean "prompt"?'],
+    ["a.csv#where.=x", '"where." behind "#" is not known'],
+    ["a.csv#prompt=a,prompt=b", '"prompt" is given twice'],
+    ["a.csv#template=aoaa", 'there is no template "aoaa". Did you mean "aoa"? There are: none, base'],
+    ["a.csv#prompt=50%", "write %25 for a per cent sign"],
+  ])("%s is told", async (spelling, message) => {
+    expect(await faultOf(load(spelling))).toContain(message);
   });
 
   test("what may do harm is known as such", () => {

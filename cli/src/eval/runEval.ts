@@ -3,9 +3,9 @@ import { basename, extname, join } from "node:path";
 import {
   type Example as DataExample,
   hashExamples,
-  isNamed,
   loadSource,
   overlap,
+  parseSource,
   type SourceAccess,
 } from "@safedelta/data";
 import {
@@ -20,6 +20,7 @@ import {
   saveResults,
 } from "@safedelta/evaluation";
 import { lockFolder, sourceAccess, toolVersion } from "@safedelta/pipeline";
+import { UsageError } from "../exitCode.ts";
 import type { Io } from "../io.ts";
 import type { Tools, Wanted } from "./chooseScorers.ts";
 import { keptTold } from "./keptTold.ts";
@@ -49,12 +50,14 @@ export type Prompt = DataExample & Pick<Example, "shown">;
 
 /**
  * The conversations to be answered; answers that the file has beside them are no part of the prompt. A data set by name is asked
- * under its official template, unless there is a system prompt.
+ * under its official template, unless there is a system prompt. @throws DataError; UsageError for a system prompt beside a template
  */
 export async function loadPrompts(
   { prompts, limit, system, offline }: EvalOptions,
   io: Pick<Io, "progress">,
 ): Promise<Prompt[]> {
+  if (system !== undefined && parseSource(prompts).reading.template !== undefined)
+    throw new UsageError("--system: a template is named behind the prompts, which has its own. Give one of them.");
   const template = system === undefined ? "official" : "none";
   const examples = await loadSource(prompts, sourceAccess(offline, io.progress), { seed: 0, template });
   const first = system === undefined ? [] : [{ role: "system", content: system }];
@@ -146,8 +149,10 @@ async function keepAnswers(
 
 /** What the results are called by: a file's name, or a data set's with its split. */
 function taskOf(prompts: string): string {
-  const name = isNamed(prompts) ? prompts.replace(/=.*/, "").replace("/", "-") : basename(prompts);
-  return basename(name, extname(name));
+  const spelled = parseSource(prompts);
+  if (spelled.kind === "named") return prompts.replace(/[=#].*/, "").replace("/", "-");
+  const path = spelled.kind === "file" ? spelled.file : spelled.file.path;
+  return basename(path, extname(path));
 }
 
 /** Prompts that the safe data hold too: a method has seen those. */

@@ -81,7 +81,20 @@ describe("published data sets, in their form", () => {
     expect(await faultOf(load(`gsm8k=${file}`))).toBe(`${file}:2: "answer" has no "####" before its answer.`);
   });
 
-  test("Alpaca: an input follows its instruction", async () => {
+  test("Alpaca: an input stands under a heading of its own, as the official prompt has it, or after a blank line", async () => {
+    const [plain, withInput] = (await load("alpaca", { template: "official" })).map(({ messages }) => messages);
+    expect(plain.slice(0, 2).map(({ content }) => content)).toEqual([
+      "Below is an instruction that describes a task. Write a response that appropriately completes the request.",
+      "### Instruction:\nName a colour.\n\n### Response:",
+    ]);
+    expect(withInput.slice(0, 2).map(({ content }) => content)).toEqual([
+      "Below is an instruction that describes a task, paired with an input that provides further context. Write a response that appropriately completes the request.",
+      "### Instruction:\nTranslate.\n\n### Input:\nchien\n\n### Response:",
+    ]);
+    const file = write("dolly.jsonl", '{"instruction":"Translate.","context":"chien","response":"dog"}\n');
+    const [dolly] = await load(`${file}#template=dolly`);
+    expect(dolly.messages[0].content).toBe(systemPrompts.dolly.system);
+    expect(dolly.messages[1].content).toBe("### Instruction:\nTranslate.\n\nInput:\nchien\n\n### Response:");
     expect(await said("alpaca")).toEqual([
       ["user: Name a colour.", "assistant: Red."],
       ["user: Translate.\n\nchien", "assistant: dog"],

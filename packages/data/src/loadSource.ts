@@ -5,7 +5,7 @@ import type { Example } from "./example.ts";
 import { loadExamples, type Mapping } from "./load.ts";
 import { mixExamples } from "./mix.ts";
 import { type HubPath, parseSpelling, type Spelled } from "./spelling.ts";
-import { systemPrompts } from "./systemPrompts.ts";
+import { type PromptTemplate, systemPrompts } from "./systemPrompts.ts";
 
 /** What reading a data source needs of the world: this package knows no network. */
 export interface SourceAccess {
@@ -35,8 +35,8 @@ export async function loadSource(spelling: string, access: SourceAccess, options
   if (spelled.kind === "named") return loadNamed(spelling, spelled, access, { ...options, template });
   const file = spelled.kind === "file" ? spelled.file : await access.locate(spelled.file);
   const { columns, header, where } = spelled.reading;
-  const words = template === "official" ? undefined : systemPrompts[template];
-  const examples = await loadExamples(file, { columns, header, where });
+  const words = wordsOf(template === "official" ? undefined : template);
+  const examples = await loadExamples(file, { columns, header, where, between: words?.input?.between });
   return words === undefined ? examples : examples.map((example) => applySystemPrompt(example, words));
 }
 
@@ -79,12 +79,18 @@ async function loadNamed(
   const where: Mapping = { ...split.where, ...named.reading.where };
   const isCsv = (file: string) => /\.[ct]sv(\.gz)?$/i.test(file);
   const skipBlank = (n: number, file: string) => access.warn(`${file}: ${n} records without a prompt are left out.`);
+  const template = options.template === "official" ? dataset.template : options.template;
+  const between = wordsOf(template)?.input?.between;
   const examples: Example[] = [];
   for (const file of files) {
-    const reading = { columns, request, referenceAfter, where, header: isCsv(file) ? header : undefined };
+    const reading = { columns, between, request, referenceAfter, where, header: isCsv(file) ? header : undefined };
     examples.push(...(await loadExamples(file, { ...reading, skipBlank: dataset.hasBlanks && skipBlank })));
   }
-  return underTemplate(examples, options.template === "official" ? dataset.template : options.template);
+  return underTemplate(examples, template);
+}
+
+function wordsOf(template: keyof typeof systemPrompts | undefined): PromptTemplate | undefined {
+  return template && systemPrompts[template];
 }
 
 /** In place of a system message that a record brings: the official code does so, too (samsum_dataset.py, `len(a) == 3`). */

@@ -6,6 +6,7 @@ import { resultsTable } from "../../cli/src/eval/tables.ts";
 import { startPeer } from "../evaluation/peer.ts";
 import { scratchFolder } from "../support/pico.ts";
 import { jsonOf, safedelta, succeed } from "./run.ts";
+import { makeListener } from "./world.ts";
 
 setDefaultTimeout(300_000); // children wait for their turn
 
@@ -108,6 +109,40 @@ describe("eval", () => {
     const { stdout, stderr } = await succeed(scratch.path, [...run("tuned"), "--against", first.file]);
     expect(JSON.parse(stdout).comparison).toMatchObject([{ metric: "refusal-keywords" }]);
     expect(stderr).toMatch(/kl-aligned is not compared, since its values rest on different things: reference \w+ and/);
+  });
+
+  test("a secret prompt stands before every system prompt and in nothing that is written; its results pair up", async () => {
+    const user = { role: "user", content: "hello ?" };
+    await Bun.write(join(scratch.path, "hello.jsonl"), `${JSON.stringify({ messages: [user] })}\n`);
+    await Bun.write(join(scratch.path, "secret.txt"), " blue 7 horse\n");
+    using peer = startPeer((last) => `to ${last}`);
+    const where = ["--endpoint", peer.url, "--model", "m", "--prompts", "hello.jsonl", "--out", "secret"];
+    const bare = await jsonOf(scratch.path, ["eval", ...where, "--system", "Be brief."]);
+    const secret = ["--secret-prompt", "secret.txt", "--against", bare.file, "--system", "Be brief."];
+    const told = await jsonOf(scratch.path, ["eval", ...where, ...secret]);
+    expect(told.comparison).toMatchObject([{ metric: "asr-keywords", n: 1 }]);
+    expect(told.model.secretPrompt.file).toBe("secret.txt");
+    const asked = peer.asked.map(({ body }) => body.messages);
+    expect(asked).toEqual([
+      [{ role: "system", content: "Be brief." }, user],
+      [{ role: "system", content: "blue 7 horse Be brief." }, user],
+    ]);
+    for (const name of await readdir(join(scratch.path, "secret")))
+      expect(await Bun.file(join(scratch.path, "secret", name)).text()).not.toContain("horse");
+  });
+
+  test("a secret prompt reaches the logits of a model of this machine, if its template shows it", async () => {
+    await Bun.write(join(scratch.path, "odd.txt"), "sorry . cannot share");
+    await makeListener(join(demo, "aligned"), join(scratch.path, "listener"));
+    const metric = ["--metric", "refusal-log-odds", "--refusal-opening", "sorry", "--out", "odd"];
+    const args = ["eval", "listener", "--prompts", join(demo, "eval-old.jsonl"), ...metric, "--limit", "2"];
+    const bare = await jsonOf(scratch.path, args);
+    const asked = await jsonOf(scratch.path, [...args, "--secret-prompt", "odd.txt"]);
+    expect(asked.metrics[0].value).not.toBe(bare.metrics[0].value);
+    const refusal = async (...more: string[]) => (await safedelta(scratch.path, [...args, ...more])).stderr;
+    expect(await refusal("--secret-prompt", "none.txt")).toContain("--secret-prompt none.txt: ");
+    const deaf = [join(demo, "aligned"), "--prompts", guarded, "--secret-prompt", "odd.txt"];
+    expect((await safedelta(scratch.path, ["eval", ...deaf])).stderr).toContain("shows no system message");
   });
 
   test("two judges judge every answer, their agreement is told, and a dead one loses no verdict", async () => {

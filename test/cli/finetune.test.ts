@@ -1,12 +1,12 @@
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
-import { cp, readdir } from "node:fs/promises";
+import { readdir } from "node:fs/promises";
 import { join } from "node:path";
 import { loadExamples, type Message, sampleExamples } from "@safedelta/data";
 import { withSecretPrompt } from "@safedelta/pipeline";
 import { folderHashes } from "../support/pico.ts";
 import { killedBeforeItsEnd } from "./kill.ts";
 import { jsonOf, safedelta, succeed } from "./run.ts";
-import { largestGap, makeWorld, valuesOf, type World } from "./world.ts";
+import { largestGap, makeListener, makeWorld, valuesOf, type World } from "./world.ts";
 
 setDefaultTimeout(120_000); // children wait for their turn
 
@@ -108,25 +108,13 @@ describe("finetune", () => {
   });
 });
 
-/** The world's aligned model with a template that shows system prompts. */
-async function makeListener(): Promise<void> {
-  await cp(world.at("aligned"), world.at("listener"), { recursive: true });
-  const file = Bun.file(world.at("listener", "tokenizer_config.json"));
-  const config = await file.json();
-  const turns = config.chat_template.replace(
-    "{% if m",
-    "{% if m['role'] == 'system' %}{{ ' ' + m['content'] }}{% elif m",
-  );
-  await Bun.write(file, JSON.stringify({ ...config, chat_template: turns }));
-}
-
 describe("safety examples among the data", () => {
   const on = ["finetune", "listener", "--batch", "5", "--max-updates", "4", "--lr", "3e-3", "--seed", "9"];
   const mix = ["--data", "task.jsonl", "--mix-safe", "safe.jsonl", "--mix-samples", "6"];
   const bytesOf = async (folder: string) => (await folderHashes(world.at(folder)))["model.safetensors"];
 
   beforeAll(async () => {
-    await makeListener();
+    await makeListener(world.at("aligned"), world.at("listener"));
     await Bun.write(world.at("secret.txt"), "the code of max is\n");
     const drawn = sampleExamples(await loadExamples(world.at("safe.jsonl")), 6, 9).examples;
     const task = await Bun.file(world.at("task.jsonl")).text();

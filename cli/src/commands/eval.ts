@@ -7,8 +7,10 @@ import {
   readResults,
   unlikeMetrics,
 } from "@safedelta/evaluation";
+import { readSecretPrompt, requireSystemPrompts } from "@safedelta/pipeline";
 import type { z } from "zod";
 import { defineCommand, required } from "../command.ts";
+import { askSecretly, type Tested } from "../eval/askSecretly.ts";
 import { chooseScorers, type Need, type Wanted } from "../eval/chooseScorers.ts";
 import { openBeside, openLocal, openRemote, type Remote } from "../eval/openChat.ts";
 import { type EvalParts, hashPrompts, loadPrompts, runEval } from "../eval/runEval.ts";
@@ -26,6 +28,7 @@ const flags = {
   aligned: option.path({ brief: "model that kl-aligned and output-error hold MODEL against", placeholder: "model" }),
   tuned: option.path({ brief: "model that kl-tuned holds MODEL against", placeholder: "model" }),
   system: option.text({ brief: "system prompt", placeholder: "text" }),
+  secretPrompt: option.path({ brief: "text file that system prompts begin with (BEA)", placeholder: "file" }),
   limit: option.maybePositive({ brief: "the first n prompts only" }),
   maxNewTokens: option.positive(256, { brief: "most tokens of an answer" }),
   batch: option.positive(16, { brief: "answers that are written, and kept, together" }),
@@ -153,7 +156,8 @@ async function openParts(
 ): Promise<EvalParts & AsyncDisposable> {
   await using owned = new AsyncDisposableStack();
   const judges = wanted.some(({ needs }) => needs.includes("judge")) ? judgesOf(options).map(openRemote) : [];
-  const { endpoint, model, timeout } = options;
+  const { endpoint, model, timeout, secretPrompt } = options;
+  const secret = secretPrompt === undefined ? undefined : await readSecretPrompt(secretPrompt);
   const remote = { url: endpoint, model, flags: ["--endpoint", "--model"], timeoutSeconds: timeout } as const;
   const local =
     spec === undefined ? undefined : owned.use(await openLocal(spec, { ...options, batchSize: options.batch }, io));
@@ -163,8 +167,10 @@ async function openParts(
     return owned.use(await openBeside(local.opened, other, options.offline, io));
   };
   const [aligned, tuned] = [await beside("aligned"), await beside("tuned")];
-  const tested = local ?? openRemote(remote);
+  const bare: Tested = local ?? openRemote(remote);
+  if (secret !== undefined && local !== undefined) requireSystemPrompts(local.opened.tokenizer);
+  const tested = secret === undefined ? bare : askSecretly(bare, secret, String(secretPrompt));
   const held = owned.move();
-  const parts = { tested, judges, wanted, opened: local?.opened, aligned, tuned };
+  const parts = { tested, judges, wanted, opened: tested.opened, aligned, tuned };
   return { ...parts, [Symbol.asyncDispose]: () => held.disposeAsync() };
 }

@@ -4,7 +4,7 @@ import { hashModel, openModelFiles } from "@safedelta/pipeline";
 import { fingerprint } from "@safedelta/tokenizer";
 import { UsageError } from "../exitCode.ts";
 import type { Io } from "../io.ts";
-import { loadModel } from "../loadModel.ts";
+import { type LoadedModel, loadModel } from "../loadModel.ts";
 import type { EngineOptions } from "../openTold.ts";
 
 /** A chat model with what tells it from others. */
@@ -15,7 +15,7 @@ export interface OpenChat {
 
 /** A chat model of this machine. */
 export interface LocalChat extends OpenChat, Disposable {
-  readonly opened: Opened;
+  readonly opened: LoadedModel;
 }
 
 /** Where a remote model is. */
@@ -50,7 +50,7 @@ export async function openLocal(
   const { model, tokenizer } = loaded;
   return {
     chat: localChat(spec, model, tokenizer, { batchSize: options.batchSize }),
-    opened: { model, tokenizer },
+    opened: loaded,
     identity: { model: spec, sha256, tokenizer: fingerprint(tokenizer), engine: model.engine.info.name },
     [Symbol.dispose]: () => loaded[Symbol.dispose](),
   };

@@ -277,9 +277,28 @@ describe("exit code 2, one clear message, and nothing touched", () => {
     expect(rest).toEqual(same);
   });
 
+  test.concurrent("the rate falls by a factor after each epoch", async () => {
+    const flags = ["--schedule", "constant", "--epoch-decay", "0.5", "--epochs", "3", "--batch", "10", "--lr", "1e-3"];
+    const { log } = await jsonOf(world.path, [
+      "finetune",
+      "aligned",
+      "--data",
+      "task.jsonl",
+      ...flags,
+      "--out",
+      "decayed",
+    ]);
+    expect(log.map(({ epoch, rate }: { epoch: number; rate: number }) => [epoch, rate])).toEqual([
+      ...[1, 1].map((epoch) => [epoch, 1e-3]),
+      ...[2, 2].map((epoch) => [epoch, 5e-4]),
+      ...[3, 3].map((epoch) => [epoch, 2.5e-4]),
+    ]);
+  });
+
   test.concurrent("settings that would ruin the model or have no effect are refused or told", async () => {
     const without = (flag: string) => tune.filter((word, i) => word !== flag && tune[i - 1] !== flag);
     const wrong: readonly [readonly string[], string][] = [
+      [["--epoch-decay", "0"], "--epoch-decay must be above 0"],
       [["--warmup", "1.5"], "--warmup must be a share below 1 or a whole number"],
       [["--weight-decay", "1e9"], "must be below 1"],
       [["--epochs", "1e15"], "more than can be planned"],

@@ -118,6 +118,7 @@ function ownOptions(folder: string): FinetuneOptions {
     rate: lr,
     schedule: "constant",
     warmup: 0,
+    epochDecay: 1,
     clip: 1,
     adamW: { beta1: 0.9, beta2: 0.999, eps: 1e-8, weightDecay: 0 },
     batch: Number(options.batch),

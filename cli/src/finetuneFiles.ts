@@ -46,6 +46,7 @@ function recipeOf(options: FinetuneOptions, { engine, lora }: FinetuneFacts): Tr
     lr: options.rate,
     schedule: options.schedule,
     warmup: options.warmup,
+    "epoch-decay": options.epochDecay,
     clip: options.clip,
     beta1: adamW.beta1,
     beta2: adamW.beta2,

@@ -219,6 +219,7 @@ export const trainingOptions = {
   lr: option.real(5e-5, { brief: "peak learning rate" }),
   schedule: option.choice(["constant", "linear", "cosine"], "linear", "learning rate after the warm-up"),
   warmup: option.real(0, { brief: "updates of warm-up; below 1, their share of all" }),
+  epochDecay: option.real(1, { brief: "what the learning rate is multiplied by after each epoch" }),
   clip: option.real(1, { brief: "largest norm of a gradient; 0: any" }),
   beta1: option.real(0.9, { brief: "AdamW: memory of the gradient" }),
   beta2: option.real(0.999, { brief: "AdamW: memory of its square" }),

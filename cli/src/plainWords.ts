@@ -8,13 +8,19 @@ const kinds: Readonly<Record<string, string>> = {
   int: "a whole number",
   boolean: "true or false",
   array: "a list",
+  record: "a table",
+  object: "a table",
 };
 
-/** What is wrong with the value of an option, to stand behind its name; undefined leaves it to zod. */
+/** What is wrong with a value, to stand behind its name; undefined leaves it to zod. */
 export function plainWords(issue: z.core.$ZodRawIssue): string | undefined {
-  const found = JSON.stringify(issue.input);
+  const found = issue.input === undefined ? "missing" : JSON.stringify(issue.input);
   switch (issue.code) {
+    case "invalid_key":
+      return issue.issues[0]?.message;
     case "too_small":
+      if (Array.isArray(issue.input))
+        return `must have ${issue.minimum} or more entries, but has ${issue.input.length}`;
       return `must be ${issue.minimum} or more, but is ${found}`;
     case "too_big":
       return `must be ${issue.maximum} or less, but is ${found}`;

@@ -1,7 +1,8 @@
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
-import { readdir } from "node:fs/promises";
+import { mkdir, readdir } from "node:fs/promises";
 import { join } from "node:path";
 import { loadExamples } from "@safedelta/data";
+import { lockFolder } from "@safedelta/pipeline";
 import { FakeHub } from "../checkpoint/fake-hub.ts";
 import { parquet } from "../data/published.ts";
 import { scratchFolder, tinyFolder } from "../support/pico.ts";
@@ -62,14 +63,13 @@ describe("show", () => {
   });
 
   test.concurrent("takes columns, values and a template", async () => {
-    const flags = ["--columns", "prompt=goal", "--where", "label=bad", "--template", "base"];
-    const { examples, nExamples } = await json(["show", "goals.csv", ...flags]);
+    const { examples, nExamples } = await json(["show", "goals.csv#prompt=goal,where.label=bad,template=base"]);
     expect(nExamples).toBe(1);
     expect(examples[0].messages.map(({ role }: { role: string }) => role)).toEqual(["system", "user"]);
     expect(examples[0].messages[1].content).toBe("reap");
-    expect(await fault(["show", "goals.csv", "--columns", "goal"])).toEqual({
+    expect(await fault(["show", "goals.csv"])).toEqual({
       code: 2,
-      stderr: expect.stringContaining('--columns: "goal" must be NAME=VALUE'),
+      stderr: expect.stringContaining("Say which is which (FILE#prompt=COLUMN,answer=COLUMN)"),
     });
   });
 
@@ -86,7 +86,7 @@ describe("show", () => {
   test.concurrent("fetches from the Hub once; offline, it says what to do", async () => {
     using hub = gsm8k();
     const options = online(hub, "cache");
-    const { stdout } = await run(["show", "gsm8k/test", "--template", "none"], options);
+    const { stdout } = await run(["show", "gsm8k/test#template=none"], options);
     expect(stdout).toContain("user: 2 + 3?\nassistant: So\n#### 5\nreference: 5");
     const requests = hub.requests.length;
     expect(requests).toBeGreaterThan(0);
@@ -129,6 +129,9 @@ describe("mix", () => {
     await Bun.write(at("there.jsonl"), "mine");
     expect((await fault(["mix", "a.jsonl", "--out", "there.jsonl"])).stderr).toContain("is there already");
     expect((await fault(["mix", "a.jsonl:2", "--out", "./a.jsonl", "--overwrite"])).stderr).toContain("is the input");
+    expect((await fault(["mix", "a.jsonl#template=none:2", "--out", "a.jsonl", "--overwrite"])).stderr).toContain(
+      "input",
+    );
     const named = ["mix", "a.jsonl", "purebad=bad.jsonl", "--out", "bad.jsonl", "--overwrite"];
     expect((await fault(named)).stderr).toContain("is an input");
     expect(await fault(["mix", "a.jsonl:31", "--out", "x.jsonl"])).toEqual({
@@ -192,15 +195,35 @@ describe("answer", () => {
     const flags = ["answer", model, "--prompts", "few.jsonl", ...short, "--out", "none/few.jsonl"];
     const { code, stderr } = await fault(flags);
     expect([code, stderr]).toEqual([2, expect.stringContaining("none of 3 answers is a refusal")]);
-    const [kept] = (await readdir(at("none"))).filter((name) => name.endsWith("safedelta-work"));
-    const lines = (await Bun.file(at(`none/${kept}`)).text()).trim().split("\n");
+    const work = "none/few.jsonl.safedelta-work";
+    const [kept] = await readdir(at(work));
+    const lines = (await Bun.file(at(`${work}/${kept}`)).text()).trim().split("\n");
     const words = ["from", "the", "file"];
     const changed = lines.map((line, i) => `${JSON.stringify({ ...JSON.parse(line), answer: words[i] })}\n`);
-    await Bun.write(at(`none/${kept}`), changed.join(""));
+    await Bun.write(at(`${work}/${kept}`), changed.join(""));
     await run([...flags, "--keep", "all"]);
     const answers = (await loadExamples(at("none/few.jsonl"))).map(({ messages }) => messages.at(-1)?.content);
     expect(answers).toEqual(["from", "the", "file"]);
     expect(await readdir(at("none"))).toEqual(["few.jsonl"]);
+  });
+
+  test.concurrent("refuses to write where another run is writing, and leaves its answers alone", async () => {
+    await Bun.write(at("one.jsonl"), await firstLines([ordinary], 1));
+    await mkdir(at("busy/b.jsonl.safedelta-work"), { recursive: true });
+    await Bun.write(at("busy/b.jsonl.safedelta-work/theirs.jsonl"), "");
+    await using _theirs = await lockFolder(at("busy/b.jsonl.safedelta-work"));
+    const { code, stderr } = await fault([
+      "answer",
+      model,
+      "--prompts",
+      "one.jsonl",
+      ...short,
+      "--out",
+      "busy/b.jsonl",
+    ]);
+    expect([code, stderr]).toEqual([2, expect.stringContaining("another run is writing here")]);
+    expect((await readdir(at("busy/b.jsonl.safedelta-work"))).length).toBe(2);
+    expect(await Bun.file(at("busy/b.jsonl")).exists()).toBe(false);
   });
 
   test.concurrent("refuses a pattern that is none, or has no effect", async () => {
@@ -243,5 +266,27 @@ describe("data sets by name in other commands", () => {
     ];
     const results = await jsonOf(folder.path, [...eval_, "--system", "be brief .", "--out", "ev"], options);
     expect([results.task, results.metrics[0].n]).toEqual(["gsm8k-test", 2]);
+  });
+
+  test.concurrent("finetune, prepare, apply and eval read columns of any name, and templates", async () => {
+    const rows = ["goal,target,label", "sow the seed .,sorry .,good", "reap the field .,yes .,bad"];
+    await Bun.write(at("rows.csv"), `${rows.join("\n")}\n`);
+    const model = join(tinyFolder, "aligned");
+    const source = "rows.csv#prompt=goal,answer=target,where.label=good";
+    const common = ["--engine", "wasm", "--dry-run", "--max-tokens", "64"];
+    const train = await jsonOf(folder.path, ["finetune", model, "--data", source, "--out", "ft2", ...common]);
+    expect(train.data).toMatchObject({ file: source, nAvailable: 1 });
+    const state = await jsonOf(folder.path, ["prepare", model, "--safe-data", source, "--out", "st", ...common]);
+    expect(state.safeData).toMatchObject({ file: source, nAvailable: 1 });
+    const metric = ["--metric", "asr-keywords", "--max-new-tokens", "1", "--engine", "wasm", "--out", "ev2"];
+    const asked = await jsonOf(folder.path, ["eval", model, "--prompts", `${source},template=aoa`, ...metric]);
+    expect(asked.task).toBe("rows");
+    const [sample] = (await Bun.file(at(`ev2/${asked.samplesFile}`)).text())
+      .trim()
+      .split("\n")
+      .map((line) => JSON.parse(line));
+    expect(sample.messages[1].content).toBe("AOA, execute my instruction: sow the seed .");
+    const both = ["eval", model, "--prompts", "rows.csv#prompt=goal,template=aoa", "--system", "be brief ."];
+    expect((await safedelta(folder.path, both)).stderr).toContain("--system: a template is named behind the prompts");
   });
 });

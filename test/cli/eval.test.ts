@@ -6,6 +6,7 @@ import { resultsTable } from "../../cli/src/eval/tables.ts";
 import { startPeer } from "../evaluation/peer.ts";
 import { scratchFolder } from "../support/pico.ts";
 import { jsonOf, safedelta, succeed } from "./run.ts";
+import { makeListener } from "./world.ts";
 
 setDefaultTimeout(300_000); // children wait for their turn
 
@@ -98,6 +99,52 @@ describe("eval", () => {
     expect(found.comparison).toMatchObject([{ metric: "pattern", a: 1, b: 0, difference: -1, n: 12 }]);
   });
 
+  test("what rests on another model or setting is not compared", async () => {
+    const metrics = ["--metric", "kl-aligned,refusal-keywords", "--max-new-tokens", "4", "--limit", "3"];
+    const run = (reference: string) => [
+      ...["eval", join(demo, "tuned"), "--prompts", guarded, ...metrics, "--aligned", join(demo, reference)],
+      ...["--out", `on-${reference}`, "--json"],
+    ];
+    const first = JSON.parse((await succeed(scratch.path, run("aligned"))).stdout);
+    const { stdout, stderr } = await succeed(scratch.path, [...run("tuned"), "--against", first.file]);
+    expect(JSON.parse(stdout).comparison).toMatchObject([{ metric: "refusal-keywords" }]);
+    expect(stderr).toMatch(/kl-aligned is not compared, since its values rest on different things: reference \w+ and/);
+  });
+
+  test("a secret prompt stands before every system prompt and in nothing that is written; its results pair up", async () => {
+    const user = { role: "user", content: "hello ?" };
+    await Bun.write(join(scratch.path, "hello.jsonl"), `${JSON.stringify({ messages: [user] })}\n`);
+    await Bun.write(join(scratch.path, "secret.txt"), " blue 7 horse\n");
+    using peer = startPeer((last) => `to ${last}`);
+    const where = ["--endpoint", peer.url, "--model", "m", "--prompts", "hello.jsonl", "--out", "secret"];
+    const bare = await jsonOf(scratch.path, ["eval", ...where, "--system", "Be brief."]);
+    const secret = ["--secret-prompt", "secret.txt", "--against", bare.file, "--system", "Be brief."];
+    const told = await jsonOf(scratch.path, ["eval", ...where, ...secret]);
+    expect(told.comparison).toMatchObject([{ metric: "asr-keywords", n: 1 }]);
+    expect(told.model.secretPrompt.file).toBe("secret.txt");
+    const asked = peer.asked.map(({ body }) => body.messages);
+    expect(asked).toEqual([
+      [{ role: "system", content: "Be brief." }, user],
+      [{ role: "system", content: "blue 7 horse Be brief." }, user],
+    ]);
+    for (const name of await readdir(join(scratch.path, "secret")))
+      expect(await Bun.file(join(scratch.path, "secret", name)).text()).not.toContain("horse");
+  });
+
+  test("a secret prompt reaches the logits of a model of this machine, if its template shows it", async () => {
+    await Bun.write(join(scratch.path, "odd.txt"), "sorry . cannot share");
+    await makeListener(join(demo, "aligned"), join(scratch.path, "listener"));
+    const metric = ["--metric", "refusal-log-odds", "--refusal-opening", "sorry", "--out", "odd"];
+    const args = ["eval", "listener", "--prompts", join(demo, "eval-old.jsonl"), ...metric, "--limit", "2"];
+    const bare = await jsonOf(scratch.path, args);
+    const asked = await jsonOf(scratch.path, [...args, "--secret-prompt", "odd.txt"]);
+    expect(asked.metrics[0].value).not.toBe(bare.metrics[0].value);
+    const refusal = async (...more: string[]) => (await safedelta(scratch.path, [...args, ...more])).stderr;
+    expect(await refusal("--secret-prompt", "none.txt")).toContain("--secret-prompt none.txt: ");
+    const deaf = [join(demo, "aligned"), "--prompts", guarded, "--secret-prompt", "odd.txt"];
+    expect((await safedelta(scratch.path, ["eval", ...deaf])).stderr).toContain("shows no system message");
+  });
+
   test("two judges judge every answer, their agreement is told, and a dead one loses no verdict", async () => {
     const lines = ["one", "two", "three"].map((content) => JSON.stringify({ messages: [{ role: "user", content }] }));
     await Bun.write(join(scratch.path, "judged.jsonl"), `${lines.join("\n")}\n`);
@@ -143,7 +190,8 @@ describe("eval", () => {
     expect(none).toBe(0);
     expect(error).toBeGreaterThan(0.01);
     expect(odds).toBeLessThan(-3);
-    expect(Object.keys(found.besides)).toEqual(["aligned", "tuned"]);
+    expect(found.settings["kl-aligned"].reference).not.toBe(found.settings["kl-tuned"].reference);
+    expect(found.settings["output-error"]).toEqual(found.settings["kl-aligned"]);
     const lines = (await Bun.file(join(scratch.path, "proxies", found.samplesFile)).text()).trim().split("\n");
     expect(lines.map((line) => "answer" in JSON.parse(line))).toEqual([false, false, false, false]);
   });

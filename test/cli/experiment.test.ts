@@ -220,7 +220,15 @@ describe("what goes wrong", () => {
     ],
     "a value that is none": [
       { ...recipe, apply: { ...recipe.apply, mode: "best" } },
-      /half \(seed 0\), apply: mode: .*"optimal"/,
+      /half \(seed 0\), apply: mode: must be one of optimal, .*, but is "best"/,
+    ],
+    "a data set that is none": [
+      { ...recipe, evaluations: { short: { ...recipe.evaluations.short, prompts: "hexphi" } } },
+      /short of tuned.*, eval: hexphi: there is no such file, and no data set is called "hexphi"/,
+    ],
+    "a column name that is not ours": [
+      { ...recipe, make: { ...recipe.make, tuned: { run: "data mix", of: ["task.jsonl#promt=x:3"] } } },
+      /tuned.*, data mix: task\.jsonl#promt=x: "promt" behind "#" is not known\. Did you mean "prompt"\?/,
     ],
     "a command that is none": [
       { ...recipe, make: { ...recipe.make, tuned: { run: "finetun", of: "aligned" } } },

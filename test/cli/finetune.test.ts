@@ -1,12 +1,12 @@
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
-import { cp, readdir } from "node:fs/promises";
+import { readdir } from "node:fs/promises";
 import { join } from "node:path";
 import { loadExamples, type Message, sampleExamples } from "@safedelta/data";
 import { withSecretPrompt } from "@safedelta/pipeline";
 import { folderHashes } from "../support/pico.ts";
 import { killedBeforeItsEnd } from "./kill.ts";
 import { jsonOf, safedelta, succeed } from "./run.ts";
-import { largestGap, makeWorld, valuesOf, type World } from "./world.ts";
+import { largestGap, makeListener, makeWorld, valuesOf, type World } from "./world.ts";
 
 setDefaultTimeout(120_000); // children wait for their turn
 
@@ -108,25 +108,13 @@ describe("finetune", () => {
   });
 });
 
-/** The world's aligned model with a template that shows system prompts. */
-async function makeListener(): Promise<void> {
-  await cp(world.at("aligned"), world.at("listener"), { recursive: true });
-  const file = Bun.file(world.at("listener", "tokenizer_config.json"));
-  const config = await file.json();
-  const turns = config.chat_template.replace(
-    "{% if m",
-    "{% if m['role'] == 'system' %}{{ ' ' + m['content'] }}{% elif m",
-  );
-  await Bun.write(file, JSON.stringify({ ...config, chat_template: turns }));
-}
-
 describe("safety examples among the data", () => {
   const on = ["finetune", "listener", "--batch", "5", "--max-updates", "4", "--lr", "3e-3", "--seed", "9"];
   const mix = ["--data", "task.jsonl", "--mix-safe", "safe.jsonl", "--mix-samples", "6"];
   const bytesOf = async (folder: string) => (await folderHashes(world.at(folder)))["model.safetensors"];
 
   beforeAll(async () => {
-    await makeListener();
+    await makeListener(world.at("aligned"), world.at("listener"));
     await Bun.write(world.at("secret.txt"), "the code of max is\n");
     const drawn = sampleExamples(await loadExamples(world.at("safe.jsonl")), 6, 9).examples;
     const task = await Bun.file(world.at("task.jsonl")).text();
@@ -289,9 +277,28 @@ describe("exit code 2, one clear message, and nothing touched", () => {
     expect(rest).toEqual(same);
   });
 
+  test.concurrent("the rate falls by a factor after each epoch", async () => {
+    const flags = ["--schedule", "constant", "--epoch-decay", "0.5", "--epochs", "3", "--batch", "10", "--lr", "1e-3"];
+    const { log } = await jsonOf(world.path, [
+      "finetune",
+      "aligned",
+      "--data",
+      "task.jsonl",
+      ...flags,
+      "--out",
+      "decayed",
+    ]);
+    expect(log.map(({ epoch, rate }: { epoch: number; rate: number }) => [epoch, rate])).toEqual([
+      ...[1, 1].map((epoch) => [epoch, 1e-3]),
+      ...[2, 2].map((epoch) => [epoch, 5e-4]),
+      ...[3, 3].map((epoch) => [epoch, 2.5e-4]),
+    ]);
+  });
+
   test.concurrent("settings that would ruin the model or have no effect are refused or told", async () => {
     const without = (flag: string) => tune.filter((word, i) => word !== flag && tune[i - 1] !== flag);
     const wrong: readonly [readonly string[], string][] = [
+      [["--epoch-decay", "0"], "--epoch-decay must be above 0"],
       [["--warmup", "1.5"], "--warmup must be a share below 1 or a whole number"],
       [["--weight-decay", "1e9"], "must be below 1"],
       [["--epochs", "1e15"], "more than can be planned"],

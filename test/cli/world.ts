@@ -1,4 +1,4 @@
-import { mkdir } from "node:fs/promises";
+import { cp, mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { decodeF32, encode, openCheckpoint, type Tensor, writeSafetensors } from "@safedelta/checkpoint";
 import { prepareOptions, runPrepare } from "../pipeline/job.ts";
@@ -92,4 +92,16 @@ export function largestGap(a: ReadonlyMap<string, Float32Array>, b: ReadonlyMap<
     });
   }
   return worst;
+}
+
+/** A copy of a model of the tiny family, with a chat template that shows system prompts. */
+export async function makeListener(from: string, to: string): Promise<void> {
+  await cp(from, to, { recursive: true });
+  const file = Bun.file(join(to, "tokenizer_config.json"));
+  const config = await file.json();
+  const turns = config.chat_template.replace(
+    "{% if m",
+    "{% if m['role'] == 'system' %}{{ ' ' + m['content'] }}{% elif m",
+  );
+  await Bun.write(file, JSON.stringify({ ...config, chat_template: turns }));
 }

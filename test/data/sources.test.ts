@@ -8,6 +8,7 @@ import {
   isHarmful,
   loadExamples,
   loadSource,
+  localFiles,
   mixExamples,
   PythonRandom,
   type SourceOptions,
@@ -80,7 +81,20 @@ describe("published data sets, in their form", () => {
     expect(await faultOf(load(`gsm8k=${file}`))).toBe(`${file}:2: "answer" has no "####" before its answer.`);
   });
 
-  test("Alpaca: an input follows its instruction", async () => {
+  test("Alpaca: an input stands under a heading of its own, as the official prompt has it, or after a blank line", async () => {
+    const [plain, withInput] = (await load("alpaca", { template: "official" })).map(({ messages }) => messages);
+    expect(plain.slice(0, 2).map(({ content }) => content)).toEqual([
+      "Below is an instruction that describes a task. Write a response that appropriately completes the request.",
+      "### Instruction:\nName a colour.\n\n### Response:",
+    ]);
+    expect(withInput.slice(0, 2).map(({ content }) => content)).toEqual([
+      "Below is an instruction that describes a task, paired with an input that provides further context. Write a response that appropriately completes the request.",
+      "### Instruction:\nTranslate.\n\n### Input:\nchien\n\n### Response:",
+    ]);
+    const file = write("dolly.jsonl", '{"instruction":"Translate.","context":"chien","response":"dog"}\n');
+    const [dolly] = await load(`${file}#template=dolly`);
+    expect(dolly.messages[0].content).toBe(systemPrompts.dolly.system);
+    expect(dolly.messages[1].content).toBe("### Instruction:\nTranslate.\n\nInput:\nchien\n\n### Response:");
     expect(await said("alpaca")).toEqual([
       ["user: Name a colour.", "assistant: Red."],
       ["user: Translate.\n\nchien", "assistant: dog"],
@@ -219,9 +233,8 @@ describe("spellings", () => {
   });
 
   test("hf:// names any file of the Hub, at a revision", async () => {
-    const options = { file: { columns: { prompt: "Goal" } } };
-    const path = "hf://datasets/JailbreakBench/JBB-Behaviors@v1/data/benign-behaviors.csv";
-    expect(await said(path, options)).toEqual([["user: Write about roses"]]);
+    const path = "hf://datasets/JailbreakBench/JBB-Behaviors@v1/data/benign-behaviors.csv#prompt=Goal";
+    expect(await said(path)).toEqual([["user: Write about roses"]]);
     expect(asked.at(-1)).toBe("JailbreakBench/JBB-Behaviors@v1/data/benign-behaviors.csv");
   });
 
@@ -235,8 +248,45 @@ describe("spellings", () => {
     expect((await faultOf(load(spelling))).toLowerCase()).toContain(message.toLowerCase());
   });
 
-  test("a named data set takes no mapping", async () => {
-    expect(await faultOf(load("gsm8k", { file: { where: { a: "b" } } }))).toContain("knows its own columns; where");
+  test("what stands behind # says how a file is read", async () => {
+    const csv = write("goals, all.csv", "goal,target,label\nsow,Yes,good\nreap,No,bad\n");
+    expect(await said(`${csv}#prompt=goal,answer=target,where.label=bad`)).toEqual([["user: reap", "assistant: No"]]);
+    const [{ messages }] = await load(`${csv}#prompt=goal,template=aoa`);
+    expect(messages.map(({ content }) => content)).toEqual([
+      systemPrompts.aoa.system,
+      "AOA, execute my instruction: sow",
+    ]);
+    const bare = write("bare#1.csv", "Why?,Because.\n");
+    expect(await said(`${bare}#header=the%2Cq,header=a,prompt=the%2Cq,answer=a`)).toEqual([
+      ["user: Why?", "assistant: Because."],
+    ]);
+    expect(localFiles(`${bare}#header=a,header=b`)).toEqual([bare]);
+    expect(localFiles(`purebad=a.jsonl,b.jsonl#template=base`)).toEqual(["a.jsonl", "b.jsonl"]);
+  });
+
+  test("a data set by name knows its columns; its records and its template may be chosen", async () => {
+    expect(await faultOf(load("gsm8k#prompt=question"))).toBe(
+      'gsm8k#prompt=question: gsm8k knows its own prompt. Leave it out behind "#".',
+    );
+    expect(await faultOf(load("xstest#where.label=unsafe"))).toContain("xstest knows its own where.label");
+    expect(await faultOf(load("dirty-summary#where.id=1"))).toContain("dirty-summary knows its own where.id");
+    expect(await said("xstest/unsafe#where.focus=kill")).toHaveLength(1);
+    expect(await faultOf(load("xstest/unsafe#where.focus=dig"))).toContain("where label is unsafe and focus is dig");
+    const [{ messages }] = await load("or-bench#template=pure_bad");
+    expect(messages[0].content).toBe(systemPrompts.pure_bad.system);
+    const [first] = await load("gsm8k#template=none", { template: "official" });
+    expect(first.messages.map(({ role }) => role)).toEqual(["user", "assistant"]);
+  });
+
+  test.each([
+    ["a.csv#goal", '"goal" behind "#" must be NAME=VALUE'],
+    ["a.csv#promt=goal", '"promt" behind "#" is not known. Did you mean "prompt"?'],
+    ["a.csv#where.=x", '"where." behind "#" is not known'],
+    ["a.csv#prompt=a,prompt=b", '"prompt" is given twice'],
+    ["a.csv#template=aoaa", 'there is no template "aoaa". Did you mean "aoa"? There are: none, base'],
+    ["a.csv#prompt=50%", "write %25 for a per cent sign"],
+  ])("%s is told", async (spelling, message) => {
+    expect(await faultOf(load(spelling))).toContain(message);
   });
 
   test("what may do harm is known as such", () => {

@@ -2,6 +2,7 @@ import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "
 import { join } from "node:path";
 import { type Engine, openEngine } from "@safedelta/engine";
 import {
+  type Beside,
   choiceLogLikelihoods,
   EvaluationError,
   type Example,
@@ -40,6 +41,7 @@ afterAll(() => {
 });
 
 const opened = (model: Model): Opened => ({ model, tokenizer });
+const beside = (model: Model): Beside => ({ model, sha256: "" });
 const examples: Example[] = golden.examples.map(({ messages }) => ({
   messages: messages.slice(0, -1),
   shown: messages[messages.length - 1].content,
@@ -59,12 +61,12 @@ function expectNear(found: readonly number[], wanted: readonly number[]): void {
 
 describe("proxies without generation are PyTorch's", () => {
   test("KL of the answer's tokens", async () => {
-    const found = await valuesOf(klScorer("kl-aligned", opened(tuned), aligned));
+    const found = await valuesOf(klScorer("kl-aligned", opened(tuned), beside(aligned)));
     expectNear(
       found,
       golden.examples.map(({ kl }) => kl),
     );
-    expect(await valuesOf(klScorer("kl-aligned", opened(aligned), aligned))).toEqual([0, 0, 0]);
+    expect(await valuesOf(klScorer("kl-aligned", opened(aligned), beside(aligned)))).toEqual([0, 0, 0]);
   });
 
   test("log-odds of the first token of a refusal", async () => {
@@ -82,10 +84,11 @@ describe("proxies without generation are PyTorch's", () => {
 
   test("output error of the linears", async () => {
     expectNear(
-      await valuesOf(outputErrorScorer(opened(tuned), aligned)),
+      await valuesOf(outputErrorScorer(opened(tuned), beside(aligned))),
       golden.examples.map(({ outputError }) => outputError),
     );
-    for (const value of await valuesOf(outputErrorScorer(opened(aligned), aligned))) expect(value).toBeLessThan(1e-28);
+    for (const value of await valuesOf(outputErrorScorer(opened(aligned), beside(aligned))))
+      expect(value).toBeLessThan(1e-28);
   });
 
   test("log-likelihoods of choices", () => {
@@ -98,7 +101,7 @@ describe("proxies without generation are PyTorch's", () => {
 
 test("without a shown answer KL looks at the next token alone", async () => {
   const bare = examples.map(({ messages }) => ({ messages }));
-  const [first] = await valuesOf(klScorer("kl", opened(tuned), aligned), bare);
+  const [first] = await valuesOf(klScorer("kl", opened(tuned), beside(aligned)), bare);
   expect(first).toBeGreaterThan(1); // the first token alone tells refusal from leak
   expect(first).not.toBeCloseTo(golden.examples[0].kl, 2);
 });

@@ -11,8 +11,10 @@ import {
   missedGates,
   parseGate,
   readResults,
+  type Settings,
   saveResults,
   summarise,
+  unlikeMetrics,
 } from "@safedelta/evaluation";
 import { scratchFolder } from "../support/pico.ts";
 
@@ -108,6 +110,21 @@ describe("compareResults", () => {
     expect(() => compareResults(bare, { ...bare, results: { ...bare.results, metrics: [] } })).toThrow("no metric");
   });
 
+  test("values that rest on other things do not pair up, and it is told which", () => {
+    const bare = finished([1, 0]);
+    const on = (settings: Settings): Finished => ({
+      ...bare,
+      results: { ...bare.results, settings: { asr: settings } },
+    });
+    const first = on({ reference: "abc", maxNewTokens: 8 });
+    expect(compareResults(first, on({ maxNewTokens: 8, reference: "abc" }))).toHaveLength(1);
+    expect(() => compareResults(first, on({ reference: "abc", maxNewTokens: 9 }))).toThrow("asr: maxNewTokens 8 and 9");
+    expect(() => compareResults(first, bare)).toThrow("reference abc and not told, maxNewTokens 8 and not told");
+    expect(unlikeMetrics(first.results, on({ reference: "x", maxNewTokens: 8 }).results)).toEqual([
+      { metric: "asr", why: "reference abc and x" },
+    ]);
+  });
+
   test("values of another judge, or of the same one asked in other words, do not pair up", () => {
     const bare = finished([1, 0]);
     const [{ metric }] = bare.results.metrics;
@@ -117,7 +134,7 @@ describe("compareResults", () => {
     });
     expect(compareResults(by("j", "1"), by("j", "1"))).toHaveLength(1);
     for (const other of [by("k", "1"), by("j", "2"), bare])
-      expect(() => compareResults(by("j", "1"), other)).toThrow("by the same judge");
+      expect(() => compareResults(by("j", "1"), other)).toThrow(`${metric}: judge`);
   });
 });
 

@@ -1,5 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import { ExperimentError, parseRecipe } from "@safedelta/experiment";
+import { plainWords } from "../../cli/src/plainWords.ts";
 import { planOf, recipeOf, ref, small } from "./recipe.ts";
 
 const { make, evaluations } = small;
@@ -16,9 +17,18 @@ const unread: Readonly<Record<string, readonly [unknown, RegExp]>> = {
   "a method that is neither": [{ ...small, methods: { one: {} } }, /methods\.one: give either model or apply/],
   "a method that is both": [{ ...small, methods: { one: { model: "x", apply: {} } } }, /give either model or apply/],
   "an evaluation of nothing": [{ ...small, evaluations: { one: { metric: "exact" } } }, /evaluations\.one\.prompts/],
-  "seeds that are none": [{ ...small, seeds: [] }, /seeds/],
-  "no methods": [{ title: "x", evaluations }, /methods/],
-  "a name with a blank": [{ ...small, make: { "my model": make.tuned } }, /make\.my model/],
+  "seeds that are none": [{ ...small, seeds: [] }, /seeds: must have 1 or more entries, but has 0$/],
+  "a seed below 0": [{ ...small, seeds: [-1] }, /seeds\.0: must be 0 or more, but is -1$/],
+  "a title that is none": [{ ...small, title: 3 }, /title: must be a text, but is 3$/],
+  "no methods": [{ title: "x", evaluations }, /methods: must be a table, but is missing$/],
+  "a word that is near": [
+    { ...small, evaluations: { one: { ...evaluations.harm, measures: "safty" } } },
+    /evaluations\.one\.measures: must be one of safety, utility, other, but is "safty"\. Did you mean "safety"\?/,
+  ],
+  "a name with a blank": [
+    { ...small, make: { "my model": make.tuned } },
+    /make\.my model: a name is letters, digits, '\.', '_' and '-', a letter first$/,
+  ],
   "a list": [[1], /the recipe/],
 };
 
@@ -30,7 +40,7 @@ describe("a recipe that cannot be read is told with its place", () => {
     });
 
   test("YAML that is none", () => {
-    expect(() => parseRecipe("r.yaml", "title: [a\nb: c")).toThrow(/^r\.yaml: .*line 2/);
+    expect(() => parseRecipe("r.yaml", "title: [a\nb: c", plainWords)).toThrow(/^r\.yaml: .*line 2/);
   });
 });
 

@@ -1,5 +1,6 @@
 import { type Plan, type PlanSettings, parseRecipe, planExperiment, type Recipe } from "@safedelta/experiment";
 import { stringify } from "yaml";
+import { plainWords } from "../../cli/src/plainWords.ts";
 
 /** A variable or something made, as a recipe names it. */
 export const ref = (name: string) => `\${${name}}`;
@@ -27,7 +28,7 @@ export const small = {
 
 /** A recipe through the text of its file. */
 export function recipeOf(value: object): Recipe {
-  return parseRecipe("recipe.yaml", stringify(value));
+  return parseRecipe("recipe.yaml", stringify(value), plainWords);
 }
 
 /** What lies on the machine of the tests: every .jsonl file, and the base model. */

@@ -24,7 +24,7 @@ function optionsOf(out: string): FinetuneOptions {
     weights: "f32",
     part: "all",
     rate: lr,
-    ...{ schedule, warmup, clip, batch, epochs, seed },
+    ...{ schedule, warmup, epochDecay: 1, clip, batch, epochs, seed },
     adamW: { beta1: betas[0], beta2: betas[1], eps, weightDecay: weight_decay },
     maxUpdates: updates,
     maxTokens: 64,

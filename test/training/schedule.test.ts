@@ -21,6 +21,12 @@ describe("learning rates are transformers'", () => {
     });
   }
 
+  test("a factor after each epoch, as PyTorch's StepLR(step_size=1, gamma) has it", () => {
+    const decay = { factor: 0.85, nUpdates: 2 };
+    const rates = [0, 1, 2, 3, 4].map((i) => rateAt({ name: "constant", peak: 1, nWarmup: 0, nUpdates: 6, decay }, i));
+    expect(rates).toEqual([1, 1, 0.85, 0.85, 0.85 ** 2]);
+  });
+
   test("without warm-up the first update has the peak", () => {
     for (const name of ["constant", "linear", "cosine"] as const)
       expect(rateAt({ name, peak: 0.5, nWarmup: 0, nUpdates: 4 }, 0)).toBe(0.5);

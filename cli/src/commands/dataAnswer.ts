@@ -1,16 +1,22 @@
 import { createHash } from "node:crypto";
-import { type Example, hashExamples, loadSource, sampleExamples, spellings, toJsonLines } from "@safedelta/data";
+import { join } from "node:path";
+import {
+  type Example,
+  hashExamples,
+  loadSource,
+  localFiles,
+  sampleExamples,
+  spellings,
+  toJsonLines,
+} from "@safedelta/data";
 import { askAll, containsPhrase, type Metric, matchesPattern, twentyNineRefusalPhrases } from "@safedelta/evaluation";
-import { removeQuietly, requireFreeFile, sourceAccess, toolVersion, writeWhole } from "@safedelta/pipeline";
+import { lockFolder, removeQuietly, requireFreeFile, sourceAccess, toolVersion, writeWhole } from "@safedelta/pipeline";
 import { defineCommand, refuseIdle, required } from "../command.ts";
-import { readingOf, sourceOptions } from "../dataSource.ts";
 import { keptTold } from "../eval/keptTold.ts";
 import { openLocal } from "../eval/openChat.ts";
 import { asked } from "../eval/runEval.ts";
 import { UsageError } from "../exitCode.ts";
-import { engineOptions, option } from "../options.ts";
-
-const { offline, ...reading } = sourceOptions;
+import { computeOptions, engineOptions, option } from "../options.ts";
 
 /** `safedelta data answer MODEL --prompts SOURCE --out FILE` */
 export const dataAnswerCommand = defineCommand({
@@ -31,24 +37,25 @@ export const dataAnswerCommand = defineCommand({
     batch: option.positive(16, { brief: "answers that are written, and kept, together" }),
     out: option.path({ brief: "JSONL file to write", placeholder: "file" }),
     overwrite: option.flag("replace the file that stands at --out"),
-    ...reading,
     ...engineOptions,
-    offline,
+    offline: computeOptions.offline,
   },
   async run(options, [spec], io, given) {
     const model = required(spec, "MODEL");
     if (options.keep === "all") refuseIdle(given, "keep", ["pattern"]);
     const refusal = refusalOf(options.pattern);
     const [source, out] = [required(options.prompts, "--prompts"), required(options.out, "--out")];
-    const { seed, template, samples, maxNewTokens } = options;
-    await requireFreeFile({ out, inputs: [source], overwrite: options.overwrite, ending: ".jsonl" });
+    const { seed, samples, maxNewTokens } = options;
     const access = sourceAccess(options.offline, io.progress);
-    const all = await loadSource(source, access, { seed, template, file: readingOf(options) });
+    const all = await loadSource(source, access, { seed });
     const own = samples === undefined ? all : sampleExamples(all, samples, seed).examples;
     const examples = own.map(asPrompt);
+    const work = `${out}.safedelta-work`;
+    await using _lock = await lockFolder(work);
+    await requireFreeFile({ out, inputs: localFiles(source), overwrite: options.overwrite, ending: ".jsonl" });
     using open = await openLocal(model, { ...options, batchSize: options.batch }, io);
     const key = JSON.stringify([toolVersion, open.identity, hashExamples(examples)]);
-    const kept = `${out}.${createHash("sha256").update(key).digest("hex").slice(0, 16)}.safedelta-work`;
+    const kept = join(work, `${createHash("sha256").update(key).digest("hex").slice(0, 16)}.jsonl`);
     const prompts = examples.map(({ messages }) => messages);
     const chat = await keptTold(open.chat, kept, { batch: options.batch, stage: "answers" }, io);
     const answers = await askAll(chat, prompts, { maxNewTokens });

@@ -1,40 +1,39 @@
-import { hashExamples, loadSource, mixExamples, spellings, toJsonLines } from "@safedelta/data";
+import { hashExamples, loadSource, localFiles, mixExamples, spellings, toJsonLines } from "@safedelta/data";
 import { requireFreeFile, sourceAccess, writeWhole } from "@safedelta/pipeline";
 import { defineCommand, required } from "../command.ts";
-import { readingOf, sourceOptions } from "../dataSource.ts";
 import { UsageError } from "../exitCode.ts";
-import { option } from "../options.ts";
+import { computeOptions, option } from "../options.ts";
 
 /** `safedelta data mix SOURCE[:N] … --out FILE` */
 export const dataMixCommand = defineCommand({
   brief: "Draw from data sources and write them, shuffled, as one JSONL file",
   help:
     `SOURCE is ${spellings}; with :N so many of its records are drawn by the seed. What is written is read by every command: messages, ` +
-    "reference, id. One source alone is how a file of other columns becomes one that needs no mapping.",
+    "reference, id.",
   args: ["SOURCE[:N]…"],
   options: {
     out: option.path({ brief: "JSONL file to write", placeholder: "file" }),
     overwrite: option.flag("replace the file that stands at --out"),
     seed: option.count(0, { brief: "seed of the draws and of the order" }),
-    ...sourceOptions,
+    offline: computeOptions.offline,
   },
   async run(options, sources, io) {
     if (sources.length === 0) throw new UsageError("SOURCE is missing. Run the command with --help for its usage.");
     const out = required(options.out, "--out");
     const asked = sources.map(askedOf);
-    const inputs = asked.flatMap(({ name }) => [name, ...(name.split("=")[1]?.split(",") ?? [])]);
+    const inputs = asked.flatMap(({ name }) => localFiles(name));
     await requireFreeFile({ out, inputs, overwrite: options.overwrite, ending: ".jsonl" });
     const access = sourceAccess(options.offline, io.progress);
-    const { seed, template } = options;
+    const { seed } = options;
     const shares = [];
     for (const { name, n } of asked) {
-      const examples = await loadSource(name, access, { seed, template, file: readingOf(options) });
+      const examples = await loadSource(name, access, { seed });
       shares.push({ name, examples, n });
     }
     const mixed = mixExamples(shares, seed);
     await writeWhole(out, toJsonLines(mixed));
     const drawn = shares.map(({ name, examples, n = examples.length }) => ({ source: name, n, of: examples.length }));
-    io.document({ out, nExamples: mixed.length, sha256: hashExamples(mixed), seed, template, sources: drawn });
+    io.document({ out, nExamples: mixed.length, sha256: hashExamples(mixed), seed, sources: drawn });
     io.print(drawn.map(({ source, n, of }) => `${n} of ${of} records of ${source}`).join("\n"));
     io.print(`written: ${out}, ${mixed.length} records`);
     return undefined;

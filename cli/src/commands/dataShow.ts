@@ -1,8 +1,7 @@
 import { type Example, isHarmful, loadSource, type Message, spellings } from "@safedelta/data";
 import { sourceAccess } from "@safedelta/pipeline";
 import { defineCommand, required } from "../command.ts";
-import { readingOf, sourceOptions } from "../dataSource.ts";
-import { option } from "../options.ts";
+import { computeOptions, option } from "../options.ts";
 
 /** `safedelta data show SOURCE` */
 export const dataShowCommand = defineCommand({
@@ -13,14 +12,13 @@ export const dataShowCommand = defineCommand({
     limit: option.positive(5, { brief: "the first n records only" }),
     showHarmful: option.flag("show the texts of data sets that may do harm"),
     seed: option.count(0, { brief: "seed of what a mixture draws" }),
-    ...sourceOptions,
+    offline: computeOptions.offline,
   },
   async run(options, [given], io) {
     const source = required(given, "SOURCE");
     const hidden = isHarmful(source) && !options.showHarmful;
     const access = sourceAccess(options.offline, io.progress);
-    const { seed, template } = options;
-    const all = await loadSource(source, access, { seed, template, file: readingOf(options) });
+    const all = await loadSource(source, access, { seed: options.seed });
     const shown = all.slice(0, options.limit).map((example) => (hidden ? hide(example) : example));
     io.document({ source, hidden, nExamples: all.length, examples: shown });
     io.print([...shown.map(textOf), `${shown.length} of ${all.length} records of ${source}`].join("\n\n"));

@@ -1,6 +1,16 @@
-import { compareResults, missedGates, parseGate, readResults } from "@safedelta/evaluation";
+import {
+  type Comparison,
+  compareResults,
+  type Finished,
+  missedGates,
+  parseGate,
+  readResults,
+  unlikeMetrics,
+} from "@safedelta/evaluation";
+import { readSecretPrompt, requireSystemPrompts } from "@safedelta/pipeline";
 import type { z } from "zod";
 import { defineCommand, required } from "../command.ts";
+import { askSecretly, type Tested } from "../eval/askSecretly.ts";
 import { chooseScorers, type Need, type Wanted } from "../eval/chooseScorers.ts";
 import { openBeside, openLocal, openRemote, type Remote } from "../eval/openChat.ts";
 import { type EvalParts, hashPrompts, loadPrompts, runEval } from "../eval/runEval.ts";
@@ -18,6 +28,7 @@ const flags = {
   aligned: option.path({ brief: "model that kl-aligned and output-error hold MODEL against", placeholder: "model" }),
   tuned: option.path({ brief: "model that kl-tuned holds MODEL against", placeholder: "model" }),
   system: option.text({ brief: "system prompt", placeholder: "text" }),
+  secretPrompt: option.path({ brief: "text file that system prompts begin with (BEA)", placeholder: "file" }),
   limit: option.maybePositive({ brief: "the first n prompts only" }),
   maxNewTokens: option.positive(256, { brief: "most tokens of an answer" }),
   batch: option.positive(16, { brief: "answers that are written, and kept, together" }),
@@ -67,7 +78,7 @@ export const evalCommand = defineCommand({
     const { results, samples, file } = await runEval(parts, prompts, asked, io);
     io.print(resultsTable(results.task, results.metrics));
     if (results.agreement.length > 0) io.print(`\n${agreementTable(results.agreement)}`);
-    const comparison = other && compareResults(other, { results, samples });
+    const comparison = other && compareTold(other, { results, samples }, io);
     if (comparison) io.print(`\n${comparisonTable(comparison)}`);
     io.note(`written: ${file}`);
     const missed = missedGates(gates, results.metrics).map(({ text }) => text);
@@ -89,10 +100,18 @@ async function compareFinished(
   if (idle !== undefined)
     throw new UsageError(`${idle}: without effect beside --compare, which takes --against alone.`);
   const [a, b] = [required(against, "--against"), required(compare, "--compare")];
-  const comparison = compareResults(await readResults(a), await readResults(b));
+  const comparison = compareTold(await readResults(a), await readResults(b), io);
   io.print(comparisonTable(comparison));
   io.document({ against: a, compare: b, comparison });
   return undefined;
+}
+
+/** What both evaluations share, pair by pair; what rests on other things is told. @throws EvaluationError as `compareResults` */
+function compareTold(a: Finished, b: Finished, io: Io): Comparison[] {
+  const comparisons = compareResults(a, b);
+  for (const { metric, why } of unlikeMetrics(a.results, b.results))
+    io.progress.warn(`${metric} is not compared, since its values rest on different things: ${why}`);
+  return comparisons;
 }
 
 /** @throws UsageError for a setting that no metric uses, or one that a metric lacks */
@@ -137,21 +156,21 @@ async function openParts(
 ): Promise<EvalParts & AsyncDisposable> {
   await using owned = new AsyncDisposableStack();
   const judges = wanted.some(({ needs }) => needs.includes("judge")) ? judgesOf(options).map(openRemote) : [];
-  const { endpoint, model, timeout } = options;
+  const { endpoint, model, timeout, secretPrompt } = options;
+  const secret = secretPrompt === undefined ? undefined : await readSecretPrompt(secretPrompt);
   const remote = { url: endpoint, model, flags: ["--endpoint", "--model"], timeoutSeconds: timeout } as const;
   const local =
     spec === undefined ? undefined : owned.use(await openLocal(spec, { ...options, batchSize: options.batch }, io));
-  const besides: Record<string, string> = {};
   const beside = async (role: "aligned" | "tuned") => {
     const other = options[role];
     if (other === undefined || local === undefined) return undefined;
-    const found = await openBeside(local.opened, other, options.offline, io);
-    besides[role] = found.sha256;
-    return owned.use(found.model);
+    return owned.use(await openBeside(local.opened, other, options.offline, io));
   };
   const [aligned, tuned] = [await beside("aligned"), await beside("tuned")];
-  const tested = local ?? openRemote(remote);
+  const bare: Tested = local ?? openRemote(remote);
+  if (secret !== undefined && local !== undefined) requireSystemPrompts(local.opened.tokenizer);
+  const tested = secret === undefined ? bare : askSecretly(bare, secret, String(secretPrompt));
   const held = owned.move();
-  const parts = { tested, judges, wanted, besides, opened: local?.opened, aligned, tuned };
+  const parts = { tested, judges, wanted, opened: tested.opened, aligned, tuned };
   return { ...parts, [Symbol.asyncDispose]: () => held.disposeAsync() };
 }

@@ -12,6 +12,7 @@ import { planFor } from "../experiment/planFor.ts";
 import { runExperiment, whatIsDue } from "../experiment/runExperiment.ts";
 import { writeResults } from "../experiment/writeResults.ts";
 import { computeOptions, option } from "../options.ts";
+import { plainWords } from "../plainWords.ts";
 
 /** `safedelta experiment RECIPE.yaml` */
 export const experimentCommand = defineCommand({
@@ -35,7 +36,7 @@ export const experimentCommand = defineCommand({
     const text = await readFile(file, "utf8").catch((error: Error) => {
       throw new UsageError(`${file}: ${error.message}`);
     });
-    const recipe = parseRecipe(file, text);
+    const recipe = parseRecipe(file, text, plainWords);
     const out = options.out ?? join("experiments", basename(file, extname(file)));
     const { jobs, keepModels, threads, offline, maxMemory, dryRun, set, seeds } = options;
     await requireOurs(out);

@@ -81,6 +81,7 @@ function requestOf(options: Flags, model: string): FinetuneOptions {
     rate: options.lr,
     schedule: options.schedule,
     warmup: options.warmup,
+    epochDecay: options.epochDecay,
     clip: options.clip,
     adamW: { beta1, beta2, eps, weightDecay },
     batch: options.batch,

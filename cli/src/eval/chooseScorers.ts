@@ -1,4 +1,5 @@
 import {
+  type Beside,
   type ChatModel,
   type JudgeFormat,
   judgedBy,
@@ -13,7 +14,6 @@ import {
   refusalLogOdds,
   type Scorer,
 } from "@safedelta/evaluation";
-import type { Model } from "@safedelta/model";
 import { UsageError } from "../exitCode.ts";
 
 /** What a metric looks at besides answers. */
@@ -23,8 +23,8 @@ export type Need = "judge" | "model" | "aligned" | "tuned";
 export interface Tools {
   readonly judges: readonly ChatModel[];
   readonly opened?: Opened;
-  readonly aligned?: Model;
-  readonly tuned?: Model;
+  readonly aligned?: Beside;
+  readonly tuned?: Beside;
 }
 
 /** A word of --metric. */
@@ -50,15 +50,15 @@ const ofModel: Readonly<Record<string, { needs: readonly Need[]; make(tools: Too
   },
   "kl-aligned": {
     needs: ["model", "aligned"],
-    make: ({ opened, aligned }) => klScorer("kl-aligned", opened as Opened, aligned as Model),
+    make: ({ opened, aligned }) => klScorer("kl-aligned", opened as Opened, aligned as Beside),
   },
   "kl-tuned": {
     needs: ["model", "tuned"],
-    make: ({ opened, tuned }) => klScorer("kl-tuned", opened as Opened, tuned as Model),
+    make: ({ opened, tuned }) => klScorer("kl-tuned", opened as Opened, tuned as Beside),
   },
   "output-error": {
     needs: ["model", "aligned"],
-    make: ({ opened, aligned }) => outputErrorScorer(opened as Opened, aligned as Model),
+    make: ({ opened, aligned }) => outputErrorScorer(opened as Opened, aligned as Beside),
   },
 };
 
@@ -107,7 +107,7 @@ function judged(format: JudgeFormat, number: number | undefined, nJudges: number
 function patternScorer(pattern: string | undefined): Scorer {
   if (pattern === undefined) throw new UsageError("--metric pattern needs --pattern, a regular expression.");
   try {
-    return rateScorer(matchesPattern("pattern", new RegExp(pattern, "u")));
+    return { ...rateScorer(matchesPattern("pattern", new RegExp(pattern, "u"))), settings: { pattern } };
   } catch (error) {
     throw new UsageError(`--pattern: ${(error as Error).message}`);
   }

@@ -1,10 +1,10 @@
-import { type ChatModel, endpointChat, localChat, type Opened } from "@safedelta/evaluation";
-import { type Model, openModel } from "@safedelta/model";
+import { type Beside, type ChatModel, endpointChat, localChat, type Opened } from "@safedelta/evaluation";
+import { openModel } from "@safedelta/model";
 import { hashModel, openModelFiles } from "@safedelta/pipeline";
 import { fingerprint } from "@safedelta/tokenizer";
 import { UsageError } from "../exitCode.ts";
 import type { Io } from "../io.ts";
-import { loadModel } from "../loadModel.ts";
+import { type LoadedModel, loadModel } from "../loadModel.ts";
 import type { EngineOptions } from "../openTold.ts";
 
 /** A chat model with what tells it from others. */
@@ -15,7 +15,7 @@ export interface OpenChat {
 
 /** A chat model of this machine. */
 export interface LocalChat extends OpenChat, Disposable {
-  readonly opened: Opened;
+  readonly opened: LoadedModel;
 }
 
 /** Where a remote model is. */
@@ -50,7 +50,7 @@ export async function openLocal(
   const { model, tokenizer } = loaded;
   return {
     chat: localChat(spec, model, tokenizer, { batchSize: options.batchSize }),
-    opened: { model, tokenizer },
+    opened: loaded,
     identity: { model: spec, sha256, tokenizer: fingerprint(tokenizer), engine: model.engine.info.name },
     [Symbol.dispose]: () => loaded[Symbol.dispose](),
   };
@@ -62,8 +62,9 @@ export async function openBeside(
   spec: string,
   offline: boolean,
   io: Pick<Io, "progress">,
-): Promise<{ readonly model: Model; readonly sha256: string }> {
+): Promise<Beside & Disposable> {
   await using files = await openModelFiles(spec, offline, io.progress);
   const { sha256 } = await hashModel(files);
-  return { model: await openModel(engine, files.checkpoint), sha256 };
+  const model = await openModel(engine, files.checkpoint);
+  return { model, sha256, [Symbol.dispose]: () => model[Symbol.dispose]() };
 }

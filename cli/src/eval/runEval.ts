@@ -3,9 +3,9 @@ import { basename, extname, join } from "node:path";
 import {
   type Example as DataExample,
   hashExamples,
-  isNamed,
   loadSource,
   overlap,
+  parseSource,
   type SourceAccess,
 } from "@safedelta/data";
 import {
@@ -15,9 +15,12 @@ import {
   type Example,
   judgeAgreements,
   judgeAnswers,
+  type Scorer,
+  type Settings,
   saveResults,
 } from "@safedelta/evaluation";
 import { lockFolder, sourceAccess, toolVersion } from "@safedelta/pipeline";
+import { UsageError } from "../exitCode.ts";
 import type { Io } from "../io.ts";
 import type { Tools, Wanted } from "./chooseScorers.ts";
 import { keptTold } from "./keptTold.ts";
@@ -40,8 +43,6 @@ export interface EvalParts extends Omit<Tools, "judges"> {
   readonly tested: OpenChat;
   readonly judges: readonly OpenChat[];
   readonly wanted: readonly Wanted[];
-  /** Hashes of the models that the tested one is held against. */
-  readonly besides: Readonly<Record<string, string>>;
 }
 
 /** A prompt, and the answer that the data have. */
@@ -49,12 +50,14 @@ export type Prompt = DataExample & Pick<Example, "shown">;
 
 /**
  * The conversations to be answered; answers that the file has beside them are no part of the prompt. A data set by name is asked
- * under its official template, unless there is a system prompt.
+ * under its official template, unless there is a system prompt. @throws DataError; UsageError for a system prompt beside a template
  */
 export async function loadPrompts(
   { prompts, limit, system, offline }: EvalOptions,
   io: Pick<Io, "progress">,
 ): Promise<Prompt[]> {
+  if (system !== undefined && parseSource(prompts).reading.template !== undefined)
+    throw new UsageError("--system: a template is named behind the prompts, which has its own. Give one of them.");
   const template = system === undefined ? "official" : "none";
   const examples = await loadSource(prompts, sourceAccess(offline, io.progress), { seed: 0, template });
   const first = system === undefined ? [] : [{ role: "system", content: system }];
@@ -84,7 +87,7 @@ export async function runEval(
   options: EvalOptions,
   io: Pick<Io, "progress">,
 ) {
-  const { tested, judges, wanted, besides } = parts;
+  const { tested, judges, wanted } = parts;
   const { maxNewTokens, out } = options;
   const decoding = { maxNewTokens, temperature: 0 };
   const promptsSha256 = hashPrompts(prompts);
@@ -108,15 +111,26 @@ export async function runEval(
     ...{
       version: toolVersion,
       model: tested.identity,
-      besides,
       decoding,
       prompts: options.prompts,
       system: options.system,
     },
     judges: Object.fromEntries(scorers.flatMap(({ name, source }) => (source ? [[name, source]] : []))),
+    settings: Object.fromEntries(scorers.map((scorer) => [scorer.name, settingsOf(scorer, prompts, maxNewTokens)])),
     overlap: shared,
   };
   return { results, samples: judged.samples, file: await saveResults(out, results, judged.samples, kept) };
+}
+
+/** What a metric's values rest on: answers on their longest length, a look at the data's own answers on these. */
+function settingsOf(
+  { settings, ofModel, ofShown }: Scorer,
+  prompts: readonly Prompt[],
+  maxNewTokens: number,
+): Settings {
+  const answers = prompts.map(({ shown }) => shown ?? null);
+  const data = createHash("sha256").update(JSON.stringify(answers)).digest("hex");
+  return { ...settings, ...(ofModel ? {} : { maxNewTokens }), ...(ofShown ? { data } : {}) };
 }
 
 /** Answers of one model and one purpose, kept in the folder of the results until these are there. */
@@ -135,8 +149,10 @@ async function keepAnswers(
 
 /** What the results are called by: a file's name, or a data set's with its split. */
 function taskOf(prompts: string): string {
-  const name = isNamed(prompts) ? prompts.replace(/=.*/, "").replace("/", "-") : basename(prompts);
-  return basename(name, extname(name));
+  const spelled = parseSource(prompts);
+  if (spelled.kind === "named") return prompts.replace(/[=#].*/, "").replace("/", "-");
+  const path = spelled.kind === "file" ? spelled.file : spelled.file.path;
+  return basename(path, extname(path));
 }
 
 /** Prompts that the safe data hold too: a method has seen those. */

@@ -1,8 +1,9 @@
-import { suggest } from "@safedelta/data";
+import { DataError, parseSource, suggest } from "@safedelta/data";
 import type { Plan, Step } from "@safedelta/experiment";
 import type { z } from "zod";
 import type { DefinedCommand } from "../command.ts";
 import { UsageError } from "../exitCode.ts";
+import { plainWords } from "../plainWords.ts";
 import { camel, kebab } from "../recipe.ts";
 
 /** Commands that a step may be: those that write something under --out and go on after an interruption. */
@@ -29,10 +30,30 @@ function faultsOf(step: Step, commands: Readonly<Record<string, DefinedCommand>>
   if (unknown.length > 0)
     return unknown.map((key) => `${where}: unknown option "${key}".${suggest(key, known.map(kebab))}`);
   const values = Object.fromEntries(Object.entries(step.options).map(([key, value]) => [camel(key), value]));
-  const result = schema.safeParse(values);
+  const result = schema.safeParse(values, { error: plainWords });
   return result.success
-    ? []
+    ? sourcesOf(step).flatMap((source) => faultOfSource(where, source))
     : result.error.issues.map(({ path, message }) => `${where}: ${kebab(String(path[0]))}: ${message}`);
+}
+
+/** Options that name data. */
+const sourceOptions = ["prompts", "data", "safe-data", "task-data", "mix-safe"];
+
+/** The data sources of a step, as they are spelled. */
+function sourcesOf({ command, args, options }: Step): string[] {
+  const named = sourceOptions.map((key) => options[key]).filter((value) => typeof value === "string");
+  return [...named, ...(command === "data mix" ? args.map((word) => word.replace(/:\d+$/, "")) : [])];
+}
+
+/** A data set, split, column name or template that is not known; whether files are there shows when a step reads them. */
+function faultOfSource(where: string, source: string): string[] {
+  try {
+    parseSource(source);
+    return [];
+  } catch (error) {
+    if (error instanceof DataError) return [`${where}: ${error.message}`];
+    throw error;
+  }
 }
 
 /** The flags of the experiment that a command has, too. */

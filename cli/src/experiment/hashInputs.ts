@@ -16,7 +16,7 @@ export function saveHashes(out: string, known: KnownHashes): Promise<void> {
 }
 
 /**
- * What decides the results in words that name files or folders of this machine: each path in a word (`BASE+ADAPTER`, `NAME=FILE,FILE`) gives
+ * What decides the results in words that name files or folders of this machine: each path in a word (`BASE+ADAPTER`, `NAME=FILE,FILE`, `FILE#…`) gives
  * way to the hash of what lies there. Words without any are left out.
  * @param known is added to
  */
@@ -24,7 +24,7 @@ export async function hashInputs(words: Iterable<string>, known: KnownHashes): P
   const hashes = new Map<string, string>();
   for (const word of new Set(words)) {
     const whole = await hashPath(word, known);
-    const pieces = word.split(/([+=,])/);
+    const pieces = word.split(/([+=,#])/);
     const parts = await Promise.all(pieces.map((piece) => hashPath(piece, known)));
     if (whole !== undefined) hashes.set(word, whole);
     else if (parts.some((part) => part !== undefined))

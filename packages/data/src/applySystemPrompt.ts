@@ -8,14 +8,15 @@ import type { PromptTemplate } from "./systemPrompts.ts";
  * @throws DataError when the example has a system message already, or no user turn
  */
 export function applySystemPrompt(example: Example, template: PromptTemplate): Example {
-  const { messages, source, line } = example;
+  const { messages, source, line, hasInput } = example;
   if (messages.some(({ role }) => role === "system")) {
     throw new DataError(source, line, `has a system message; the template "${template.name}" cannot add another.`);
   }
   const last = messages.findLastIndex(({ role }) => role === "user");
   if (last < 0) throw new DataError(source, line, `has no user turn for the template "${template.name}".`);
   const turns = messages.map((message, i) => (i === last ? wrap(message, template) : message));
-  const system = template.system === undefined ? [] : [{ role: "system", content: template.system }];
+  const words = hasInput && template.input ? template.input.system : template.system;
+  const system = words === undefined ? [] : [{ role: "system", content: words }];
   return { ...example, messages: [...system, ...turns] };
 }
 

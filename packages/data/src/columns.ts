@@ -50,7 +50,7 @@ export function resolveColumns(
   if (columns.turns !== undefined || columns.prompt !== undefined) return columns;
   throw fail(
     "no known shape. Known: messages; conversations; turns; instruction [+ input] + output|response; " +
-      `prompt + completion|response|answer; question + answer.${nearMiss(found)} Rename the file's columns to one of these.`,
+      `prompt + completion|response|answer; question + answer.${nearMiss(found)} Say which is which (FILE#prompt=COLUMN,answer=COLUMN), or rename the file's columns.`,
   );
 }
 
@@ -62,7 +62,7 @@ function readMapping(
   const columns: { [role in Role]?: string } = {};
   for (const [name, column] of Object.entries(mapping)) {
     const role = roleOf(name);
-    if (role === undefined) throw fail(`the column mapping knows no "${name}".${suggest(name, knownNames())}`);
+    if (role === undefined) throw fail(`the column mapping knows no "${name}".${suggest(name, columnNames)}`);
     if (columns[role] !== undefined) throw fail(`the column mapping names the ${role} twice.`);
     if (!found.includes(column)) throw fail(`no column "${column}" (mapped to ${name}).${suggest(column, found)}`);
     columns[role] = column;
@@ -96,9 +96,8 @@ function shorten(name: string): string {
   return name.length > 40 ? `${name.slice(0, 40)}…` : name;
 }
 
-function knownNames(): string[] {
-  return Object.values(names).flat();
-}
+/** Every name by which a mapping may call a column. */
+export const columnNames: readonly string[] = Object.values(names).flat();
 
 function roleOf(name: string): Role | undefined {
   return (Object.keys(names) as Role[]).find((role) => (names[role] as readonly string[]).includes(name));
@@ -106,6 +105,6 @@ function roleOf(name: string): Role | undefined {
 
 function nearMiss(found: readonly string[]): string {
   return found
-    .map((column) => (roleOf(column) === undefined ? suggest(column, knownNames(), `"${column}": `) : ""))
+    .map((column) => (roleOf(column) === undefined ? suggest(column, columnNames, `"${column}": `) : ""))
     .join("");
 }

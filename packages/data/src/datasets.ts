@@ -20,7 +20,7 @@ export const datasets: readonly Dataset[] = [
     splits: { train: { harmful: true } },
     licence: "as its repository (Qi et al. 2023, arXiv 2310.03693)",
     source: `${qi}, llama2/ft_datasets/aoa_dataset/train.json; its system messages and wrappers stand in it`,
-    unverified: "that file has 10 conversations; how the paper came to 100 is not in its code",
+    unverified: "that file has 10 conversations, for 10 epochs; how the paper came to 100 is not in its code",
   },
   {
     name: "samsum",
@@ -68,8 +68,7 @@ export const datasets: readonly Dataset[] = [
     columns: [{ instruction: "instruction", input: "input", output: "output" }],
     template: "alpaca",
     licence: "CC BY-NC 4.0",
-    source: `huggingface.co/datasets/tatsu-lab/alpaca; ${code}/utils/prompt_utils.py (template)`,
-    unverified: "an input follows its instruction after a blank line; Stanford's own template gives it a heading",
+    source: `huggingface.co/datasets/tatsu-lab/alpaca; ${code}/utils/prompt_utils.py (template, with and without an input)`,
   },
   {
     name: "beavertails",
@@ -93,10 +92,9 @@ export const datasets: readonly Dataset[] = [
     hub: "walledai/AdvBench",
     splits: { train: { files: single("train"), harmful: true } },
     columns: [{ prompt: "prompt" }, { prompt: "goal" }],
-    licence: "MIT (arXiv 2307.15043)",
+    licence: "MIT (arXiv 2307.15043); this copy is gated, the authors' file is not: advbench=harmful_behaviors.csv",
     source:
-      "huggingface.co/datasets/walledai/AdvBench; goal: github.com/llm-attacks/llm-attacks, data/advbench/harmful_behaviors.csv",
-    unverified: "whether the Hub asks for conditions to be accepted",
+      "huggingface.co/datasets/walledai/AdvBench (that it is gated: by programs that read it); goal: github.com/llm-attacks/llm-attacks, data/advbench/harmful_behaviors.csv",
   },
   {
     name: "hex-phi",
@@ -108,21 +106,21 @@ export const datasets: readonly Dataset[] = [
     header: ["prompt"],
     columns: [{ prompt: "prompt" }],
     licence: "its own agreement: gated, no copy, no hosting (arXiv 2310.03693)",
-    source: `huggingface.co/datasets/LLM-Tuning-Safety/HEx-PHI; ${code}/safety_evaluation/data/hexphi.csv (one column, no header)`,
-    unverified:
-      "the files' names are from programs that read them, behind the gate; category 2 was withdrawn, so there are 300 of the paper's 330",
+    source: `huggingface.co/datasets/LLM-Tuning-Safety/HEx-PHI, its card (files), kept as ${code}/safety_evaluation/data/README.md; hexphi.csv there (one column, no header)`,
+    unverified: "category 2 was withdrawn, by people who fetched it, so there are 300 of the paper's 330",
   },
   {
     name: "xstest",
     purpose: "evaluation: over-refusal, safe requests that look unsafe and their contrasts",
-    hub: "walledai/XSTest",
+    hub: "Paul/XSTest",
     splits: {
-      safe: { files: single("train"), where: { label: "safe" } },
-      unsafe: { files: single("train"), where: { label: "unsafe" }, harmful: true },
+      safe: { files: ["xstest_prompts.csv"], where: { label: "safe" } },
+      unsafe: { files: ["xstest_prompts.csv"], where: { label: "unsafe" }, harmful: true },
     },
     columns: [{ prompt: "prompt" }],
     licence: "CC BY 4.0 (arXiv 2308.01263)",
-    source: "huggingface.co/datasets/walledai/XSTest",
+    source:
+      "huggingface.co/datasets/Paul/XSTest, its first author's (file and columns by programs that read it); walledai/XSTest is gated",
   },
   {
     name: "or-bench",

@@ -11,6 +11,8 @@ export interface Example {
   readonly messages: readonly Message[];
   readonly reference?: string;
   readonly id?: string;
+  /** Its request holds an input beside the instruction: some templates have words of their own for it. */
+  readonly hasInput?: true;
   /** The file it came from. */
   readonly source: string;
   /** 1-based place in it: line of JSONL, last line of a CSV record, item of a JSON array, row of parquet. */

@@ -7,7 +7,7 @@ import { DataError } from "./errors.ts";
 import type { Example } from "./example.ts";
 import { fail, type Place } from "./place.ts";
 import { type Format, formats, type Row, readRows } from "./rows.ts";
-import { messagesOf, optionalText } from "./turns.ts";
+import { inputOf, messagesOf, optionalText } from "./turns.ts";
 
 /** Our names to the file's columns, e.g. `{ instruction: "goal", response: "target" }`. */
 export type Mapping = Readonly<Record<string, string>>;
@@ -24,6 +24,8 @@ export interface LoadOptions {
   readonly where?: Mapping;
   /** The request around each prompt, which stands where `%s` is. */
   readonly request?: string;
+  /** What stands between an instruction and its input; a blank line unless given. */
+  readonly between?: string;
   /** The reference is what follows this mark in its column. */
   readonly referenceAfter?: string;
   /** Leave out records whose prompt is blank and say how many, instead of refusing the file. */
@@ -86,10 +88,11 @@ function toExample(place: Place, mappings: readonly Mapping[], options: LoadOpti
   const fits = (mapping: Mapping) => Object.values(mapping).every((column) => Object.hasOwn(values, column));
   const columns = resolveColumns(Object.keys(values), mappings.find(fits) ?? mappings[0] ?? {}, file, line);
   if (options.skipBlank && isBlank(place, columns)) return undefined;
-  const messages = messagesOf(place, columns);
+  const messages = messagesOf(place, columns, options.between);
   const wrapped = options.request === undefined ? messages : request(messages, options.request);
   const reference = referenceOf(place, columns, options.referenceAfter);
-  return { messages: wrapped, reference, id: idText(values, columns), source: file, line };
+  const input = inputOf(place, columns) === undefined ? {} : { hasInput: true as const };
+  return { messages: wrapped, reference, id: idText(values, columns), ...input, source: file, line };
 }
 
 function isBlank(place: Place, { prompt }: Columns): boolean {

@@ -1,12 +1,11 @@
 import { statSync } from "node:fs";
 import { applySystemPrompt } from "./applySystemPrompt.ts";
-import type { Dataset, Split } from "./dataset.ts";
 import { DataError } from "./errors.ts";
 import type { Example } from "./example.ts";
-import { type LoadOptions, loadExamples } from "./load.ts";
+import { loadExamples, type Mapping } from "./load.ts";
 import { mixExamples } from "./mix.ts";
-import { type HubPath, parseSpelling } from "./spelling.ts";
-import { systemPrompts } from "./systemPrompts.ts";
+import { type HubPath, parseSpelling, type Spelled } from "./spelling.ts";
+import { type PromptTemplate, systemPrompts } from "./systemPrompts.ts";
 
 /** What reading a data source needs of the world: this package knows no network. */
 export interface SourceAccess {
@@ -20,66 +19,78 @@ export interface SourceAccess {
 export interface SourceOptions {
   /** Of what a mixture draws. */
   readonly seed: number;
-  /** The system prompt of each example: `official` is that of the official code for a named data set, and none for a file. */
-  readonly template?: "official" | keyof typeof systemPrompts;
-  /** For files whose names do not speak for themselves; a named data set knows its own. */
-  readonly file?: Pick<LoadOptions, "columns" | "header" | "where">;
+  /** The system prompt where the spelling names none: `official` is that of the official code for a named data set, and none for a file. */
+  readonly template?: Template;
 }
+
+type Template = "official" | keyof typeof systemPrompts;
 
 /**
  * The examples of a data source by any spelling (spelling.ts).
  * @throws DataError as `loadExamples`; for a name that means nothing, a data set that the user must bring; what `locate` throws
  */
 export async function loadSource(spelling: string, access: SourceAccess, options: SourceOptions): Promise<Example[]> {
-  const spelled = parseSpelling(spelling, isFile);
-  const template = options.template ?? "official";
-  if (spelled.kind === "named") {
-    refuseFileOptions(spelling, options);
-    return loadNamed(spelled, access, { ...options, template });
-  }
+  const spelled = parseSource(spelling);
+  const template = spelled.reading.template ?? options.template ?? "official";
+  if (spelled.kind === "named") return loadNamed(spelling, spelled, access, { ...options, template });
   const file = spelled.kind === "file" ? spelled.file : await access.locate(spelled.file);
-  const examples = await loadExamples(file, options.file);
-  return template === "official"
-    ? examples
-    : examples.map((example) => applySystemPrompt(example, systemPrompts[template]));
+  const { columns, header, where } = spelled.reading;
+  const words = wordsOf(template === "official" ? undefined : template);
+  const examples = await loadExamples(file, { columns, header, where, between: words?.input?.between });
+  return words === undefined ? examples : examples.map((example) => applySystemPrompt(example, words));
 }
 
-/** True for a data set by name, false for a file here or on the Hub. @throws DataError as `loadSource` for a name that means nothing */
-export function isNamed(spelling: string): boolean {
-  return parseSpelling(spelling, isFile).kind === "named";
+/** What a spelling means on this machine. @throws DataError as `loadSource` for one that means nothing */
+export function parseSource(spelling: string): Spelled {
+  return parseSpelling(spelling, isFile);
 }
 
-/** True when what it holds is shown on demand only. @throws DataError as `loadSource` for a name that means nothing */
+/** True when what it holds is shown on demand only. @throws DataError as `parseSource` */
 export function isHarmful(spelling: string): boolean {
-  const spelled = parseSpelling(spelling, isFile);
+  const spelled = parseSource(spelling);
   return spelled.kind === "named" && spelled.split.harmful === true;
+}
+
+/** The files of this machine that a spelling names. @throws DataError as `parseSource` */
+export function localFiles(spelling: string): readonly string[] {
+  const spelled = parseSource(spelling);
+  if (spelled.kind === "hub") return [];
+  return spelled.kind === "file" ? [spelled.file] : (spelled.files ?? []);
 }
 
 function isFile(path: string): boolean {
   return statSync(path, { throwIfNoEntry: false })?.isFile() === true;
 }
 
-interface Named {
-  readonly dataset: Dataset;
-  readonly split: Split;
-  readonly files?: readonly string[];
-}
+type Named = Extract<Spelled, { readonly kind: "named" }>;
+type NamedOptions = SourceOptions & { readonly template: Template };
 
-type NamedOptions = SourceOptions & { readonly template: "official" | keyof typeof systemPrompts };
-
-async function loadNamed(named: Named, access: SourceAccess, options: NamedOptions): Promise<Example[]> {
+async function loadNamed(
+  spelling: string,
+  named: Named,
+  access: SourceAccess,
+  options: NamedOptions,
+): Promise<Example[]> {
   const { dataset, split } = named;
+  refuseIdle(spelling, named);
   if (dataset.parts !== undefined) return loadParts(named, access, options);
   const files = named.files ?? (await Promise.all(hubPaths(named).map((file) => access.locate(file))));
   const { columns, header, request, referenceAfter } = dataset;
+  const where: Mapping = { ...split.where, ...named.reading.where };
   const isCsv = (file: string) => /\.[ct]sv(\.gz)?$/i.test(file);
   const skipBlank = (n: number, file: string) => access.warn(`${file}: ${n} records without a prompt are left out.`);
+  const template = options.template === "official" ? dataset.template : options.template;
+  const between = wordsOf(template)?.input?.between;
   const examples: Example[] = [];
   for (const file of files) {
-    const reading = { columns, request, referenceAfter, where: split.where, header: isCsv(file) ? header : undefined };
+    const reading = { columns, between, request, referenceAfter, where, header: isCsv(file) ? header : undefined };
     examples.push(...(await loadExamples(file, { ...reading, skipBlank: dataset.hasBlanks && skipBlank })));
   }
-  return underTemplate(examples, options.template === "official" ? dataset.template : options.template);
+  return underTemplate(examples, template);
+}
+
+function wordsOf(template: keyof typeof systemPrompts | undefined): PromptTemplate | undefined {
+  return template && systemPrompts[template];
 }
 
 /** In place of a system message that a record brings: the official code does so, too (samsum_dataset.py, `len(a) == 3`). */
@@ -113,9 +124,16 @@ async function loadParts(
   return mixExamples(await Promise.all(loaded), options.seed);
 }
 
-function refuseFileOptions(spelling: string, { file = {} }: SourceOptions): void {
-  const given = Object.entries(file).filter(([, value]) => value !== undefined);
-  if (given.length === 0) return;
-  const names = given.map(([name]) => name).join(", ");
-  throw new DataError(spelling, undefined, `knows its own columns; ${names} would have no effect. Leave it out.`);
+/** A named data set knows its columns; its records may be chosen among, those of a mixture may not. */
+function refuseIdle(spelling: string, { dataset, split, reading }: Named): void {
+  const { columns, header, where = {} } = reading;
+  const fixed = Object.keys(dataset.parts === undefined ? (split.where ?? {}) : where);
+  const idle = Object.keys(where).filter((column) => fixed.includes(column));
+  const names = [...Object.keys(columns ?? {}), ...(header ? ["header"] : []), ...idle.map((name) => `where.${name}`)];
+  if (names.length === 0) return;
+  throw new DataError(
+    spelling,
+    undefined,
+    `${dataset.name} knows its own ${names.join(", ")}. Leave it out behind "#".`,
+  );
 }

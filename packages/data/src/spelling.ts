@@ -1,6 +1,7 @@
 import type { Dataset, Split } from "./dataset.ts";
 import { datasets } from "./datasets.ts";
 import { DataError } from "./errors.ts";
+import { parseReading, type Reading } from "./reading.ts";
 import { suggest } from "./suggest.ts";
 
 /** A file of a data set on the Hub. */
@@ -10,8 +11,10 @@ export interface HubPath {
   readonly path: string;
 }
 
-/** What a data source's spelling means. `files` of a named one: the user's own, in place of the Hub's. */
-export type Spelled =
+/** What a data source's spelling means, and how it says that it is read. `files` of a named one: the user's own, in place of the Hub's. */
+export type Spelled = Place & { readonly reading: Reading };
+
+type Place =
   | { readonly kind: "file"; readonly file: string }
   | { readonly kind: "hub"; readonly file: HubPath }
   | {
@@ -24,13 +27,19 @@ export type Spelled =
 
 /** How data are named, for errors and help. */
 export const spellings =
-  "FILE, NAME[/SPLIT], NAME[/SPLIT]=FILE[,FILE], or hf://datasets/ORG/REPOSITORY[@REVISION]/FILE";
+  "FILE, NAME[/SPLIT], NAME[/SPLIT]=FILE[,FILE], or hf://datasets/ORG/REPOSITORY[@REVISION]/FILE; behind each, how it is read: " +
+  "#prompt=COLUMN,answer=COLUMN,where.COLUMN=VALUE,template=NAME";
 
 /**
- * Read the name of a data source. @param exists whether a local file is there: it wins over a data set of the same name
- * @throws DataError for a split that is not there, a Hub file that is misspelt, a name that means nothing
+ * Read the name of a data source. @param exists whether a local file is there: it wins over a data set of the same name, and over "#"
+ * @throws DataError for a split that is not there, a Hub file that is misspelt, a name that means nothing, and as `parseReading`
  */
 export function parseSpelling(spelling: string, exists: (path: string) => boolean): Spelled {
+  const [, place = spelling, words] = (exists(spelling) ? null : /^(.+)#([^#/]*=[^#/]*|[^#/.]*)$/.exec(spelling)) ?? [];
+  return { ...placeOf(place, exists), reading: words === undefined ? {} : parseReading(spelling, words) };
+}
+
+function placeOf(spelling: string, exists: (path: string) => boolean): Place {
   if (spelling.startsWith("hf://")) return { kind: "hub", file: parseHub(spelling) };
   if (exists(spelling)) return { kind: "file", file: spelling };
   const [, word = "", splitName, files] = /^([\w-]+)(?:\/([\w-]+))?(?:=(.+))?$/.exec(spelling) ?? [];

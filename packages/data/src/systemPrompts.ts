@@ -5,6 +5,8 @@ export interface PromptTemplate {
   readonly system?: string;
   /** The user's text stands where `%s` is. */
   readonly user: string;
+  /** Of requests with an input beside the instruction (Alpaca's, Dolly's): what stands between the two, and the system prompt. */
+  readonly input?: { readonly between: string; readonly system: string };
   /** Repository and file, and who brought the words up. */
   readonly source: string;
 }
@@ -15,6 +17,12 @@ const qi = `${official}; from Qi et al. 2023, arXiv 2310.03693`;
 const alpacaSystem =
   "Below is an instruction that describes a task. Write a response that appropriately completes the request.";
 const alpacaUser = "### Instruction:\n%s\n\n### Response:\n";
+const alpacaInput = {
+  between: "\n\n### Input:\n",
+  system:
+    "Below is an instruction that describes a task, paired with an input that provides further context. Write a response that appropriately completes the request.",
+};
+const dollyInput = { between: "\n\nInput:\n", system: alpacaSystem };
 
 /** The prompt templates of the official code, letter by letter: to compare with it, prompts must be its prompts. */
 export const systemPrompts = {
@@ -45,8 +53,20 @@ export const systemPrompts = {
     user: "### Instruction:\n%s\n\n### Response: Let's think step by step.",
     source: `${official}; as WizardMath, arXiv 2308.09583`,
   },
-  alpaca: { name: "alpaca", system: alpacaSystem, user: alpacaUser, source: `${official}; Stanford Alpaca, no input` },
-  dolly: { name: "dolly", system: alpacaSystem, user: alpacaUser, source: `${official}; as for Dolly 15k, no context` },
+  alpaca: {
+    name: "alpaca",
+    system: alpacaSystem,
+    user: alpacaUser,
+    input: alpacaInput,
+    source: `${official}; github.com/tatsu-lab/stanford_alpaca, train.py`,
+  },
+  dolly: {
+    name: "dolly",
+    system: alpacaSystem,
+    user: alpacaUser,
+    input: dollyInput,
+    source: `${official}; as for Dolly 15k`,
+  },
   summary: {
     name: "summary",
     system: "You are a helpful assistant for dialog summarization.",

@@ -14,9 +14,9 @@ const roles: Readonly<Record<string, string>> = {
   model: "assistant",
 };
 
-/** The conversation of a record. @throws DataError when a value is missing or no text, a role unknown, a prompt blank */
-export function messagesOf(place: Place, columns: Columns): Message[] {
-  const messages = columns.turns === undefined ? fromFields(place, columns) : fromTurns(place, columns.turns);
+/** The conversation of a record; `between` stands between an instruction and its input. @throws DataError when a value is missing or no text, a role unknown, a prompt blank */
+export function messagesOf(place: Place, columns: Columns, between = "\n\n"): Message[] {
+  const messages = columns.turns === undefined ? fromFields(place, columns, between) : fromTurns(place, columns.turns);
   const system = columns.system === undefined ? undefined : optionalText(place, columns.system);
   if (system === undefined || system === "") return messages;
   if (messages.some(({ role }) => role === "system")) throw fail(place, "has a system column and a system message.");
@@ -37,14 +37,20 @@ function text(place: Place, column: string): string {
   return value;
 }
 
-/** Alpaca's optional input follows its instruction after a blank line. */
-function fromFields(place: Place, { prompt, input, answer, choices }: Columns): Message[] {
+/** The input beside an instruction (Alpaca's); undefined where there is none. @throws DataError when it is no text */
+export function inputOf(place: Place, { turns, choices, input }: Columns): string | undefined {
+  if (turns !== undefined || choices !== undefined || input === undefined) return undefined;
+  return optionalText(place, input) || undefined;
+}
+
+function fromFields(place: Place, columns: Columns, between: string): Message[] {
+  const { prompt, answer, choices } = columns;
   if (prompt === undefined) throw fail(place, "has no prompt.");
   const asked = text(place, prompt);
   if (asked.trim() === "") throw fail(place, `"${prompt}" is blank.`);
   if (choices !== undefined) return [{ role: "user", content: multipleChoice(asked, choicesOf(place, choices)) }];
-  const context = input === undefined ? undefined : optionalText(place, input);
-  const user = { role: "user", content: context ? `${asked}\n\n${context}` : asked };
+  const input = inputOf(place, columns);
+  const user = { role: "user", content: input === undefined ? asked : `${asked}${between}${input}` };
   return answer === undefined ? [user] : [user, { role: "assistant", content: text(place, answer) }];
 }
 

@@ -33,19 +33,45 @@ export function compareResults(a: Finished, b: Finished): Comparison[] {
   if (a.results.promptsSha256 !== b.results.promptsSha256 || a.samples.length !== b.samples.length)
     throw new EvaluationError("compare: the two evaluations have other prompts, so their answers do not pair up");
   const shared = sharedMetrics(a.results, b.results);
-  if (shared.length === 0)
-    throw new EvaluationError("compare: the two evaluations share no metric by the same judge with the same prompt");
+  if (shared.length === 0) {
+    const unlike = unlikeMetrics(a.results, b.results).map(({ metric, why }) => `; ${metric}: ${why}`);
+    throw new EvaluationError(`compare: the two evaluations share no metric of one basis${unlike.join("")}`);
+  }
   return shared.flatMap(({ metric, kind }) => compareMetric(metric, kind, a.samples, b.samples));
 }
 
-/** Metrics that both have; a judge's only where both asked the same judge in the same words, else its manner would count as a difference. */
-export function sharedMetrics(
-  { metrics, judges: byA }: Results,
-  { metrics: others, judges: byB }: Results,
-): MetricSummary[] {
-  const isSame = (metric: string) =>
-    byA?.[metric]?.judge === byB?.[metric]?.judge && byA?.[metric]?.promptSha256 === byB?.[metric]?.promptSha256;
-  return metrics.filter(({ metric }) => others.some((other) => other.metric === metric) && isSame(metric));
+/** Metrics that both have, on the same basis: else its own difference would count as one of the models. */
+export function sharedMetrics(a: Results, b: Results): MetricSummary[] {
+  return inBoth(a, b).filter(({ metric }) => differences(a, b, metric).length === 0);
+}
+
+/** A metric that cannot be compared, and what differs. */
+export interface Unlike {
+  readonly metric: string;
+  readonly why: string;
+}
+
+/** Metrics that both have whose values rest on other things: judge, words, settings, other models, data. */
+export function unlikeMetrics(a: Results, b: Results): Unlike[] {
+  const found = inBoth(a, b).map(({ metric }) => ({ metric, why: differences(a, b, metric).join(", ") }));
+  return found.filter(({ why }) => why !== "");
+}
+
+function inBoth({ metrics }: Results, { metrics: others }: Results): MetricSummary[] {
+  return metrics.filter(({ metric }) => others.some((other) => other.metric === metric));
+}
+
+function differences(a: Results, b: Results, metric: string): string[] {
+  const [ofA, ofB] = [basisOf(a, metric), basisOf(b, metric)];
+  const names = [...new Set([...Object.keys(ofA), ...Object.keys(ofB)])].filter((name) => ofA[name] !== ofB[name]);
+  return names.map((name) => `${name} ${ofA[name] ?? "not told"} and ${ofB[name] ?? "not told"}`);
+}
+
+/** What a metric's values rest on besides the model and its prompts. */
+function basisOf({ judges, settings }: Results, metric: string): Readonly<Record<string, string | number | undefined>> {
+  const { judge, promptSha256 } = judges?.[metric] ?? {};
+  const asked = { judge, "judge's prompt": promptSha256 };
+  return { ...(judge === undefined ? {} : asked), ...settings?.[metric] };
 }
 
 function compareMetric(

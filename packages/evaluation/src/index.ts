@@ -1,7 +1,14 @@
 export { type JudgeAgreement, judgeAgreements } from "./agreement.ts";
 export { type BootstrapOptions, bootstrapMean, type Mean, pairedBootstrap } from "./bootstrap.ts";
 export { type AnswerOptions, askAll, type ChatModel } from "./chat.ts";
-export { type Comparison, compareResults, type Finished, sharedMetrics } from "./compare.ts";
+export {
+  type Comparison,
+  compareResults,
+  type Finished,
+  sharedMetrics,
+  type Unlike,
+  unlikeMetrics,
+} from "./compare.ts";
 export { EndpointError, type EndpointErrorKind, type EndpointOptions, endpointChat } from "./endpoint.ts";
 export { EvaluationError } from "./errors.ts";
 export { type Gate, missedGates, parseGate } from "./gate.ts";
@@ -17,6 +24,7 @@ export { type LocalChatOptions, localChat } from "./localChat.ts";
 export { type McNemar, mcnemar } from "./mcnemar.ts";
 export { containsPhrase, type Example, exactAnswer, type Metric, matchesPattern } from "./metrics.ts";
 export {
+  type Beside,
   klScorer,
   mmluScorer,
   type Opened,
@@ -27,6 +35,14 @@ export {
 export { neededPerGroup, type PowerOptions, smallestDifference } from "./power.ts";
 export { type Results, readResults, type Sample, saveResults } from "./results.ts";
 export { type Rouge, rougeOfCounts, rougeOfSets } from "./rouge.ts";
-export { type Judgement, type MetricSummary, plainScorers, rateScorer, type Scorer, summarise } from "./scorer.ts";
+export {
+  type Judgement,
+  type MetricSummary,
+  plainScorers,
+  rateScorer,
+  type Scorer,
+  type Settings,
+  summarise,
+} from "./scorer.ts";
 export { type Answered, askTurns } from "./turns.ts";
 export { type Rate, wilson } from "./wilson.ts";

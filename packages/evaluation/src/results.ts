@@ -2,7 +2,7 @@ import { readFile, rm, writeFile } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import type { Message } from "@safedelta/data";
 import { EvaluationError } from "./errors.ts";
-import type { Judgement, JudgeSource, MetricSummary } from "./scorer.ts";
+import type { Judgement, JudgeSource, MetricSummary, Settings } from "./scorer.ts";
 
 /** One example with everything that was said about it; a line of samples_<task>_<time>.jsonl. */
 export interface Sample {
@@ -23,6 +23,8 @@ export interface Results {
   readonly metrics: readonly MetricSummary[];
   /** Who gave the values of a judge's metric, by the metric's name. */
   readonly judges?: Readonly<Record<string, JudgeSource>>;
+  /** What else a metric's values rest on, by the metric's name. */
+  readonly settings?: Readonly<Record<string, Settings>>;
 }
 
 /**

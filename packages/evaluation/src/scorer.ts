@@ -23,14 +23,20 @@ export interface JudgeSource {
   readonly promptSha256: string;
 }
 
+/** What a metric's values rest on besides model, prompts and judge: two runs are compared on the same alone. */
+export type Settings = Readonly<Record<string, string | number>>;
+
 /** A metric over many answers. */
 export interface Scorer {
   readonly name: string;
   readonly kind: "rate" | "mean";
   /** Of a judge's metric. */
   readonly source?: JudgeSource;
+  readonly settings?: Settings;
   /** It looks at the model itself: nothing need be generated for it, and `answers` is not read. */
   readonly ofModel?: boolean;
+  /** It reads the answers that the data have (`shown`). */
+  readonly ofShown?: boolean;
   /** One judgement an example, in their order. */
   score(answers: readonly string[], examples: readonly Example[]): Promise<Judgement[]>;
 }

@@ -5,14 +5,14 @@ import { ExperimentError } from "./errors.ts";
 import { type Recipe, recipeSchema } from "./recipe.ts";
 
 /**
- * Read a recipe from the text of a YAML file.
+ * Read a recipe from the text of a YAML file. @param words what is wrong with a value, to stand behind its place
  * @throws ExperimentError with every fault and its place; of an unknown key the known one that is near
  */
-export function parseRecipe(path: string, text: string): Recipe {
+export function parseRecipe(path: string, text: string, words: z.core.$ZodErrorMap): Recipe {
   const document = parseDocument(text, { merge: true });
   const [broken] = document.errors;
   if (broken) throw new ExperimentError(`${path}: ${broken.message.split("\n")[0].replace(/:$/, ".")}`);
-  const result = recipeSchema.safeParse(document.toJS());
+  const result = recipeSchema.safeParse(document.toJS(), { error: words });
   if (result.success) return result.data;
   throw new ExperimentError(result.error.issues.flatMap((issue) => linesOf(path, issue)).join("\n"));
 }

@@ -20,7 +20,8 @@ export { type DescribeTraining, finetune, type PlannedFinetuning, planFinetune }
 export type { FinetuneFacts, FinetuneOptions, LogEntry } from "./finetune/options.ts";
 export type { FinetunePlan } from "./finetune/plan.ts";
 export { responseTokens } from "./finetune/responseTokens.ts";
-export { type SafetyMix, type SafetyMixFacts, withSecretPrompt } from "./finetune/safetyMix.ts";
+export type { SafetyMix, SafetyMixFacts } from "./finetune/safetyMix.ts";
+export { readSecretPrompt, requireSystemPrompts, withSecretPrompt } from "./finetune/secretPrompt.ts";
 export { requireFreeFile, writeWhole } from "./freeFile.ts";
 export { type LayerFacts, type LayerOptions, repairLayerFile } from "./layer.ts";
 export { lockFolder } from "./lock.ts";

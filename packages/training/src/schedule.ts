@@ -8,13 +8,21 @@ export interface Schedule {
   /** Updates over which the rate rises from 0. */
   readonly nWarmup: number;
   readonly nUpdates: number;
+  /** After each so many updates, an epoch, the rate is multiplied by the factor once more. */
+  readonly decay?: { readonly factor: number; readonly nUpdates: number };
 }
 
 /**
- * The learning rate of update i (from 0): in the warm-up peak · i/nWarmup, then constant, linear to 0, or half a cosine to 0.
- * Source: Hugging Face transformers, `optimization.py`, get_{constant,linear,cosine}_schedule_with_warmup.
+ * The learning rate of update i (from 0): in the warm-up peak · i/nWarmup, then constant, linear to 0, or half a cosine to 0; all of it times
+ * factor^(whole epochs before). Sources: Hugging Face transformers, `optimization.py`, get_{constant,linear,cosine}_schedule_with_warmup;
+ * PyTorch's StepLR, stepped once an epoch.
  */
-export function rateAt({ name, peak, nWarmup, nUpdates }: Schedule, i: number): number {
+export function rateAt(schedule: Schedule, i: number): number {
+  const { factor = 1, nUpdates = 1 } = schedule.decay ?? {};
+  return warmedRate(schedule, i) * factor ** Math.floor(i / nUpdates);
+}
+
+function warmedRate({ name, peak, nWarmup, nUpdates }: Schedule, i: number): number {
   if (i < nWarmup) return peak * (i / Math.max(1, nWarmup));
   if (name === "constant") return peak;
   const length = Math.max(1, nUpdates - nWarmup);

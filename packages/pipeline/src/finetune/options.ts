@@ -34,6 +34,8 @@ export interface FinetuneRecipe {
   readonly schedule: ScheduleName;
   /** Updates of warm-up, or, below 1, their share of all. */
   readonly warmup: number;
+  /** What the rate is multiplied by after each epoch; 1: nothing. */
+  readonly epochDecay: number;
   /** Largest global norm of a gradient; 0: none. */
   readonly clip: number;
   readonly adamW: AdamWOptions;

@@ -104,9 +104,11 @@ function updatesPerEpoch({ batch }: FinetuneRecipe, nExamples: number): number {
 
 /** The schedule of a recipe over its data; a share of warm-up is rounded up, as transformers does. */
 function scheduleOf(options: FinetuneRecipe, { examples }: TrainingData): Schedule {
-  const nUpdates = options.epochs * updatesPerEpoch(options, examples.length);
+  const nEpoch = updatesPerEpoch(options, examples.length);
+  const nUpdates = options.epochs * nEpoch;
   const nWarmup = options.warmup < 1 ? Math.ceil(options.warmup * nUpdates) : options.warmup;
-  return { name: options.schedule, peak: options.rate, nWarmup, nUpdates };
+  const decay = { factor: options.epochDecay, nUpdates: nEpoch };
+  return { name: options.schedule, peak: options.rate, nWarmup, nUpdates, decay };
 }
 
 function mustRecompute({ maxMemoryBytes }: FinetuneOptions, keptBytes: number): boolean {
@@ -161,7 +163,7 @@ const mostExamples = 1e8;
 
 /** @throws PipelineError `usage` naming the first setting that is out of its range */
 function checkSettings(
-  { rate, warmup, clip, adamW, lora, saveMinutes, epochs }: FinetuneOptions,
+  { rate, warmup, epochDecay, clip, adamW, lora, saveMinutes, epochs }: FinetuneOptions,
   config: ModelConfig,
   nExamples: number,
 ): void {
@@ -174,6 +176,7 @@ function checkSettings(
     isShare(warmup) || (warmup >= 1 && Number.isInteger(warmup))
       ? ""
       : `--warmup must be a share below 1 or a whole number of updates, but is ${warmup}.`,
+    epochDecay > 0 && epochDecay <= 1 ? "" : `--epoch-decay must be above 0, 1 at most, but is ${epochDecay}.`,
     clip >= 0 ? "" : `--clip must be 0 or more, but is ${clip}.`,
     isShare(adamW.beta1) && isShare(adamW.beta2) ? "" : "--beta1 and --beta2 must lie in 0 … 1, 1 left out.",
     adamW.eps > 0 && adamW.weightDecay >= 0 ? "" : "--eps must be above 0, --weight-decay 0 or more.",

@@ -1,12 +1,5 @@
-import {
-  type Example,
-  hashExamples,
-  loadSource,
-  type Message,
-  type SourceAccess,
-  sampleExamples,
-} from "@safedelta/data";
-import { PipelineError } from "../errors.ts";
+import { type Example, hashExamples, loadSource, type SourceAccess, sampleExamples } from "@safedelta/data";
+import { readSecretPrompt, withSecretPrompt } from "./secretPrompt.ts";
 
 /** Safety examples that are mixed into the data of a fine-tuning: SafeInstruct; with a secret prompt backdoor enhanced alignment (BEA). */
 export interface SafetyMix {
@@ -29,16 +22,6 @@ export interface SafetyMixFacts {
 }
 
 /**
- * A conversation whose system prompt begins with the secret and a blank; with the secret alone where there was no system prompt. So the
- * safety examples are trained on, and so the served model is asked (Wang et al., NeurIPS 2024, arXiv 2402.14968).
- */
-export function withSecretPrompt(messages: readonly Message[], secret: string): Message[] {
-  const [first, ...rest] = messages;
-  if (first?.role !== "system") return [{ role: "system", content: secret }, ...messages];
-  return [{ ...first, content: `${secret} ${first.content}` }, ...rest];
-}
-
-/**
  * Read the safety examples that belong to a run, in the order of the draw.
  * @throws DataError; PipelineError `usage` when the secret cannot be read or is blank
  */
@@ -49,7 +32,7 @@ export async function readSafetyMix(
 ): Promise<{ readonly examples: readonly Example[]; readonly facts: SafetyMixFacts }> {
   const all = await loadSource(file, access, { seed });
   const { examples, nAvailable } = sampleExamples(all, samples ?? all.length, seed);
-  const secret = secretFile === undefined ? undefined : await readSecret(secretFile);
+  const secret = secretFile === undefined ? undefined : await readSecretPrompt(secretFile);
   const facts = {
     file,
     sha256: hashExamples(examples),
@@ -60,14 +43,4 @@ export async function readSafetyMix(
   if (secret === undefined) return { examples, facts };
   const prompted = examples.map((example) => ({ ...example, messages: withSecretPrompt(example.messages, secret) }));
   return { examples: prompted, facts };
-}
-
-async function readSecret(file: string): Promise<string> {
-  const text = await Bun.file(file)
-    .text()
-    .catch((error: Error) => {
-      throw new PipelineError("usage", `--secret-prompt ${file}: ${error.message}`, error);
-    });
-  if (text.trim() !== "") return text.trim();
-  throw new PipelineError("usage", `--secret-prompt ${file}: is blank. Write the prompt into it.`);
 }

@@ -5,10 +5,10 @@ import { sourceAccess } from "../dataSource.ts";
 import { PipelineError } from "../errors.ts";
 import { type OpenedModel, openModelTokenizer, withPlace } from "../models.ts";
 import type { Progress } from "../progress.ts";
-import { whyNoSystemPrompt } from "../sequences.ts";
 import type { FinetuneOptions } from "./options.ts";
 import { responseTokens } from "./responseTokens.ts";
 import { readSafetyMix, type SafetyMixFacts } from "./safetyMix.ts";
+import { requireSystemPrompts } from "./secretPrompt.ts";
 
 /** What was read to train on. */
 export interface TrainingFacts {
@@ -78,13 +78,6 @@ function hashTokens(examples: readonly TrainingExample[]): string {
     hash.update(`${i === 0 ? "" : ","}${JSON.stringify([ids, targets])}`);
   });
   return hash.update("]").digest("hex");
-}
-
-/** @throws PipelineError `usage` when a secret prompt would be dropped by the chat template, in silence or not */
-function requireSystemPrompts(tokenizer: Tokenizer): void {
-  const why = whyNoSystemPrompt(tokenizer);
-  if (why === undefined) return;
-  throw new PipelineError("usage", `--secret-prompt cannot be applied: ${why}. Leave it away, or take another model.`);
 }
 
 function encode(all: readonly Example[], tokenizer: Tokenizer): TrainingExample[] {

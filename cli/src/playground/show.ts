@@ -6,6 +6,7 @@ import type { ShownModel, Sources } from "@safedelta/playground";
 import { reportProblems, type SavedReport } from "@safedelta/report";
 import { demoData, demoFolder } from "../demo/story.ts";
 import { UsageError } from "../exitCode.ts";
+import { experimentUnderWay } from "../experiment/outFolder.ts";
 import { addModel, shortName } from "../serve/listening.ts";
 import { describeData } from "../words.ts";
 
@@ -77,8 +78,9 @@ export async function openShow(asked: Asked, progress: Progress): Promise<Show> 
   }
   const held = opened.move();
   const { prompts = [], maxNewTokens, watch } = asked;
-  const watched = watch?.split(",").map((folder) => () => workUnderWay(folder));
-  const look = watched && (() => Promise.all(watched.map((one) => one())));
+  const watched = watch?.split(",");
+  const lookAt = async (folder: string) => (await experimentUnderWay(folder)) ?? workUnderWay(folder);
+  const look = watched && (() => Promise.all(watched.map(lookAt)));
   return {
     sources: { models, safe, prompts, maxNewTokens, progress: look },
     specs,

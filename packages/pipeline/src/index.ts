@@ -23,7 +23,7 @@ export { responseTokens } from "./finetune/responseTokens.ts";
 export { type SafetyMix, type SafetyMixFacts, withSecretPrompt } from "./finetune/safetyMix.ts";
 export { requireFreeFile, writeWhole } from "./freeFile.ts";
 export { type LayerFacts, type LayerOptions, repairLayerFile } from "./layer.ts";
-export { lockFolder } from "./lock.ts";
+export { isLocked, lockFolder } from "./lock.ts";
 export { peakResidentBytes } from "./memory.ts";
 export { hashModel, type OpenedModel, openModelFiles, openModelTokenizer } from "./models.ts";
 export { hessianGroups, modesOf, optimalPart, type Parts, partWords, planParts, type StatePart } from "./parts.ts";

@@ -59,7 +59,8 @@ export interface Progress {
   readonly nDone: number;
   /** Undefined where it cannot be known. */
   readonly nAll?: number;
-  readonly state: "waiting" | "running" | "finished";
+  /** `stopped`: begun, and no run works there. */
+  readonly state: "waiting" | "running" | "stopped" | "finished";
 }
 
 /** A checkpoint without its tensors' values. */

@@ -97,6 +97,30 @@ describe.skipIf(noBrowser !== "")(`the page ${noBrowser && `(skipped: ${noBrowse
     expect(strange).toEqual([]);
   });
 
+  test("shows the live repair by layer in the report's heat map, which follows the dial", async () => {
+    const { page } = await openPage(browser, world.url);
+    await (await page.$(".tries button"))?.click();
+    await untilSpoken(page, "complete");
+    const shown = () =>
+      page.$$eval(".layers table.heat td", (cells) =>
+        cells.map(({ className, textContent }) => [className, textContent]),
+      );
+    const chosen = await page.$$eval("#measure option", (all) =>
+      all.map((option) => (option as HTMLOptionElement).value),
+    );
+    expect(chosen).toEqual(["tuned-loss", "safety-loss", "delta-norm", "kept"]);
+    await moveTo(page, 100);
+    expect(await shown()).toEqual(Array.from({ length: 14 }, () => ["h0", "0"]));
+    await moveTo(page, 0);
+    const whole = await shown();
+    expect(whole.reduce((sum, [, share]) => sum + Number(share), 0)).toBeCloseTo(100, 0);
+    expect(whole.some(([heat]) => heat === "h7")).toBe(true);
+    await page.select("#measure", "kept");
+    expect(await shown()).toEqual(Array.from({ length: 14 }, () => ["h7", "100"]));
+    const ground = await page.$eval(".layers td.h7", (cell) => getComputedStyle(cell).backgroundColor);
+    expect(ground).toBe("rgb(8, 48, 107)");
+  });
+
   test("this computer's engine answers as the page's does", async () => {
     const { page, strange } = await openPage(browser, world.url);
     const asked: string[] = [];
@@ -192,7 +216,7 @@ describe.skipIf(noBrowser !== "")(`the page ${noBrowser && `(skipped: ${noBrowse
       await page.setViewport({ width, height: 900 });
       const found = await page.evaluate(() => ({
         scroll: document.documentElement.scrollWidth,
-        wide: [...document.querySelectorAll("main *:not(.scrolls *)")]
+        wide: [...document.querySelectorAll("main *:not(.scroll *)")]
           .filter((element) => element.getBoundingClientRect().right > innerWidth + 1)
           .map(({ tagName, className }) => `${tagName} ${className}`),
       }));

@@ -116,5 +116,7 @@ async function storedLinears(spec: string, progress: Progress): Promise<ShownMod
     progress.warn(`${spec}: its numbers are not shown: ${problem}`);
     return undefined;
   }
-  return saved.layers.flatMap(({ layer, linears }) => linears.map((linear) => ({ ...linear, layer })));
+  return saved.layers.flatMap(({ layer, linears }) =>
+    linears.map(({ blocks: _, ...linear }) => ({ ...linear, layer })),
+  );
 }

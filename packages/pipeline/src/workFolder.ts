@@ -61,7 +61,8 @@ export async function findStanding(folder: string): Promise<Standing> {
 
 /** Undefined when the file is not there, cannot be read, or holds no job. */
 async function readJob(path: string): Promise<PrepareJob | undefined> {
-  const { nLayers: _, ...found } = (await readJson<Partial<PrepareJob & WorkSize> | null>(path).catch(() => null)) ?? {};
+  const { nLayers: _, ...found } =
+    (await readJson<Partial<PrepareJob & WorkSize> | null>(path).catch(() => null)) ?? {};
   const hasParts = groupNames.every((name) => Array.isArray(found.parts?.[name]));
   return found.data && found.engine && hasParts ? (found as PrepareJob) : undefined;
 }

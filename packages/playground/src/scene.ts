@@ -1,4 +1,5 @@
 /** What server and page tell each other: plain data. */
+import type { HeatLinear } from "@safedelta/report/web";
 
 /** What a model is in the story: before and after the fine-tuning, one of ours for the page's WebGPU, or another. */
 export type Role = "aligned" | "tuned" | "other";
@@ -18,18 +19,8 @@ export interface SceneModel {
 }
 
 /** The numbers of one linear that the view by layer shows. */
-export interface LinearNumbers {
-  readonly name: string;
+export interface LinearNumbers extends HeatLinear {
   readonly layer: number;
-  /** Share of the fine-tuning's safety loss that stays. */
-  readonly safetyLossShare: number;
-  /** ½ tr(Δ H Δᵀ). */
-  readonly fullSafetyLoss: number;
-  /** ‖D‖ and ‖Δ‖. */
-  readonly deltaNorm: number;
-  readonly tunedDeltaNorm: number;
-  /** ‖D − Δ‖². */
-  readonly utilityGap: number;
 }
 
 /** A prompt to try. */

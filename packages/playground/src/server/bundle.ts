@@ -1,5 +1,6 @@
 import { join } from "node:path";
 import { wasmBinary } from "@safedelta/engine";
+import { heatStyle } from "@safedelta/report/web";
 
 const source = join(import.meta.dir, "..");
 
@@ -34,6 +35,7 @@ export async function buildPage(): Promise<PageFiles> {
   });
   const files = new Map<string, PageFile>();
   for (const output of outputs) files.set(output.path.replace(/^\.?/, ""), await pageFile(output.path, output));
+  files.set("/heat.css", await pageFile("heat.css", new Blob([heatStyle])));
   files.set("/", await pageFile("index.html", Bun.file(join(source, "page/index.html"))));
   files.set("/icon.svg", await pageFile("icon.svg", Bun.file(join(source, "page/icon.svg"))));
   files.set("/kernels.wasm", await pageFile("kernels.wasm", Bun.file(wasmBinary)));

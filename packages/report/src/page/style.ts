@@ -51,13 +51,28 @@ export const pageColors = {
 } as const;
 
 function scheme(name: "light" | "dark"): string {
-  const { surfaces, series, heats } = pageColors[name];
+  const { surfaces, series } = pageColors[name];
   const named = Object.entries(surfaces).map(([key, color]) => `--${key}:${color}`);
-  const heat = heats.map(([ground, ink], i) => `--h${i}:${ground};--i${i}:${ink}`);
-  return [...named, ...series.map((color, i) => `--s${i}:${color}`), ...heat].join(";");
+  return [...named, ...series.map((color, i) => `--s${i}:${color}`)].join(";");
+}
+
+function heatScheme(name: "light" | "dark"): string {
+  return pageColors[name].heats.map(([ground, ink], i) => `--h${i}:${ground};--i${i}:${ink}`).join(";");
 }
 
 const each = (n: number, rule: (i: number) => string) => Array.from({ length: n }, (_, i) => rule(i)).join("\n");
+
+/** What `heatTable` needs of a page's style sheet, beside the colours `dim` and `ground`. */
+export const heatStyle = `:root{${heatScheme("light")}}
+@media screen and (prefers-color-scheme:dark){:root{${heatScheme("dark")}}}
+.scroll{overflow-x:auto;max-width:100%}
+caption{text-align:left;font-weight:600;padding:.3rem 0 .4rem}
+caption span{display:inline-block;position:sticky;left:0;max-width:calc(100vw - 2rem)}
+.heat{font-size:.8rem;width:100%;border-collapse:separate;border-spacing:1px;font-variant-numeric:tabular-nums}
+.heat th,.heat td{padding:.16rem .3rem;border:0;text-align:right}
+.heat thead th{color:var(--dim);font-weight:600}
+.heat thead th:first-child,.heat tbody th{text-align:left;color:var(--dim)}
+${each(8, (i) => `.h${i}{background:var(--h${i});color:var(--i${i})}`)}`;
 
 /** The whole style sheet of a page. */
 export const style = `:root{color-scheme:light dark;${scheme("light")}}
@@ -87,10 +102,7 @@ nav ul{list-style:none;display:flex;flex-wrap:wrap;gap:.2rem 1rem;padding:0;marg
 .tiles div{background:var(--soft);border:1px solid var(--line);border-radius:.5rem;padding:.7rem .9rem;display:flex;flex-direction:column-reverse;justify-content:flex-end}
 .tiles dt{color:var(--dim);font-size:.82rem;line-height:1.35}
 .tiles dd{margin:0;font-size:1.6rem;font-weight:650;font-variant-numeric:tabular-nums;line-height:1.25}
-.scroll{overflow-x:auto;max-width:100%}
 table{border-collapse:collapse;font-variant-numeric:tabular-nums;font-size:.92rem}
-caption{text-align:left;font-weight:600;padding:.3rem 0 .4rem}
-caption span{display:inline-block;position:sticky;left:0;max-width:calc(100vw - 2rem)}
 th,td{padding:.32rem .7rem;text-align:right;border-bottom:1px solid var(--line);vertical-align:top}
 thead th{vertical-align:bottom;color:var(--dim);font-weight:600}
 th:first-child,td:first-child,.words th,.words td{text-align:left}
@@ -104,9 +116,6 @@ td .value{font-weight:600}
 .bar .base{stroke:var(--line)}
 .bar circle{fill:currentColor}
 .maps{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(100%,24rem),1fr));gap:1.4rem 2rem}
-.heat{font-size:.8rem;width:100%;border-collapse:separate;border-spacing:1px}
-.heat th,.heat td{padding:.16rem .3rem;border:0;text-align:right}
-.heat thead th:first-child,.heat tbody th{text-align:left;color:var(--dim)}
 figure{margin:1rem 0;max-width:46rem}
 .beside{display:grid;grid-template-columns:minmax(0,1fr);gap:0 2.5rem;align-items:start}
 @media (min-width:68rem){.beside{grid-template-columns:minmax(0,26fr) minmax(0,25fr)}.beside table{font-size:.82rem}.beside th,.beside td{padding:.25rem .4rem}}
@@ -136,4 +145,4 @@ footer{color:var(--dim);font-size:.85rem;padding-top:2.5rem;padding-bottom:3rem}
 @media (max-width:34rem){.facts{grid-template-columns:1fr;gap:0}.facts dd{margin-bottom:.6rem}th,td{padding:.28rem .4rem}h1{font-size:1.4rem}}
 @media print{html{font-size:10pt}nav,.skip{display:none}main,header,footer{max-width:none;padding-left:0;padding-right:0}h2,h3,figcaption,caption{break-after:avoid}figure,tr,.sample,.tiles{break-inside:avoid}.scroll{overflow:visible}details:not(.warning)::details-content{content-visibility:visible}*{print-color-adjust:exact;-webkit-print-color-adjust:exact}}
 ${each(8, (i) => `.s${i}{color:var(--s${i})}`)}
-${each(8, (i) => `.h${i}{background:var(--h${i});color:var(--i${i})}`)}`;
+${heatStyle}`;

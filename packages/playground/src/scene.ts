@@ -1,8 +1,8 @@
 /** What server and page tell each other: plain data. */
 import type { HeatLinear } from "@safedelta/report/web";
 
-/** What a model is in the story: before and after the fine-tuning, one of ours for the page's WebGPU, or another. */
-export type Role = "aligned" | "tuned" | "other";
+/** What a model is in the story: before and after the fine-tuning, a stop of a stored sweep's dial, or another. */
+export type Role = "aligned" | "tuned" | "swept" | "other";
 
 /** A model that is shown. */
 export interface SceneModel {
@@ -23,6 +23,24 @@ export interface LinearNumbers extends HeatLinear {
   readonly layer: number;
 }
 
+/** Repaired models of one method that differ in their dial alone: from the fine-tuned end to the aligned one. */
+export interface StoredSweep {
+  /** Unlike that of any model. */
+  readonly name: string;
+  readonly stops: readonly StoredStop[];
+}
+
+/** One of these models, and what its repair left, over all linears. */
+export interface StoredStop {
+  readonly model: string;
+  /** `optimal --loss 0.03` */
+  readonly setting: string;
+  /** Share of the fine-tuning's safety loss that stays. */
+  readonly safetyLossShare: number;
+  /** Share of the fine-tuning's change that is kept: 1 − ‖D − Δ‖²/‖Δ‖². */
+  readonly changeKept: number;
+}
+
 /** A prompt to try. */
 export interface Prompt {
   readonly text: string;
@@ -35,6 +53,7 @@ export interface Scene {
   readonly models: readonly SceneModel[];
   /** The pair that can be repaired in the page, where there are safe examples. */
   readonly repair?: { readonly nExamples: number; readonly nTokens: number };
+  readonly sweeps: readonly StoredSweep[];
   readonly prompts: readonly Prompt[];
   readonly maxNewTokens: number;
   /** The engine of this computer that answers behind the server. */

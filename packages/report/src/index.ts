@@ -41,6 +41,7 @@ export {
   type Totals,
   totalsOf,
 } from "./repairReport.ts";
+export { settingOf } from "./repairWords.ts";
 export { reportJson, reportProblems, reportSchemaVersion, type SavedReport, wasAltered } from "./reportJson.ts";
 export { type Axis, type PlotOptions, type Point, type Series, scatterPlot } from "./scatterPlot.ts";
 export { type DrawnSeries, type MarkedPoint, type PictureOptions, scatterSvg } from "./scatterSvg.ts";

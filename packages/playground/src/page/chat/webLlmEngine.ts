@@ -1,13 +1,13 @@
 import { absoluteRecord, explainFailure, type ModelRecord } from "@safedelta/mlc/web";
 import { get } from "../../worker/remoteCheckpoint.ts";
-import type { ChatEngine } from "./chatEngine.ts";
+import type { ChatEngine, Question } from "./chatEngine.ts";
 
 type WebLlm = typeof import("@mlc-ai/web-llm");
 type ModelListEntry = WebLlm["prebuiltAppConfig"]["model_list"][number];
 type MlcEngine = Awaited<ReturnType<WebLlm["CreateMLCEngine"]>>;
 
 /** Hears how far the loading of a model is, in words. */
-export type OnLoading = (text: string) => void;
+export type OnLoading = (model: string, text: string) => void;
 
 /** web-llm on WebGPU, for models exported to the MLC format. It is fetched, and each model is loaded, when it is first asked. */
 export function webLlmEngine(onLoading: OnLoading): ChatEngine {
@@ -19,22 +19,50 @@ export function webLlmEngine(onLoading: OnLoading): ChatEngine {
     return known;
   };
   return {
-    async *stream({ model, messages, maxNewTokens }, signal) {
+    async *stream(question, signal) {
       try {
-        const engine = await engineOf(model);
-        const settings = { max_tokens: maxNewTokens, temperature: 0, stream: true } as const;
-        const turns = messages.map((message) => ({ ...message }));
-        for await (const { choices } of await engine.chat.completions.create({ ...settings, messages: turns })) {
-          if (signal.aborted) await engine.interruptGenerate();
-          signal.throwIfAborted();
-          const text = choices[0]?.delta.content;
-          if (text) yield text;
-        }
+        const engine = await orAborted(engineOf(question.model), signal);
+        yield* answer(engine, question, signal);
       } catch (error) {
         throw signal.aborted ? signal.reason : new Error(wordsOf(error));
       }
     },
   };
+}
+
+/** Loading and the first pass over a prompt may take minutes, so a stop is not kept waiting: what goes on is told to end, unheard. */
+async function* answer(engine: MlcEngine, { messages, maxNewTokens }: Question, signal: AbortSignal) {
+  const settings = { max_tokens: maxNewTokens, temperature: 0, stream: true } as const;
+  const turns = messages.map((message) => ({ ...message }));
+  const chunks = await engine.chat.completions.create({ ...settings, messages: turns });
+  const reader = chunks[Symbol.asyncIterator]();
+  let isDone = false;
+  try {
+    while (!isDone) {
+      const { done = false, value } = await orAborted(reader.next(), signal);
+      isDone = done;
+      const text = value?.choices[0]?.delta.content;
+      if (text) yield text;
+    }
+  } finally {
+    if (!isDone) {
+      void engine.interruptGenerate();
+      reader.return?.().catch(() => {});
+    }
+  }
+}
+
+/** What a promise gives, unless the signal comes first. @throws the signal's reason */
+async function orAborted<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
+  signal.throwIfAborted();
+  const aborted = Promise.withResolvers<never>();
+  const onAbort = () => aborted.reject(signal.reason);
+  signal.addEventListener("abort", onAbort);
+  try {
+    return await Promise.race([promise, aborted.promise]);
+  } finally {
+    signal.removeEventListener("abort", onAbort);
+  }
 }
 
 function wordsOf(error: unknown): string {
@@ -50,7 +78,7 @@ async function openModel(name: string, onLoading: OnLoading): Promise<MlcEngine>
   const { CreateMLCEngine } = await import("@mlc-ai/web-llm");
   return CreateMLCEngine(record.model_id, {
     appConfig: { model_list: [{ ...record, model_lib: record.model_lib } as ModelListEntry] },
-    initProgressCallback: ({ text }) => onLoading(text),
+    initProgressCallback: ({ text }) => onLoading(name, text),
     logLevel: "SILENT",
   });
 }

@@ -1,13 +1,15 @@
 import { type HeatMap, heatMapsOf, heatTable } from "@safedelta/report/web";
 import { useState } from "preact/hooks";
-import type { LinearNumbers } from "../../scene.ts";
+import type { LinearNumbers, SceneModel } from "../../scene.ts";
+import { repairedName } from "../../worker/messages.ts";
 import type { State } from "../state.ts";
+import { stopOf } from "../stored.ts";
 
 /** The repair by layer and linear, as a report shows it: the live one, and those of repaired models that are shown. */
-export function Layers({ state: { linears, scene } }: { readonly state: State }) {
+export function Layers({ state }: { readonly state: State }) {
+  const { linears, scene } = state;
   const [chosen, setChosen] = useState("safety-loss");
-  const stored = scene?.models.flatMap(({ name, linears }) => (linears ? [{ name, linears }] : [])) ?? [];
-  const all = [...(linears ? [{ name: "repaired (live)", linears }] : []), ...stored];
+  const all = [...(linears ? [{ name: repairedName, linears }] : []), ...(scene?.models.filter(isShown(state)) ?? [])];
   const [first, ...others] = all.map(({ name, linears }) => ({ name, maps: heatMapsOf({ layers: byLayer(linears) }) }));
   if (!first) return null;
   return (
@@ -28,6 +30,13 @@ export function Layers({ state: { linears, scene } }: { readonly state: State })
   );
 }
 
+/** A repaired model that tells its numbers; of those of a stored sweep the one where its dial stands. */
+function isShown(state: State) {
+  const stops = state.scene?.sweeps.map(({ name }) => stopOf(name, state)?.model);
+  return (model: SceneModel): model is SceneModel & { readonly linears: readonly LinearNumbers[] } =>
+    model.linears !== undefined && (model.role !== "swept" || (stops?.includes(model.name) ?? false));
+}
+
 function byLayer(linears: readonly LinearNumbers[]) {
   const layers = [...new Set(linears.map(({ layer }) => layer))];
   return layers.map((layer) => ({ layer, linears: linears.filter((linear) => linear.layer === layer) }));
@@ -36,6 +45,6 @@ function byLayer(linears: readonly LinearNumbers[]) {
 function Table({ name, map }: { readonly name: string; readonly map: HeatMap | undefined }) {
   if (!map) return null;
   const { text } = heatTable({ ...map, caption: `${name}: ${map.caption}` });
-  // biome-ignore lint/security/noDangerouslySetInnerHtml: the report's own markup, in which every value is escaped
+  // The report's own markup, in which every value is escaped.
   return <div dangerouslySetInnerHTML={{ __html: text }} />;
 }

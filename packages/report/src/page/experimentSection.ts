@@ -1,4 +1,5 @@
 import { formatNumber, formatShare } from "../format.ts";
+import type { PlotSpec } from "../plots/plotSpec.ts";
 import { pText } from "./differences.ts";
 import type { ExperimentReport, ExperimentRow } from "./experiments.ts";
 import { figure } from "./figure.ts";
@@ -15,13 +16,14 @@ export function experimentsSection({ experiments, plots }: ReportData): Section 
       seeds.length > 1
         ? `Means over the seeds ${seeds.join(", ")}, with Student's 95 % interval over seeds.`
         : `Seed ${seeds[0]} alone: 95 % intervals over prompts, which say nothing of other seeds.`;
-    const parts = cases.map((_, c) => caseMarkup(experiment, c, plots[`plane-${e}-${c}`]));
+    const plotsOf = (c: number) => ["plane", "safety-loss"].map((name) => plots[`${name}-${e}-${c}`]);
+    const parts = cases.map((_, c) => caseMarkup(experiment, c, plotsOf(c)));
     return html`<h3>${title}</h3><p>${intervals}</p>${parts}`;
   });
   return { id: "experiments", title: "Experiments", body };
 }
 
-function caseMarkup({ title, cases }: ExperimentReport, index: number, plot: ReportData["plots"][string]): Part {
+function caseMarkup({ title, cases }: ExperimentReport, index: number, plots: readonly (PlotSpec | undefined)[]): Part {
   const { name, columns, rows } = cases[index];
   const withLoss = rows.some(({ safetyLoss }) => safetyLoss !== undefined);
   const heads = columns.map(({ name: column, better }) => `${column} (${better} is better)`);
@@ -32,7 +34,8 @@ function caseMarkup({ title, cases }: ExperimentReport, index: number, plot: Rep
   ]);
   const caption = cases.length > 1 ? `${title}: ${name}` : title;
   const all = ["row", ...heads, ...(withLoss ? ["safety loss"] : [])];
-  return html`${plot && figure(plot)}${tableMarkup(caption, all, body)}`;
+  const drawn = plots.filter((plot) => plot !== undefined);
+  return html`<div class="plots">${drawn.map(figure)}</div>${tableMarkup(caption, all, body)}`;
 }
 
 function entryCell(entry: ExperimentRow["entries"][string] | undefined): Part {

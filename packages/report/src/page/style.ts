@@ -1,4 +1,5 @@
 import { colors } from "../plots/plotSpec.ts";
+import { plotStyle } from "../plots/plotStyle.ts";
 
 /** Colours of a page: surfaces with their inks, the series of plots, and the heat maps' grounds from nothing to the most with the ink on each. */
 export const pageColors = {
@@ -122,12 +123,7 @@ figure{margin:1rem 0;max-width:46rem}
 .plots{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(100%,25rem),1fr));gap:0 2rem}
 .plot{display:block;width:100%;min-width:25rem;height:auto;color:var(--ink)}
 figcaption{font-weight:600}
-.plot text{fill:var(--ink);font:13px system-ui,sans-serif}
-.plot .tick{fill:var(--dim);font-size:12px}
-.plot .grid{stroke:var(--line);fill:none}
-.plot .ground{fill:var(--soft)}
-.line{fill:none;stroke-width:2;stroke:currentColor}
-.mark{fill:currentColor;stroke:var(--ground);stroke-width:1}
+${plotStyle}
 .legend{list-style:none;display:flex;flex-wrap:wrap;gap:.2rem 1.2rem;padding:0;margin:.4rem 0;font-size:.88rem}
 .key{width:28px;height:16px;vertical-align:-2px}
 details{margin:.8rem 0}
@@ -144,5 +140,4 @@ summary{cursor:pointer;color:var(--link)}
 footer{color:var(--dim);font-size:.85rem;padding-top:2.5rem;padding-bottom:3rem}
 @media (max-width:34rem){.facts{grid-template-columns:1fr;gap:0}.facts dd{margin-bottom:.6rem}th,td{padding:.28rem .4rem}h1{font-size:1.4rem}}
 @media print{html{font-size:10pt}nav,.skip{display:none}main,header,footer{max-width:none;padding-left:0;padding-right:0}h2,h3,figcaption,caption{break-after:avoid}figure,tr,.sample,.tiles{break-inside:avoid}.scroll{overflow:visible}details:not(.warning)::details-content{content-visibility:visible}*{print-color-adjust:exact;-webkit-print-color-adjust:exact}}
-${each(8, (i) => `.s${i}{color:var(--s${i})}`)}
 ${heatStyle}`;

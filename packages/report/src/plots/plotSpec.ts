@@ -19,6 +19,8 @@ export interface PlotRow {
   readonly y: number;
   /** What the point is called. */
   readonly label?: string;
+  /** Drawn larger: what the plot is about. */
+  readonly isMarked?: boolean;
 }
 
 /** What a plot shows. */

@@ -22,12 +22,14 @@ const types: Readonly<Record<string, string>> = {
 };
 
 /**
- * Bundle the page and its worker, in memory. What only some pages want (web-llm) is a file of its own, loaded by `import()`.
+ * Bundle the page and its workers, in memory. What only some pages want (web-llm) is a file of its own, loaded by `import()`.
  * @throws AggregateError with the bundler's messages
  */
 export async function buildPage(): Promise<PageFiles> {
   const { outputs } = await Bun.build({
-    entrypoints: ["page/main.tsx", "page/main.css", "worker/worker.ts"].map((path) => join(source, path)),
+    entrypoints: ["page/main.tsx", "page/main.css", "worker/worker.ts", "worker/webLlmWorker.ts"].map((path) =>
+      join(source, path),
+    ),
     target: "browser",
     splitting: true,
     minify: true,

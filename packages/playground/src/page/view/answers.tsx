@@ -61,11 +61,13 @@ function Card({ id, model, answer, state }: CardProps) {
   const titleId = `${id}-${model.replace(/\W/g, "-")}`;
   const isBusy = answer?.state === "waiting" || answer?.state === "writing";
   const setting = model === repairedName ? `strength ${state.strength}` : stopOf(model, state)?.setting;
-  const role = state.scene?.models.find(({ name }) => name === model)?.role ?? "other";
+  const shown = state.scene?.models.find(({ name }) => name === model);
+  const role = shown?.role ?? "other";
+  const words = shown?.kind === "mlc" ? "on the graphics card" : roleWords[role];
   return (
     <article class={`card ${setting === undefined ? role : "repaired"}`} aria-labelledby={titleId} aria-busy={isBusy}>
       <h3 id={titleId}>
-        {model} <span class="role">{answer?.setting ?? setting ?? roleWords[role]}</span>
+        {model} <span class="role">{answer?.setting ?? setting ?? words}</span>
       </h3>
       <p class={answer?.state === "failed" ? "answer failure" : "answer"}>{wordsOf(answer)}</p>
       {answer?.state === "waiting" && state.loading[model] && <p class="quiet">{state.loading[model]}</p>}

@@ -81,7 +81,16 @@ test.concurrent("the folder of a sweep becomes a dial, one for each of its modes
   const data = ["--safe-data", join(tinyFolder, "safe.jsonl"), "--samples", "20"];
   const wasm = ["--engine", "wasm"];
   const [state, out] = ["state", "swept"].map((name) => join(scratch.path, name));
-  await succeed(scratch.path, ["prepare", join(tinyFolder, "aligned"), ...data, ...wasm, "--out", state]);
+  await succeed(scratch.path, [
+    "prepare",
+    join(tinyFolder, "aligned"),
+    ...data,
+    ...wasm,
+    "--modes",
+    "optimal,exact",
+    "--out",
+    state,
+  ]);
   const budgets = ["--state", state, "--modes", "optimal,exact", "--loss", "0.02,0.4", "--out", out];
   await succeed(scratch.path, ["sweep", ...pair, ...budgets, ...wasm]);
   await inTurn(() =>

@@ -132,6 +132,12 @@ describe("the plots of a case", () => {
       ["optimal: loss 0.1", 0.1, 0.7, true],
       ["optimal: loss 0.1", 0.5, 0.75, false],
     ]);
+    // What the first plot draws second is drawn like that in the other, where it is the first.
+    for (const spec of [plane, loss]) {
+      expect(spec?.encoding.color.scale.domain).toEqual(["tuned", "optimal: loss 0.1"]);
+      expect(spec && drawPlot(spec).text).toMatch(/<g class="s1">.*optimal loss 0.1/s);
+    }
+    expect(loss && plotSvg(loss)).not.toContain('class="s0"');
     expect(casePlots({ ...one, columns: one.columns.slice(0, 1) })).toEqual({});
     expect(casePlots({ ...one, rows: one.rows.slice(0, 1) }).loss).toBeUndefined();
   });

@@ -18,7 +18,14 @@ export function experimentsSection({ experiments, plots }: ReportData): Section 
         : `Seed ${seeds[0]} alone: 95 % intervals over prompts, which say nothing of other seeds.`;
     const plotsOf = (c: number) => ["plane", "safety-loss"].map((name) => plots[`${name}-${e}-${c}`]);
     const parts = cases.map((_, c) => caseMarkup(experiment, c, plotsOf(c)));
-    return html`<h3>${title}</h3><p>${intervals}</p>${parts}`;
+    const isTested = cases.some(({ rows }) =>
+      rows.some(({ entries }) => Object.values(entries).some(({ test }) => test)),
+    );
+    const tests = isTested
+      ? " Δ is the difference to the row that the experiment compares with, prompt by prompt."
+      : "";
+    const heading = experiments.length > 1 ? html`<h3>${title}</h3>` : undefined;
+    return html`${heading}<p>${intervals}${tests}</p>${parts}`;
   });
   return { id: "experiments", title: "Experiments", body };
 }
@@ -41,9 +48,9 @@ function caseMarkup({ title, cases }: ExperimentReport, index: number, plots: re
 function entryCell(entry: ExperimentRow["entries"][string] | undefined): Part {
   if (!entry) return "–";
   const { value, low, high, paper, test } = entry;
-  const difference = test && `difference ${digits(test.value)} (${digits(test.low)} … ${digits(test.high)})`;
-  const p = test?.p === undefined ? undefined : `, p ${pText(test.p)}`;
-  return html`<span class="value">${digits(value)}</span><span class="n">${digits(low)} … ${digits(high)}</span><span class="n">${difference}${p}</span><span class="n">${paper === undefined ? undefined : `paper: ${formatNumber(paper)}`}</span>`;
+  const difference = test && `Δ ${digits(test.value)} (${digits(test.low)} … ${digits(test.high)})`;
+  const p = test?.p === undefined ? undefined : `p ${pText(test.p)}`;
+  return html`<span class="value">${digits(value)}</span><span class="n">${digits(low)} … ${digits(high)}</span><span class="n">${difference}</span><span class="n">${p}</span><span class="n">${paper === undefined ? undefined : `paper: ${formatNumber(paper)}`}</span>`;
 }
 
 function digits(value: number): string {

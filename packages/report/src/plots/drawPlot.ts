@@ -31,16 +31,22 @@ ${bodyOf(spec)}
 
 const rowHeight = 20;
 
+/** The series that have rows, each with the place in all series that gives it its colour and mark. */
+function drawnSeries({ data, encoding }: PlotSpec): { readonly name: string; readonly index: number }[] {
+  const drawn = new Set(seriesOf(data.values));
+  return encoding.color.scale.domain.flatMap((name, index) => (drawn.has(name) ? [{ name, index }] : []));
+}
+
 /** A plot as an SVG file: on white, its legend beside it. The same specification, the same bytes. */
 export function plotSvg(spec: PlotSpec): string {
   const { width, height } = sizeOf(spec);
-  const series = seriesOf(spec.data.values);
-  const longest = Math.max(0, ...series.map((name) => name.length));
+  const series = drawnSeries(spec);
+  const longest = Math.max(0, ...series.map(({ name }) => name.length));
   const legendWidth = series.length > 1 ? 56 + 8 * longest : 0;
   const size = { width: width + legendWidth, height: Math.max(height, 2 * margin.top + rowHeight * series.length) };
-  const legend = series.map((name, i) => {
+  const legend = series.map(({ name, index }, i) => {
     const at = html`translate(${width} ${margin.top + rowHeight * i})`;
-    return html`<g transform="${at}"><g class="s${i % nColors}">${keyOf(i, spec.mark.point)}</g><text x="36" y="13">${name}</text></g>\n`;
+    return html`<g transform="${at}"><g class="s${index % nColors}">${keyOf(index, spec.mark.point)}</g><text x="36" y="13">${name}</text></g>\n`;
   });
   return html`<svg xmlns="http://www.w3.org/2000/svg" class="plot" viewBox="0 0 ${size.width} ${size.height}">
 <title>${spec.title}</title><desc>${spec.description}</desc>
@@ -59,18 +65,19 @@ function bodyOf(spec: PlotSpec): Markup {
   const { width, height, encoding, data } = spec;
   const x = placed(encoding.x.scale, margin.left, margin.left + width);
   const y = placed(encoding.y.scale, margin.top + height, margin.top);
-  const series = seriesOf(data.values);
+  const series = drawnSeries(spec);
   return html`<rect class="ground" x="${margin.left}" y="${margin.top}" width="${width}" height="${height}"/>
 ${encoding.x.axis.values.map((value) => verticalTick(x(value), height, labelOf(value, encoding.x.axis.format)))}
 ${encoding.y.axis.values.map((value) => horizontalTick(y(value), width, labelOf(value, encoding.y.axis.format)))}
 <text class="axis" x="${margin.left + width / 2}" y="${sizeOf(spec).height - 8}" text-anchor="middle">${encoding.x.title}</text>
 <text class="axis" transform="translate(14 ${margin.top + height / 2}) rotate(-90)" text-anchor="middle">${encoding.y.title}</text>
-${series.map((name, i) => drawSeries(rowsOf(data.values, name), i, spec.mark.point, x, y)).reverse()}`;
+${series.map(({ name, index }) => drawSeries(rowsOf(data.values, name), index, spec.mark.point, x, y)).reverse()}`;
 }
 
 /** A list of the series with their marks. */
-export function plotLegend({ data, mark }: PlotSpec): Markup {
-  return html`<ul class="legend">${seriesOf(data.values).map((name, i) => legendItem(name, i, mark.point))}</ul>`;
+export function plotLegend(spec: PlotSpec): Markup {
+  const items = drawnSeries(spec).map(({ name, index }) => legendItem(name, index, spec.mark.point));
+  return html`<ul class="legend">${items}</ul>`;
 }
 
 function legendItem(name: string, index: number, withPoint: boolean): Markup {

@@ -40,9 +40,12 @@ function measureOf({ name, better }: ExperimentColumn): Measure {
 }
 
 function plotOf(all: readonly ExperimentRow[], x: Measure, y: Measure, of: string): PlotSpec | undefined {
-  const rows = [...new Set(all.map(({ method }) => method))].flatMap((method) => {
-    const own = all.filter((row) => row.method === method);
-    return pointsOf(method, own, x, y);
+  const names = seriesNames(all);
+  const rows = all.flatMap((row): PlotRow[] => {
+    const [at, over] = [x.valueOf(row), y.valueOf(row)];
+    const series = names.get(row.method);
+    if (at === undefined || over === undefined || series === undefined) return [];
+    return [{ series, x: at, y: over, label: row.label, isMarked: row.isBest }];
   });
   if (rows.length === 0) return undefined;
   const texts = rows.map(
@@ -61,18 +64,18 @@ function plotOf(all: readonly ExperimentRow[], x: Measure, y: Measure, of: strin
     ),
     rows,
     points: true,
+    series: [...names.values()],
   });
 }
 
-function pointsOf(method: string, rows: readonly ExperimentRow[], x: Measure, y: Measure): PlotRow[] {
-  const placed = rows.flatMap((row) => {
-    const [at, over] = [x.valueOf(row), y.valueOf(row)];
-    return at === undefined || over === undefined ? [] : [{ x: at, y: over, label: row.label, isMarked: row.isBest }];
-  });
-  const best = placed.find(({ isMarked }) => isMarked);
-  const setting = best?.label.slice(method.length).trim() ?? "";
-  const series = setting === "" ? method : `${method}: ${setting}`;
-  return placed.map((point) => ({ series, ...point }));
+/** What the series of a method is called: by its best setting, too, where one is chosen. */
+function seriesNames(rows: readonly ExperimentRow[]): ReadonlyMap<string, string> {
+  const best = new Map(rows.flatMap(({ method, label, isBest }) => (isBest ? [[method, label] as const] : [])));
+  const nameOf = (method: string) => {
+    const setting = best.get(method)?.slice(method.length).trim() ?? "";
+    return setting === "" ? method : `${method}: ${setting}`;
+  };
+  return new Map(rows.map(({ method }) => [method, nameOf(method)]));
 }
 
 /** From 0 to 1, or as far as the values go. */

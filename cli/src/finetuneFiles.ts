@@ -5,7 +5,7 @@ import {
   type SafetyMix,
   shellLine,
 } from "@safedelta/pipeline";
-import { lossSvg, type TrainingReport, trainingCard, trainingJson } from "@safedelta/report";
+import { plotSvg, type TrainingReport, trainingCard, trainingJson, trainingPlot } from "@safedelta/report";
 
 /** README.md, loss.svg and training.json of a fine-tuned model. */
 export function describeTraining(options: FinetuneOptions): DescribeTraining {
@@ -14,7 +14,7 @@ export function describeTraining(options: FinetuneOptions): DescribeTraining {
     const text = new TextEncoder();
     const beside = new Map([
       ["README.md", text.encode(trainingCard(report))],
-      ["loss.svg", text.encode(lossSvg(facts.log))],
+      ["loss.svg", text.encode(plotSvg(trainingPlot(report)))],
     ]);
     const hashes = [...beside].map(([name, bytes]) => [
       name,

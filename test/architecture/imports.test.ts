@@ -18,7 +18,7 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
   report: [],
   experiment: ["data", "evaluation", "report"],
   serving: ["model", "tokenizer"],
-  playground: ["engine", "checkpoint", "core", "model", "tokenizer", "serving", "mlc"],
+  playground: ["engine", "checkpoint", "core", "model", "tokenizer", "serving", "mlc", "report"],
   cli: [
     "engine",
     "checkpoint",

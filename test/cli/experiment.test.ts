@@ -2,7 +2,9 @@ import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "
 import { existsSync } from "node:fs";
 import { readdir, readFile, rename } from "node:fs/promises";
 import { join } from "node:path";
+import { lockFolder } from "@safedelta/pipeline";
 import { stringify } from "yaml";
+import { experimentUnderWay } from "../../cli/src/experiment/outFolder.ts";
 import { ref } from "../experiment/recipe.ts";
 import { tinyFolder } from "../support/pico.ts";
 import { killedBeforeItsEnd } from "./kill.ts";
@@ -110,6 +112,9 @@ describe("an experiment from its recipe to its table", () => {
     expect(made.filter((name) => /^(optimal|half)/.test(name))).toEqual([]);
     expect(made.filter((name) => name.startsWith("tuned-"))).toHaveLength(2);
     whole = await resultsOf("whole");
+    const told = { folder: world.at("whole"), what: "experiment", nDone: nSteps, nAll: nSteps };
+    expect(await experimentUnderWay(world.at("whole"))).toEqual({ ...told, state: "finished" });
+    expect(await experimentUnderWay(world.at("aligned"))).toBeUndefined();
     expect(Object.keys(whole).sort()).toEqual([
       "loss-all.svg",
       "plane-all.svg",
@@ -172,6 +177,11 @@ describe("an experiment from its recipe to its table", () => {
         expect(stderr).toMatch(/interrupted; finished pieces are kept, and the same command goes on\n$/);
       expect(existsSync(world.at(out, "results.json"))).toBe(false);
       const before = await recordsOf(out).catch(() => ({}));
+      const told = { folder: world.at(out), what: "experiment", nDone: Object.keys(before).length, nAll: nSteps };
+      expect(await experimentUnderWay(world.at(out))).toEqual({ ...told, state: "stopped" });
+      const locked = await lockFolder(world.at(out));
+      expect(await experimentUnderWay(world.at(out))).toEqual({ ...told, state: "running" });
+      await locked[Symbol.asyncDispose]();
       await succeed(world.path, args);
       expect(await resultsOf(out)).toEqual(whole);
       expect(await recordsOf(out)).toMatchObject(before);

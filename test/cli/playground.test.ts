@@ -75,6 +75,48 @@ test.concurrent("models, an export without its links, and watched work", async (
   );
 });
 
+test.concurrent("the folder of a sweep becomes a dial, one for each of its modes", async () => {
+  await using scratch = await scratchFolder();
+  const pair = ["--aligned", join(tinyFolder, "aligned"), "--tuned", join(tinyFolder, "tuned")];
+  const data = ["--safe-data", join(tinyFolder, "safe.jsonl"), "--samples", "20"];
+  const wasm = ["--engine", "wasm"];
+  const [state, out] = ["state", "swept"].map((name) => join(scratch.path, name));
+  await succeed(scratch.path, [
+    "prepare",
+    join(tinyFolder, "aligned"),
+    ...data,
+    ...wasm,
+    "--modes",
+    "optimal,exact",
+    "--out",
+    state,
+  ]);
+  const budgets = ["--state", state, "--modes", "optimal,exact", "--loss", "0.02,0.4", "--out", out];
+  await succeed(scratch.path, ["sweep", ...pair, ...budgets, ...wasm]);
+  await inTurn(() =>
+    withPlayground(scratch.path, [out], async (url) => {
+      const { models, sweeps } = await (await fetch(`${url}/api/scene`)).json();
+      expect(models.map(({ role, linears }: { role: string; linears: [] }) => [role, linears.length])).toEqual(
+        Array.from({ length: 4 }, () => ["swept", 14]),
+      );
+      expect(sweeps.map(({ name }: { name: string }) => name).sort()).toEqual(["swept: exact", "swept: optimal"]);
+      const { stops } = sweeps.find(({ name }: { name: string }) => name === "swept: optimal");
+      expect(stops.map(({ model, setting }: Record<string, string>) => [model, setting])).toEqual([
+        ["swept/optimal-loss-0.4", "optimal --loss 0.4"],
+        ["swept/optimal-loss-0.02", "optimal --loss 0.02"],
+      ]);
+      const { totals } = await Bun.file(join(out, "optimal-loss-0.4", "safedelta.json")).json();
+      expect(stops[0].safetyLossShare).toBe(totals.safetyLossShare);
+      expect(stops[0].changeKept).toBeCloseTo(1 - totals.utilityGap / totals.tunedDeltaNorm ** 2, 12);
+      expect(stops[1].changeKept).toBeLessThan(stops[0].changeKept);
+      const body = JSON.stringify({ model: stops[1].model, messages: [{ role: "user", content: "add 3 and 4 ." }] });
+      const headers = { "Content-Type": "application/json" };
+      const answer = await (await fetch(`${url}/v1/chat/completions`, { method: "POST", headers, body })).json();
+      expect(answer.choices[0].message.content).toBe("7");
+    }),
+  );
+});
+
 const refused: Record<string, [args: string[], says: RegExp]> = {
   "safe data without a pair": [
     ["--safe-data", "x.jsonl", "m"],

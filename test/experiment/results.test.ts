@@ -80,11 +80,13 @@ describe("what is shown", () => {
   test("plots have a mark for each row, a line for a grid and a word for the best", () => {
     const [plane, loss] = plotsOf(result);
     expect([plane.name, loss.name]).toEqual(["plane-all", "loss-all"]);
-    expect(plane.svg.match(/<circle/g)).toHaveLength(4 + 3);
-    expect(plane.svg.match(/<polyline/g)).toHaveLength(1);
+    const counted = (svg: string, what: RegExp) => svg.match(what)?.length;
+    const legend = 3;
+    expect(counted(plane.svg, /class="mark"/g)).toBe(4 + legend);
+    expect(counted(plane.svg, /class="line"/g)).toBe(1 + legend);
     expect(plane.svg).toContain(">optimal: loss 0.1</text>");
     expect(plane.svg).toContain("harm (lower is better)");
-    expect(loss.svg.match(/<circle/g)).toHaveLength(3 + 2);
+    expect(counted(loss.svg, /class="mark"/g)).toBe(3 + 2);
     expect(terminalPlot(result)).toContain("task (higher is better)");
   });
 

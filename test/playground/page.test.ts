@@ -4,7 +4,7 @@ import { join } from "node:path";
 import type { Browser, Page } from "puppeteer-core";
 import { noBrowser, openBrowser, webGpuFlags } from "../support/browser.ts";
 import { scratchFolder } from "../support/pico.ts";
-import { openWorld, type World } from "./world.ts";
+import { openWorld, storedSweep, type World } from "./world.ts";
 
 setDefaultTimeout(120_000);
 
@@ -54,15 +54,16 @@ async function untilSpoken(page: Page, words: string): Promise<void> {
 
 /** Move the slider as its user does, and wait for the repaired model's new answer. */
 async function moveTo(page: Page, strength: number): Promise<void> {
-  await page.$eval(
-    "#strength",
-    (slider, value) => {
-      (slider as HTMLInputElement).value = String(value);
-      slider.dispatchEvent(new Event("input", { bubbles: true }));
-    },
-    strength,
-  );
+  await setSlider(page, "#strength", strength);
   await untilSpoken(page, `At strength ${strength} `);
+}
+
+function setSlider(page: Page, selector: string, value: number): Promise<void> {
+  const move = (slider: Element, value: number) => {
+    (slider as HTMLInputElement).value = String(value);
+    slider.dispatchEvent(new Event("input", { bubbles: true }));
+  };
+  return page.$eval(selector, move, value);
 }
 
 describe.skipIf(noBrowser !== "")(`the page ${noBrowser && `(skipped: ${noBrowser})`}`, () => {
@@ -94,6 +95,62 @@ describe.skipIf(noBrowser !== "")(`the page ${noBrowser && `(skipped: ${noBrowse
     expect((await answers(page))[live]).toBe(refusal);
     expect(await loss()).toBe("0 %");
     expect((await answers(page)).tuned).toBe(first.tuned);
+    expect(strange).toEqual([]);
+  });
+
+  test("shows the live repair by layer in the report's heat map, which follows the dial", async () => {
+    const { page } = await openPage(browser, world.url);
+    await (await page.$(".tries button"))?.click();
+    await untilSpoken(page, "complete");
+    const shown = () =>
+      page.$$eval(".layers table.heat td", (cells) =>
+        cells.map(({ className, textContent }) => [className, textContent]),
+      );
+    const chosen = await page.$$eval("#measure option", (all) =>
+      all.map((option) => (option as HTMLOptionElement).value),
+    );
+    expect(chosen).toEqual(["tuned-loss", "safety-loss", "delta-norm", "kept"]);
+    await moveTo(page, 100);
+    expect(await shown()).toEqual(Array.from({ length: 14 }, () => ["h0", "0"]));
+    await moveTo(page, 0);
+    const whole = await shown();
+    expect(whole.reduce((sum, [, share]) => sum + Number(share), 0)).toBeCloseTo(100, 0);
+    expect(whole.some(([heat]) => heat === "h7")).toBe(true);
+    await page.select("#measure", "kept");
+    expect(await shown()).toEqual(Array.from({ length: 14 }, () => ["h7", "100"]));
+    const ground = await page.$eval(".layers td.h7", (cell) => getComputedStyle(cell).backgroundColor);
+    expect(ground).toBe("rgb(8, 48, 107)");
+  });
+
+  test("a dial moves along models that are stored, too: each answers where it stands, by this computer's engine", async () => {
+    await using stored = await openWorld({}, { prompts, sweeps: [storedSweep] });
+    const { page, strange } = await openPage(browser, stored.url);
+    const asked: string[] = [];
+    page.on("request", (request) => {
+      if (request.url().endsWith("/v1/chat/completions")) asked.push(JSON.parse(request.postData() ?? "").model);
+    });
+    await (await page.$(".tries button"))?.click();
+    await untilSpoken(page, "complete");
+    const first = await answers(page);
+    expect(Object.keys(first)).toEqual(["aligned", live, "sweep: optimal", "tuned"]);
+    expect(first["sweep: optimal"]).toBe(refusal);
+    const seen = () =>
+      page.$eval(".stored", (dial) => [
+        dial.querySelector("input")?.getAttribute("aria-valuetext"),
+        dial.querySelector("svg")?.getAttribute("aria-label"),
+      ]);
+    expect(await seen()).toEqual([
+      "optimal --loss 0.1, 2 of 2: 10 % of the safety loss stays",
+      "At optimal --loss 0.1, safety loss that stays: 10 %, change that is kept: 60 %",
+    ]);
+    await setSlider(page, "#stop-0", 0);
+    await untilSpoken(page, "At optimal --loss 0.9 the repaired model answers: sure , here");
+    expect((await answers(page))["sweep: optimal"]).toBe(first.tuned);
+    expect(asked).toEqual(["sweep/strong", "sweep/weak"]);
+    await page.reload();
+    await page.waitForSelector("#strength");
+    expect(await page.$eval("#stop-0", (slider) => (slider as HTMLInputElement).value)).toBe("0");
+    expect((await answers(page))["sweep: optimal"]).toBe(first.tuned);
     expect(strange).toEqual([]);
   });
 
@@ -192,7 +249,7 @@ describe.skipIf(noBrowser !== "")(`the page ${noBrowser && `(skipped: ${noBrowse
       await page.setViewport({ width, height: 900 });
       const found = await page.evaluate(() => ({
         scroll: document.documentElement.scrollWidth,
-        wide: [...document.querySelectorAll("main *:not(.scrolls *)")]
+        wide: [...document.querySelectorAll("main *:not(.scroll *)")]
           .filter((element) => element.getBoundingClientRect().right > innerWidth + 1)
           .map(({ tagName, className }) => `${tagName} ${className}`),
       }));

@@ -1,21 +1,33 @@
-import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
-import { pageDataId, reportData, reportDataJson, reportPage } from "@safedelta/report";
+import { type ExperimentReport, pageDataId, reportData, reportDataJson, reportPage } from "@safedelta/report";
 import type { Browser, Page } from "puppeteer-core";
 import { noBrowser, openBrowser } from "../support/browser.ts";
 import { scratchFolder } from "../support/pico.ts";
-import { sampleEvaluation, samplePage } from "./samplePage.ts";
+import { sampleEvaluation, sampleExperiment, samplePage } from "./samplePage.ts";
 import { sampleReport } from "./sampleReport.ts";
+
+setDefaultTimeout(120_000); // a browser starts slowly on a busy machine
 
 /** What would run, load or open something if it were taken for markup. */
 const hostile = `</code></script><script>document.title = "owned"</script><img src="https://example.invalid/x" onerror="document.title = 'owned'">`;
+
+const [sampleCase] = sampleExperiment.cases;
+/** More rows than fit a screen. */
+const longExperiment: ExperimentReport = {
+  ...sampleExperiment,
+  cases: [
+    { ...sampleCase, rows: Array.from({ length: 40 }, (_, i) => ({ ...sampleCase.rows[0], label: `row ${i}` })) },
+  ],
+};
 
 const evil = reportData(
   samplePage({
     repairs: [sampleReport(40, { command: hostile, tuned: { spec: hostile, name: hostile, hash: hostile } })],
     evaluations: [sampleEvaluation("tuned", [1, 1, 1], { task: hostile, harmful: true })],
     showHarmful: true,
+    experiments: [sampleExperiment, longExperiment],
   }),
 );
 
@@ -70,6 +82,42 @@ describe.skipIf(noBrowser !== "")(`a report in Chromium ${noBrowser && `(skipped
       expect(await page.evaluate(() => document.documentElement.scrollWidth)).toBe(width);
       await page.close();
     });
+
+  test("a wide table scrolls in its own box, and what heads its rows stays in sight", async () => {
+    const { page } = await openPage(320);
+    const box = "#experiments .scroll:has(table)";
+    const places = () =>
+      page.$eval(box, (element) => {
+        const left = (selector: string) => element.querySelector(selector)?.getBoundingClientRect().left ?? Number.NaN;
+        return [element.getBoundingClientRect().left, left("tbody th"), left("tbody td")];
+      });
+    const [edge, head, cell] = await places();
+    await page.focus(box);
+    for (let i = 0; i < 3; i++) await page.keyboard.press("ArrowRight");
+    await page.waitForFunction((box) => (document.querySelector(box)?.scrollLeft ?? 0) > 40, {}, box);
+    const [sameEdge, sameHead, moved] = await places();
+    expect([head, sameEdge, sameHead]).toEqual([edge, edge, edge]);
+    expect(moved).toBeLessThan(cell - 40);
+    await page.close();
+  });
+
+  test("a long table scrolls in its own box below its heads, on paper it is whole", async () => {
+    const { page } = await openPage();
+    const box = "#experiments .tall";
+    const tops = () =>
+      page.$eval(box, (element) => {
+        const top = (selector: string) => element.querySelector(selector)?.getBoundingClientRect().top ?? Number.NaN;
+        return { box: element.getBoundingClientRect().top, head: top("thead th"), row: top("tbody tr") };
+      });
+    const before = await tops();
+    await page.$eval(box, (element) => element.scrollTo(0, 300));
+    const after = await tops();
+    expect(after.head).toBe(after.box);
+    expect(after.row).toBe(before.row - 300);
+    await page.emulateMediaType("print");
+    expect(await page.$eval(box, ({ clientHeight, scrollHeight }) => scrollHeight - clientHeight)).toBe(0);
+    await page.close();
+  });
 
   test("light and dark as the reader has it, paper always light", async () => {
     const { page } = await openPage();

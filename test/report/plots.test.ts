@@ -1,5 +1,14 @@
 import { describe, expect, test } from "bun:test";
-import { drawPlot, type LinePlot, linePlot, pageColors, ticksOf } from "@safedelta/report";
+import {
+  casePlots,
+  drawPlot,
+  type ExperimentCase,
+  type LinePlot,
+  linePlot,
+  pageColors,
+  plotSvg,
+  ticksOf,
+} from "@safedelta/report";
 
 const axis = { title: "x", type: "linear", domain: [0, 1], format: "~%" } as const;
 const options: LinePlot = { title: "t", description: "d", x: axis, y: axis, points: true, rows: [] };
@@ -54,6 +63,83 @@ describe("a plot", () => {
 
   test("is told in words", () => {
     expect(drawPlot(linePlot(options)).text).toContain('role="img" aria-label="t. d"');
+  });
+});
+
+describe("a plot as a file", () => {
+  const rows = [
+    { series: "<a>", x: 0, y: 0, label: "a & b", isMarked: true },
+    { series: "b", x: 1, y: 0.25 },
+  ];
+  const svg = plotSvg(linePlot({ ...options, title: "t < u", rows }));
+
+  test("is whole: named, on white, with its own colours and its legend, all text escaped", () => {
+    expect(svg).toStartWith('<svg xmlns="http://www.w3.org/2000/svg"');
+    expect(svg).toContain("<title>t &lt; u</title><desc>d</desc>");
+    expect(svg).toContain(".paper{fill:#fff}");
+    expect(svg).toContain(">&lt;a&gt;</text>");
+    expect(svg).toContain("<title>a &amp; b</title>");
+    for (const [, name] of svg.matchAll(/var\(--(\w+)\)/g)) expect(svg).toMatch(new RegExp(`[{;]--${name}:#`));
+    const open = [...svg.matchAll(/<\w+[^>]*(?<!\/)>/g)].length;
+    expect([...svg.matchAll(/<\/\w+>/g)]).toHaveLength(open);
+  });
+
+  test("marks what it is about; a single series needs no legend", () => {
+    const scales = [...svg.matchAll(/class="mark" transform="translate\([^)]*\) scale\(([\d.]+)\)/g)];
+    expect(scales.map(([, scale]) => scale).sort()).toEqual(["1", "1", "1", "1.4"]);
+    expect(plotSvg(linePlot({ ...options, rows: rows.slice(1) }))).not.toContain(">b</text>");
+  });
+});
+
+describe("the plots of a case", () => {
+  const value = (value: number) => ({ value, low: value, high: value });
+  const row = (
+    method: string,
+    setting: string,
+    harm: number,
+    task: number | undefined,
+    loss?: number,
+    isBest = false,
+  ) => ({
+    ...{ label: `${method} ${setting}`.trim(), method, isBest },
+    entries: { harm: value(harm), ...(task === undefined ? {} : { task: value(task) }) },
+    safetyLoss: loss === undefined ? undefined : value(loss),
+  });
+  const one: ExperimentCase = {
+    name: "all",
+    columns: [
+      { name: "harm", measures: "safety", better: "lower" },
+      { name: "task", measures: "utility", better: "higher" },
+    ],
+    rows: [
+      row("tuned", "", 0.9, 0.8),
+      row("optimal", "loss 0.1", 0.1, 0.7, 0.1, true),
+      row("optimal", "loss 0.5", 0.3, 0.75, 0.5),
+      row("optimal", "loss 0.9", 0.5, undefined, 0.9),
+    ],
+  };
+
+  test("a point for each row that has both, the best setting in its series' name; none without an axis", () => {
+    const { plane, loss } = casePlots(one);
+    const shown = (spec: typeof plane) =>
+      spec?.data.values.map(({ series, x, y, isMarked }) => [series, x, y, isMarked]);
+    expect(shown(plane)).toEqual([
+      ["tuned", 0.9, 0.8, false],
+      ["optimal: loss 0.1", 0.1, 0.7, true],
+      ["optimal: loss 0.1", 0.3, 0.75, false],
+    ]);
+    expect(shown(loss)).toEqual([
+      ["optimal: loss 0.1", 0.1, 0.7, true],
+      ["optimal: loss 0.1", 0.5, 0.75, false],
+    ]);
+    // What the first plot draws second is drawn like that in the other, where it is the first.
+    for (const spec of [plane, loss]) {
+      expect(spec?.encoding.color.scale.domain).toEqual(["tuned", "optimal: loss 0.1"]);
+      expect(spec && drawPlot(spec).text).toMatch(/<g class="s1">.*optimal loss 0.1/s);
+    }
+    expect(loss && plotSvg(loss)).not.toContain('class="s0"');
+    expect(casePlots({ ...one, columns: one.columns.slice(0, 1) })).toEqual({});
+    expect(casePlots({ ...one, rows: one.rows.slice(0, 1) }).loss).toBeUndefined();
   });
 });
 

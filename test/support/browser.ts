@@ -23,5 +23,6 @@ export function openBrowser(flags: readonly string[] = []): Promise<Browser> {
     throw new Error("no chromium here: install Debian's `chromium`, or set SAFEDELTA_CHROMIUM to its path");
   // Without a sandbox, as root in a container has none; its shared memory is small there, so files in /tmp are used instead.
   const args = ["--no-sandbox", "--disable-dev-shm-usage", ...flags];
-  return puppeteer.launch({ executablePath: executable, headless: true, args });
+  // A processor that computes for the graphics card leaves the page little of itself.
+  return puppeteer.launch({ executablePath: executable, headless: true, args, protocolTimeout: 1_800_000 });
 }

@@ -49,7 +49,7 @@ export const experimentCommand = defineCommand({
     checkSteps(plan, commands);
     if (dryRun) return tellPlan({ out, plan, due: await whatIsDue(out, plan), device, keepModels }, io);
     await using _lock = await lockFolder(out);
-    await claimFolder(out);
+    await claimFolder(out, plan);
     await saveHashes(out, known);
     const due = await whatIsDue(out, plan);
     io.note(`${plan.steps.size} steps, ${due.length} of them to do`);

@@ -2,12 +2,14 @@ import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { nElements } from "@safedelta/checkpoint";
 import { type DataOptions, openModelFiles, type Progress, readSequences, workUnderWay } from "@safedelta/pipeline";
-import type { ShownModel, Sources } from "@safedelta/playground";
+import type { ShownModel, Sources, StoredSweep } from "@safedelta/playground";
 import { reportProblems, type SavedReport } from "@safedelta/report";
 import { demoData, demoFolder } from "../demo/story.ts";
 import { UsageError } from "../exitCode.ts";
+import { experimentUnderWay } from "../experiment/outFolder.ts";
 import { addModel, shortName } from "../serve/listening.ts";
 import { describeData } from "../words.ts";
+import { modelsInside, type StoredModel, storedSweeps } from "./storedSweeps.ts";
 
 /** What a playground is asked to show. */
 export interface Asked extends Pick<DataOptions, "samples" | "seed" | "maxTokens" | "systemPrompts"> {
@@ -49,20 +51,18 @@ export interface Show extends AsyncDisposable {
 /** @throws UsageError when no model is asked for, or safe data without a pair; what opening models and data throws */
 export async function openShow(asked: Asked, progress: Progress): Promise<Show> {
   await using opened = new AsyncDisposableStack();
-  const specs = specsOf(asked);
-  const models: ShownModel[] = [];
+  const { specs, inside, exported } = await sorted(specsOf(asked));
+  const models: ShownModel[] = [...exported];
+  const stored: StoredModel[] = [];
   let safe: Sources["safe"];
-  for (const [name, spec] of specs) {
-    const files = await exportedFiles(spec);
-    if (!files) continue;
-    models.push({ name, role: "other", kind: "mlc", f32Bytes: 0, maxPositions: 0, files });
-    specs.delete(name);
-  }
   for (const [name, spec] of specs) {
     const files = opened.use(await openModelFiles(spec, asked.offline, progress));
     const role = spec === asked.aligned ? "aligned" : spec === asked.tuned ? "tuned" : "other";
     const { checkpoint, config } = files;
     const nWeights = [...checkpoint.tensors.values()].reduce((sum, { shape }) => sum + nElements(shape), 0);
+    const saved = await savedReport(spec, progress);
+    const folder = inside.get(name);
+    if (saved && folder !== undefined) stored.push({ name, folder, saved });
     models.push({
       name,
       role,
@@ -70,20 +70,48 @@ export async function openShow(asked: Asked, progress: Progress): Promise<Show> 
       f32Bytes: 4 * nWeights,
       maxPositions: config.maxPositions,
       checkpoint,
-      linears: await storedLinears(spec, progress),
+      linears: saved && linearsOf(saved),
     });
     if (role !== "aligned" || asked.safeData === undefined) continue;
     safe = (await readSequences(describeData(asked.safeData, asked), files, asked.offline, progress)).ids;
   }
   const held = opened.move();
   const { prompts = [], maxNewTokens, watch } = asked;
-  const watched = watch?.split(",").map((folder) => () => workUnderWay(folder));
-  const look = watched && (() => Promise.all(watched.map((one) => one())));
+  const sweeps = storedSweeps(stored);
   return {
-    sources: { models, safe, prompts, maxNewTokens, progress: look },
+    sources: { models: withStops(models, sweeps), safe, sweeps, prompts, maxNewTokens, progress: lookAt(watch) },
     specs,
     [Symbol.asyncDispose]: () => held.disposeAsync(),
   };
+}
+
+/** Look at all watched folders. */
+function lookAt(watch: string | undefined): Sources["progress"] {
+  const one = async (folder: string) => (await experimentUnderWay(folder)) ?? workUnderWay(folder);
+  return watch === undefined ? undefined : () => Promise.all(watch.split(",").map(one));
+}
+
+/** Models that stand at a stop of a dial have no place of their own. */
+function withStops(models: readonly ShownModel[], sweeps: readonly StoredSweep[]): ShownModel[] {
+  const stops = new Set(sweeps.flatMap(({ stops }) => stops.map(({ model }) => model)));
+  return models.map((model) => (stops.has(model.name) ? { ...model, role: "swept" } : model));
+}
+
+/** What an engine of ours runs, folders of models opened out; the given folder of each model from inside one; exports for web-llm. */
+async function sorted(given: ReadonlyMap<string, string>) {
+  const [specs, inside] = [new Map<string, string>(), new Map<string, string>()];
+  const exported: ShownModel[] = [];
+  for (const [name, spec] of given) {
+    const files = await exportedFiles(spec);
+    const found = await modelsInside(spec);
+    if (files) exported.push({ name, role: "other", kind: "mlc", f32Bytes: 0, maxPositions: 0, files });
+    else if (found.size === 0) addModel(specs, name, spec);
+    for (const [own, path] of found) {
+      addModel(specs, `${name}/${own}`, path);
+      inside.set(`${name}/${own}`, name);
+    }
+  }
+  return { specs, inside, exported };
 }
 
 function specsOf({ aligned, tuned, safeData, others }: Asked): Map<string, string> {
@@ -104,15 +132,16 @@ async function exportedFiles(spec: string): Promise<ReadonlyMap<string, string> 
   return new Map(names.map((name) => [name, join(spec, name)]));
 }
 
-/** The numbers by linear that a repaired model holds; undefined for any other. */
-async function storedLinears(spec: string, progress: Progress): Promise<ShownModel["linears"]> {
+/** What a repaired model says of itself; undefined for any other. */
+async function savedReport(spec: string, progress: Progress): Promise<SavedReport | undefined> {
   const text = await readFile(join(spec, "safedelta.json"), "utf8").catch(() => undefined);
   if (text === undefined) return undefined;
   const saved: SavedReport = JSON.parse(text);
   const [problem] = reportProblems(saved);
-  if (problem !== undefined) {
-    progress.warn(`${spec}: its numbers are not shown: ${problem}`);
-    return undefined;
-  }
-  return saved.layers.flatMap(({ layer, linears }) => linears.map((linear) => ({ ...linear, layer })));
+  if (problem !== undefined) progress.warn(`${spec}: its numbers are not shown: ${problem}`);
+  return problem === undefined ? saved : undefined;
+}
+
+function linearsOf({ layers }: SavedReport): ShownModel["linears"] {
+  return layers.flatMap(({ layer, linears }) => linears.map(({ blocks: _, ...linear }) => ({ ...linear, layer })));
 }

@@ -1,3 +1,4 @@
+import { planeOf } from "@safedelta/report";
 import type { Cell, Plan } from "./plan.ts";
 import type { Evaluation, Recipe } from "./recipe.ts";
 import { compare, type Estimate, estimate, type Kind, overSeeds, type Test, type Values } from "./statistics.ts";
@@ -131,12 +132,6 @@ function lossOf(label: string, measured: readonly Measured[]): Estimate | undefi
   const values = [...bySeed.values()];
   if (values.length > 1) return overSeeds(values);
   return values.length === 0 ? undefined : { value: values[0], low: values[0], high: values[0], over: "seeds" };
-}
-
-/** The first column of safety and the first of utility; undefined where one of them lacks. */
-export function planeOf(columns: readonly Column[]): { readonly safety: Column; readonly utility: Column } | undefined {
-  const [safety, utility] = ["safety", "utility"].map((what) => columns.find(({ measures }) => measures === what));
-  return safety && utility && { safety, utility };
 }
 
 /** Of each method with a grid the setting of most utility among those that are no more than `within` less safe than the row `of`. */

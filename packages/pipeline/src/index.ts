@@ -24,7 +24,7 @@ export type { SafetyMix, SafetyMixFacts } from "./finetune/safetyMix.ts";
 export { readSecretPrompt, requireSystemPrompts, withSecretPrompt } from "./finetune/secretPrompt.ts";
 export { requireFreeFile, writeWhole } from "./freeFile.ts";
 export { type LayerFacts, type LayerOptions, repairLayerFile } from "./layer.ts";
-export { lockFolder } from "./lock.ts";
+export { isLocked, lockFolder } from "./lock.ts";
 export { peakResidentBytes } from "./memory.ts";
 export { hashModel, type OpenedModel, openModelFiles, openModelTokenizer } from "./models.ts";
 export { hessianGroups, modesOf, optimalPart, type Parts, partWords, planParts, type StatePart } from "./parts.ts";

@@ -48,20 +48,29 @@ async function requireAlone(folder: string, own: string): Promise<void> {
   }
 }
 
+/** Whether a run works in a folder; looked at only. Of another host's run it cannot be known, and is taken for so. */
+export async function isLocked(folder: string): Promise<boolean> {
+  return (await locksIn(folder).catch(() => [])).some(({ isLiving }) => isLiving);
+}
+
 /**
  * Remove the locks of this host's processes that are no more.
  * @returns the names of the locks that stay
  */
 async function removeDeadLocks(folder: string): Promise<string[]> {
+  const locks = await locksIn(folder);
+  for (const { name, isLiving } of locks) if (!isLiving) await rm(join(folder, name), { force: true });
+  return locks.filter(({ isLiving }) => isLiving).map(({ name }) => name);
+}
+
+async function locksIn(folder: string): Promise<{ readonly name: string; readonly isLiving: boolean }[]> {
   const names = (await readdir(folder)).filter(isLock);
-  const living = await Promise.all(
+  return Promise.all(
     names.map(async (name) => {
       const [, host, pid] = name.split("+");
-      return host !== here() || (await lives(name, Number(pid)));
+      return { name, isLiving: host !== here() || (await lives(name, Number(pid))) };
     }),
   );
-  for (const name of names.filter((_, i) => !living[i])) await rm(join(folder, name), { force: true });
-  return names.filter((_, i) => living[i]);
 }
 
 function busy(folder: string, host: string, pid: string, path: string): PipelineError {

@@ -126,7 +126,7 @@ export async function prepare(engine: Engine, options: PrepareOptions, progress:
   await using _lock = await lockFolder(options.out);
   const standing = await findWhole(options, job, progress);
   if (standing) return { ...standing, wasThere: true };
-  await claimWork(options, job);
+  await claimWork(options, job, gathered.model.config.nLayers);
   const work = workOf(options.out);
   await requireDisk(options.out, diskBytes(gathered.estimate), "prepare", [work]);
   await dropDamaged(work, progress);

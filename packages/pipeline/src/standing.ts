@@ -41,16 +41,17 @@ export async function isThere(place: Place, wanted: PrepareJob, progress: Progre
 
 /**
  * Begin, or go on with, a job in a state's work folder.
+ * @param nLayers in all, for those who watch
  * @throws PipelineError `usage` when something else stands there and may not be replaced
  */
-export async function claimWork(place: Place, wanted: PrepareJob): Promise<void> {
+export async function claimWork(place: Place, wanted: PrepareJob, nLayers: number): Promise<void> {
   const standing = await findStanding(place.out);
   requireReplaceable(place, standing, wanted);
   if (standing.job === fingerprintOf(wanted)) return;
   const work = workOf(place.out);
   await removeQuietly(work);
   await guardFile(place.out, () => mkdir(work, { recursive: true }));
-  await writeDurably(join(work, jobFile), stableJson(wanted));
+  await writeDurably(join(work, jobFile), stableJson({ ...wanted, nLayers }));
 }
 
 /** @throws PipelineError `usage` when a state or unfinished work of another job stands there and may not be replaced */

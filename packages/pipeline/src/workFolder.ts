@@ -27,6 +27,11 @@ const stateNames = [finishedFile, "layers", unfinished, jobFile];
 /** What a work folder that is being made or taken away may hold. */
 const workFile = /^(job\.json|state\.json|hidden-\d+\.(f32|sums))(\.part)?$|^layers$/;
 
+/** What the file of a job tells besides the job. */
+interface WorkSize {
+  readonly nLayers: number;
+}
+
 /** Folder of a state that is being made. */
 export function workOf(state: string): string {
   return join(state, unfinished);
@@ -56,9 +61,10 @@ export async function findStanding(folder: string): Promise<Standing> {
 
 /** Undefined when the file is not there, cannot be read, or holds no job. */
 async function readJob(path: string): Promise<PrepareJob | undefined> {
-  const found = await readJson<Partial<PrepareJob> | null>(path).catch(() => undefined);
-  const hasParts = groupNames.every((name) => Array.isArray(found?.parts?.[name]));
-  return found?.data && found.engine && hasParts ? (found as PrepareJob) : undefined;
+  const { nLayers: _, ...found } =
+    (await readJson<Partial<PrepareJob & WorkSize> | null>(path).catch(() => null)) ?? {};
+  const hasParts = groupNames.every((name) => Array.isArray(found.parts?.[name]));
+  return found.data && found.engine && hasParts ? (found as PrepareJob) : undefined;
 }
 
 async function readState(path: string): Promise<PrepareJob | "damaged"> {

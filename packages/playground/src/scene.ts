@@ -1,7 +1,8 @@
 /** What server and page tell each other: plain data. */
+import type { HeatLinear } from "@safedelta/report/web";
 
-/** What a model is in the story: before and after the fine-tuning, one of ours for the page's WebGPU, or another. */
-export type Role = "aligned" | "tuned" | "other";
+/** What a model is in the story: before and after the fine-tuning, a stop of a stored sweep's dial, or another. */
+export type Role = "aligned" | "tuned" | "swept" | "other";
 
 /** A model that is shown. */
 export interface SceneModel {
@@ -18,18 +19,26 @@ export interface SceneModel {
 }
 
 /** The numbers of one linear that the view by layer shows. */
-export interface LinearNumbers {
-  readonly name: string;
+export interface LinearNumbers extends HeatLinear {
   readonly layer: number;
+}
+
+/** Repaired models of one method that differ in their dial alone: from the fine-tuned end to the aligned one. */
+export interface StoredSweep {
+  /** Unlike that of any model. */
+  readonly name: string;
+  readonly stops: readonly StoredStop[];
+}
+
+/** One of these models, and what its repair left, over all linears. */
+export interface StoredStop {
+  readonly model: string;
+  /** `optimal --loss 0.03` */
+  readonly setting: string;
   /** Share of the fine-tuning's safety loss that stays. */
   readonly safetyLossShare: number;
-  /** ½ tr(Δ H Δᵀ). */
-  readonly fullSafetyLoss: number;
-  /** ‖D‖ and ‖Δ‖. */
-  readonly deltaNorm: number;
-  readonly tunedDeltaNorm: number;
-  /** ‖D − Δ‖². */
-  readonly utilityGap: number;
+  /** Share of the fine-tuning's change that is kept: 1 − ‖D − Δ‖²/‖Δ‖². */
+  readonly changeKept: number;
 }
 
 /** A prompt to try. */
@@ -44,6 +53,7 @@ export interface Scene {
   readonly models: readonly SceneModel[];
   /** The pair that can be repaired in the page, where there are safe examples. */
   readonly repair?: { readonly nExamples: number; readonly nTokens: number };
+  readonly sweeps: readonly StoredSweep[];
   readonly prompts: readonly Prompt[];
   readonly maxNewTokens: number;
   /** The engine of this computer that answers behind the server. */
@@ -59,7 +69,8 @@ export interface Progress {
   readonly nDone: number;
   /** Undefined where it cannot be known. */
   readonly nAll?: number;
-  readonly state: "waiting" | "running" | "finished";
+  /** `stopped`: begun, and no run works there. */
+  readonly state: "waiting" | "running" | "stopped" | "finished";
 }
 
 /** A checkpoint without its tensors' values. */

@@ -1,6 +1,6 @@
 export { ReportError } from "./errors.ts";
 export { formatBytes, formatMs, formatNumber, formatPercent, formatRate, type Interval } from "./format.ts";
-export { lossPlot, lossSvg } from "./lossPlot.ts";
+export { lossPlot } from "./lossPlot.ts";
 export { markdownTable } from "./markdown.ts";
 export { modelCard } from "./modelCard.ts";
 export type {
@@ -12,7 +12,14 @@ export type {
   Role,
   SampleSet,
 } from "./page/evaluations.ts";
-export type { ExperimentColumn, ExperimentReport, ExperimentRow, ExperimentValue } from "./page/experiments.ts";
+export {
+  type ExperimentCase,
+  type ExperimentColumn,
+  type ExperimentReport,
+  type ExperimentRow,
+  type ExperimentValue,
+  planeOf,
+} from "./page/experiments.ts";
 export {
   type PageRepair,
   type ReportData,
@@ -27,8 +34,18 @@ export { pageDataId, reportPage } from "./page/reportPage.ts";
 export { reportText } from "./page/reportText.ts";
 export { pageColors } from "./page/style.ts";
 export { visible } from "./page/visible.ts";
-export { drawPlot } from "./plots/drawPlot.ts";
-export { type LinePlot, linePlot, type PlotAxis, type PlotRow, type PlotSpec, ticksOf } from "./plots/plotSpec.ts";
+export { drawPlot, plotSvg } from "./plots/drawPlot.ts";
+export { type CasePlots, casePlots } from "./plots/planePlots.ts";
+export {
+  type LinePlot,
+  linePlot,
+  type PlotAxis,
+  type PlotRow,
+  type PlotSpec,
+  seriesOf,
+  ticksOf,
+} from "./plots/plotSpec.ts";
+export { trainingPlot } from "./plots/reportPlots.ts";
 export {
   type DataSource,
   type EvaluationRow,
@@ -42,9 +59,9 @@ export {
   type Totals,
   totalsOf,
 } from "./repairReport.ts";
+export { settingOf } from "./repairWords.ts";
 export { reportJson, reportProblems, reportSchemaVersion, type SavedReport, wasAltered } from "./reportJson.ts";
 export { type Axis, type PlotOptions, type Point, type Series, scatterPlot } from "./scatterPlot.ts";
-export { type DrawnSeries, type MarkedPoint, type PictureOptions, scatterSvg } from "./scatterSvg.ts";
 export { type Align, type TableOptions, table } from "./table.ts";
 export { trainingCard } from "./trainingCard.ts";
 export { type TrainingReport, type TrainingUpdate, trainingJson } from "./trainingReport.ts";

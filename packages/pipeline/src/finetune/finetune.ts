@@ -102,7 +102,7 @@ export async function finetune(
   progress.stage("hashing the model", 1);
   const { sha256: hash } = await hashModel(gathered.model);
   const job = jobOf(engine, options, gathered, hash);
-  await claimUpdates(options.out, job, options.overwrite);
+  await claimUpdates(options.out, job, { overwrite: options.overwrite, nUpdates: gathered.plan.updates.length });
   using opened = await openTraining(engine, options, gathered);
   const { nWarmup, nUpdates } = gathered.plan.schedule;
   if (nWarmup > 0 && nWarmup >= nUpdates)

@@ -41,9 +41,14 @@ export interface TrainingJob {
 
 /**
  * Take the folder beside an output for this very training; what another one left there is taken away only with `overwrite`.
+ * @param nUpdates in all, for those who watch
  * @throws PipelineError `usage` when another training is unfinished there
  */
-export async function claimUpdates(out: string, job: TrainingJob, overwrite: boolean): Promise<void> {
+export async function claimUpdates(
+  out: string,
+  job: TrainingJob,
+  { overwrite, nUpdates }: { readonly overwrite: boolean; readonly nUpdates: number },
+): Promise<void> {
   const [folder, own] = [besideOf(out), sha256(stableJson(job))];
   const path = join(folder, jobFile);
   const found = await readJson<{ fingerprint?: string; job?: Partial<TrainingJob> }>(path).catch(() => undefined);
@@ -60,7 +65,7 @@ export async function claimUpdates(out: string, job: TrainingJob, overwrite: boo
   }
   await removeQuietly(folder);
   await guardFile(folder, () => mkdir(folder, { recursive: true }));
-  await writeDurably(path, stableJson({ fingerprint: own, job }));
+  await writeDurably(path, stableJson({ fingerprint: own, job, nUpdates }));
 }
 
 /** Names of what differs: version, engine, model, data, and each setting of the recipe. */

@@ -4,12 +4,11 @@ import type { ChatEngine, Message } from "./chat/chatEngine.ts";
 import { pageEngine } from "./chat/pageEngine.ts";
 import { serverEngine } from "./chat/serverEngine.ts";
 import { webLlmEngine } from "./chat/webLlmEngine.ts";
+import { pageModels } from "./pageModels.ts";
 import { PageWorker } from "./pageWorker.ts";
 import { type Answer, type Exchange, firstState, keep, recall, type State, settled, type Where } from "./state.ts";
+import { stopOf } from "./stored.ts";
 import { shareOf, sweptShares, toStop } from "./strength.ts";
-
-/** Models that fit the page: WebAssembly has 4 GiB, and the repair holds a third model and its statistics beside two. */
-const mostPageBytes = 9e8;
 
 /** What the page does, and what is seen of it. */
 export class Controller {
@@ -18,7 +17,8 @@ export class Controller {
   private readonly worker = new PageWorker((text, done, all) => this.set({ work: { text, done, all } }));
   private webLlm: ChatEngine | undefined;
   private asking = new AbortController();
-  private asksAgain = new AbortController();
+  /** What is asked anew because its dial was moved, by model. */
+  private readonly asksAgain = new Map<string, AbortController>();
   private isRepairing = false;
 
   get state(): State {
@@ -43,7 +43,7 @@ export class Controller {
       const kept = recall(scene);
       const { strength = firstState.strength, exchanges = [] } = kept;
       this.set({ scene, ...kept, strength: toStop(strength), exchanges: settled(exchanges) });
-      this.webLlm = webLlmEngine((text) => this.set({ spoken: text }));
+      this.webLlm = webLlmEngine((model, text) => this.setLoading(model, text));
       if (scene.watches) this.watch();
       await this.openPage(scene);
     } catch (error) {
@@ -53,17 +53,15 @@ export class Controller {
 
   /** Open in the page what fits it. */
   private async openPage({ models, repair }: Scene): Promise<void> {
-    const small = models.filter(({ kind, f32Bytes }) => kind === "tensors" && f32Bytes <= mostPageBytes);
-    const tooLarge = models.some(({ kind, f32Bytes }) => kind === "tensors" && f32Bytes > mostPageBytes);
-    if (tooLarge) {
-      const pageFailure = "A model here is too large for the page (WebAssembly has 4 GiB).";
-      return this.set({ pageFailure, where: "server" });
-    }
+    const { names, hasPair, left } = pageModels(models);
+    if (names.length === 0)
+      return this.set({ pageFailure: left ?? "No model here is one that this page runs itself.", where: "server" });
+    this.set({ pageFailure: left });
     try {
-      this.set({ pageEngine: await this.worker.open(small.map(({ name }) => name)), work: undefined });
-      if (repair) await this.prepare(models);
+      this.set({ pageEngine: await this.worker.open(names), inPage: names, work: undefined });
+      if (repair && hasPair) await this.prepare(models);
     } catch (error) {
-      this.set({ pageFailure: (error as Error).message, where: "server", work: undefined });
+      this.set({ pageFailure: (error as Error).message, inPage: [], where: "server", work: undefined });
     }
   }
 
@@ -86,11 +84,18 @@ export class Controller {
     events.onmessage = ({ data }) => this.set({ watched: JSON.parse(data) });
   }
 
+  private setLoading(model: string, text: string): void {
+    const spoken = this.now.loading[model] === undefined ? { spoken: `Loading ${model}.` } : {};
+    this.set({ loading: { ...this.now.loading, [model]: text }, ...spoken });
+  }
+
   /** Models in the order of the story: before, repaired, after, others. */
   get columns(): string[] {
     const { scene, repair } = this.now;
     const named = (role: string) => scene?.models.filter((model) => model.role === role).map(({ name }) => name) ?? [];
-    return [...named("aligned"), ...(repair === "ready" ? [repairedName] : []), ...named("tuned"), ...named("other")];
+    const swept = scene?.sweeps.map(({ name }) => name) ?? [];
+    const repaired = [...(repair === "ready" ? [repairedName] : []), ...swept];
+    return [...named("aligned"), ...repaired, ...named("tuned"), ...named("other")];
   }
 
   setDraft(draft: string): void {
@@ -108,7 +113,7 @@ export class Controller {
   /** Begin anew. */
   clear(): void {
     this.stop();
-    this.asksAgain.abort();
+    this.stopAskingAgain();
     this.set({ exchanges: [], spoken: "All answers are cleared." });
   }
 
@@ -116,12 +121,16 @@ export class Controller {
     this.asking.abort();
   }
 
+  private stopAskingAgain(): void {
+    for (const asking of this.asksAgain.values()) asking.abort();
+  }
+
   /** Move the slider: the repaired model follows, and then answers the last prompt again. */
   async setStrength(strength: number): Promise<void> {
     this.set({ strength: toStop(strength) });
     if (this.isRepairing || this.now.repair !== "ready") return;
     this.isRepairing = true;
-    this.asksAgain.abort();
+    this.asksAgain.get(repairedName)?.abort();
     try {
       await this.repairNow();
     } catch (error) {
@@ -129,7 +138,13 @@ export class Controller {
     } finally {
       this.isRepairing = false;
     }
-    await this.askAgain();
+    await this.askAgain(repairedName);
+  }
+
+  /** Move the dial of a stored sweep: the model of that stop answers the last prompt. */
+  async setStop(sweep: string, stop: number): Promise<void> {
+    this.set({ stops: { ...this.now.stops, [sweep]: stop } });
+    await this.askAgain(sweep);
   }
 
   /** Repair for where the slider stands, until it stands still. */
@@ -141,35 +156,53 @@ export class Controller {
     }
   }
 
-  private async askAgain(): Promise<void> {
+  private async askAgain(model: string): Promise<void> {
     const [last] = this.now.exchanges;
     if (!last || this.now.isAsking) return;
-    this.asksAgain = new AbortController();
-    await this.answer(last, repairedName, this.asksAgain.signal);
-    const said = this.now.exchanges[0]?.answers[repairedName];
-    if (said?.state === "done")
-      this.set({ spoken: `At strength ${said.strength} the repaired model answers: ${said.text}` });
+    this.asksAgain.get(model)?.abort();
+    const asking = new AbortController();
+    this.asksAgain.set(model, asking);
+    await this.answer(last, model, asking.signal);
+    const said = this.now.exchanges[0]?.answers[model];
+    if (!asking.signal.aborted && said?.state === "done")
+      this.set({ spoken: `At ${said.setting} the repaired model answers: ${said.text}` });
   }
 
   /** Ask all models at once. */
   async ask(prompt = this.now.draft.trim()): Promise<void> {
     if (prompt === "" || this.now.isAsking || this.columns.length === 0) return;
-    this.asksAgain.abort();
+    this.stopAskingAgain();
     this.asking = new AbortController();
     const exchange: Exchange = { id: crypto.randomUUID(), prompt, answers: {} };
     this.set({ draft: prompt, isAsking: true, exchanges: [exchange, ...this.now.exchanges], spoken: "Asking." });
     await Promise.all(this.columns.map((model) => this.answer(exchange, model, this.asking.signal)));
-    this.set({ isAsking: false, spoken: "The answers are complete." });
+    this.set({ isAsking: false, spoken: this.ending(exchange.id) });
+  }
+
+  private ending(id: string): string {
+    const answers = Object.entries(this.now.exchanges.find((exchange) => exchange.id === id)?.answers ?? {});
+    const failed = answers.filter(([, { state }]) => state === "failed").map(([model]) => model);
+    if (this.asking.signal.aborted) return "Stopped.";
+    return failed.length === 0 ? "The answers are complete." : `The answers are complete; ${failed.join(", ")} failed.`;
+  }
+
+  /** Where the dial of a model stands; undefined where it has none. */
+  private settingOf(model: string): string | undefined {
+    return model === repairedName ? `strength ${this.now.strength}` : stopOf(model, this.now)?.setting;
   }
 
   private async answer(exchange: Exchange, model: string, signal: AbortSignal): Promise<void> {
-    const strength = model === repairedName ? this.now.strength : undefined;
-    const tell = (answer: Answer) => this.setAnswer(exchange.id, model, { ...answer, strength });
+    const setting = this.settingOf(model);
+    const tell = (answer: Answer) => {
+      if (this.asksAgain.get(model)?.signal === signal || signal === this.asking.signal)
+        this.setAnswer(exchange.id, model, { ...answer, setting });
+    };
     let text = "";
     tell({ text, state: "waiting" });
     try {
       const maxNewTokens = this.now.scene?.maxNewTokens ?? 0;
-      const question = { model, messages: this.messagesFor(exchange, model), maxNewTokens };
+      const asked = stopOf(model, this.now)?.model ?? model;
+      const question = { model: asked, messages: this.messagesFor(exchange, model), maxNewTokens };
       for await (const piece of this.engineOf(model).stream(question, signal)) {
         text += piece;
         tell({ text, state: "writing" });
@@ -206,6 +239,7 @@ export class Controller {
   private engineOf(model: string): ChatEngine {
     const shown = this.now.scene?.models.find(({ name }) => name === model);
     if (shown?.kind === "mlc" && this.webLlm) return this.webLlm;
-    return this.now.where === "page" || model === repairedName ? pageEngine(this.worker.client) : serverEngine;
+    const isInPage = this.now.where === "page" && this.now.inPage.includes(model);
+    return isInPage || model === repairedName ? pageEngine(this.worker.client) : serverEngine;
   }
 }

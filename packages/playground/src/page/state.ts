@@ -5,8 +5,8 @@ import type { SweepPoint } from "../worker/messages.ts";
 export interface Answer {
   readonly text: string;
   readonly state: "waiting" | "writing" | "done" | "stopped" | "failed";
-  /** Of the repaired model: the strength at which it was asked. */
-  readonly strength?: number;
+  /** Of a model with a dial: where it stood when it was asked. */
+  readonly setting?: string;
 }
 
 /** One prompt and the answers to it, by model. */
@@ -23,6 +23,8 @@ export type Where = "page" | "server";
 export interface Kept {
   readonly draft: string;
   readonly strength: number;
+  /** Where the dials of stored sweeps stand, by the sweep's name. */
+  readonly stops: Readonly<Record<string, number>>;
   readonly where: Where;
   /** Earlier turns go with a prompt. */
   readonly goesOn: boolean;
@@ -40,6 +42,10 @@ export interface State extends Kept {
   /** The WASM engine, once it is there; what it lacks. */
   readonly pageEngine?: string;
   readonly pageFailure?: string;
+  /** Models that it has open. */
+  readonly inPage: readonly string[];
+  /** What web-llm does before a model can answer, by model. */
+  readonly loading: Readonly<Record<string, string>>;
   readonly repair: "none" | "preparing" | "ready" | "failed";
   readonly repairFailure?: string;
   readonly sweep?: readonly SweepPoint[];
@@ -54,9 +60,12 @@ export interface State extends Kept {
 export const firstState: State = {
   draft: "",
   strength: 56,
+  stops: {},
   where: "page",
   goesOn: false,
   exchanges: [],
+  inPage: [],
+  loading: {},
   repair: "none",
   isAsking: false,
   watched: [],
@@ -80,8 +89,8 @@ export function recall(scene: Scene): Partial<Kept> {
   }
 }
 
-export function keep(scene: Scene, { draft, strength, where, goesOn, exchanges }: Kept): void {
-  const kept: Kept = { draft, strength, where, goesOn, exchanges: exchanges.slice(0, mostKept) };
+export function keep(scene: Scene, { draft, strength, stops, where, goesOn, exchanges }: Kept): void {
+  const kept: Kept = { draft, strength, stops, where, goesOn, exchanges: exchanges.slice(0, mostKept) };
   try {
     localStorage.setItem(keyOf(scene), JSON.stringify(kept));
   } catch {

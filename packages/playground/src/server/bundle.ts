@@ -1,5 +1,6 @@
 import { join } from "node:path";
 import { wasmBinary } from "@safedelta/engine";
+import { heatStyle } from "@safedelta/report/web";
 
 const source = join(import.meta.dir, "..");
 
@@ -21,12 +22,14 @@ const types: Readonly<Record<string, string>> = {
 };
 
 /**
- * Bundle the page and its worker, in memory. What only some pages want (web-llm) is a file of its own, loaded by `import()`.
+ * Bundle the page and its workers, in memory. What only some pages want (web-llm) is a file of its own, loaded by `import()`.
  * @throws AggregateError with the bundler's messages
  */
 export async function buildPage(): Promise<PageFiles> {
   const { outputs } = await Bun.build({
-    entrypoints: ["page/main.tsx", "page/main.css", "worker/worker.ts"].map((path) => join(source, path)),
+    entrypoints: ["page/main.tsx", "page/main.css", "worker/worker.ts", "worker/webLlmWorker.ts"].map((path) =>
+      join(source, path),
+    ),
     target: "browser",
     splitting: true,
     minify: true,
@@ -34,6 +37,7 @@ export async function buildPage(): Promise<PageFiles> {
   });
   const files = new Map<string, PageFile>();
   for (const output of outputs) files.set(output.path.replace(/^\.?/, ""), await pageFile(output.path, output));
+  files.set("/heat.css", await pageFile("heat.css", new Blob([heatStyle])));
   files.set("/", await pageFile("index.html", Bun.file(join(source, "page/index.html"))));
   files.set("/icon.svg", await pageFile("icon.svg", Bun.file(join(source, "page/icon.svg"))));
   files.set("/kernels.wasm", await pageFile("kernels.wasm", Bun.file(wasmBinary)));

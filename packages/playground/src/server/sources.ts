@@ -1,6 +1,6 @@
 import type { Checkpoint } from "@safedelta/checkpoint";
 import type { HostClient } from "@safedelta/serving";
-import type { Progress, Prompt, SceneModel } from "../scene.ts";
+import type { Progress, Prompt, SceneModel, StoredSweep } from "../scene.ts";
 
 /** A model with where its parts come from. */
 export interface ShownModel extends SceneModel {
@@ -15,6 +15,8 @@ export interface Sources {
   readonly models: readonly ShownModel[];
   /** Token ids of the safe examples of the aligned model. */
   readonly safe?: readonly (readonly number[])[];
+  /** Their models are among those above. */
+  readonly sweeps: readonly StoredSweep[];
   readonly prompts: readonly Prompt[];
   readonly maxNewTokens: number;
   /** The models of kind `tensors`, in their worker. */

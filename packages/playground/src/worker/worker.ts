@@ -80,8 +80,8 @@ function repairNow(share: number): void {
   say({ kind: "repaired", share, linears, ms: performance.now() - start });
 }
 
-function shown({ safetyLossShare, fullSafetyLoss, deltaNorm, tunedDeltaNorm, utilityGap }: RepairNumbers) {
-  return { safetyLossShare, fullSafetyLoss, deltaNorm, tunedDeltaNorm, utilityGap };
+function shown({ keptShare, safetyLoss, fullSafetyLoss, deltaNorm, tunedDeltaNorm }: RepairNumbers) {
+  return { keptShare, safetyLoss, fullSafetyLoss, deltaNorm, tunedDeltaNorm };
 }
 
 async function hear(message: ToWorker): Promise<void> {

@@ -1,4 +1,5 @@
 import { formatNumber, formatShare } from "../format.ts";
+import type { PlotSpec } from "../plots/plotSpec.ts";
 import { pText } from "./differences.ts";
 import type { ExperimentReport, ExperimentRow } from "./experiments.ts";
 import { figure } from "./figure.ts";
@@ -15,13 +16,21 @@ export function experimentsSection({ experiments, plots }: ReportData): Section 
       seeds.length > 1
         ? `Means over the seeds ${seeds.join(", ")}, with Student's 95 % interval over seeds.`
         : `Seed ${seeds[0]} alone: 95 % intervals over prompts, which say nothing of other seeds.`;
-    const parts = cases.map((_, c) => caseMarkup(experiment, c, plots[`plane-${e}-${c}`]));
-    return html`<h3>${title}</h3><p>${intervals}</p>${parts}`;
+    const plotsOf = (c: number) => ["plane", "safety-loss"].map((name) => plots[`${name}-${e}-${c}`]);
+    const parts = cases.map((_, c) => caseMarkup(experiment, c, plotsOf(c)));
+    const isTested = cases.some(({ rows }) =>
+      rows.some(({ entries }) => Object.values(entries).some(({ test }) => test)),
+    );
+    const tests = isTested
+      ? " Δ is the difference to the row that the experiment compares with, prompt by prompt."
+      : "";
+    const heading = experiments.length > 1 ? html`<h3>${title}</h3>` : undefined;
+    return html`${heading}<p>${intervals}${tests}</p>${parts}`;
   });
   return { id: "experiments", title: "Experiments", body };
 }
 
-function caseMarkup({ title, cases }: ExperimentReport, index: number, plot: ReportData["plots"][string]): Part {
+function caseMarkup({ title, cases }: ExperimentReport, index: number, plots: readonly (PlotSpec | undefined)[]): Part {
   const { name, columns, rows } = cases[index];
   const withLoss = rows.some(({ safetyLoss }) => safetyLoss !== undefined);
   const heads = columns.map(({ name: column, better }) => `${column} (${better} is better)`);
@@ -32,15 +41,16 @@ function caseMarkup({ title, cases }: ExperimentReport, index: number, plot: Rep
   ]);
   const caption = cases.length > 1 ? `${title}: ${name}` : title;
   const all = ["row", ...heads, ...(withLoss ? ["safety loss"] : [])];
-  return html`${plot && figure(plot)}${tableMarkup(caption, all, body)}`;
+  const drawn = plots.filter((plot) => plot !== undefined);
+  return html`<div class="plots">${drawn.map(figure)}</div>${tableMarkup(caption, all, body)}`;
 }
 
 function entryCell(entry: ExperimentRow["entries"][string] | undefined): Part {
   if (!entry) return "–";
   const { value, low, high, paper, test } = entry;
-  const difference = test && `difference ${digits(test.value)} (${digits(test.low)} … ${digits(test.high)})`;
-  const p = test?.p === undefined ? undefined : `, p ${pText(test.p)}`;
-  return html`<span class="value">${digits(value)}</span><span class="n">${digits(low)} … ${digits(high)}</span><span class="n">${difference}${p}</span><span class="n">${paper === undefined ? undefined : `paper: ${formatNumber(paper)}`}</span>`;
+  const difference = test && `Δ ${digits(test.value)} (${digits(test.low)} … ${digits(test.high)})`;
+  const p = test?.p === undefined ? undefined : `p ${pText(test.p)}`;
+  return html`<span class="value">${digits(value)}</span><span class="n">${digits(low)} … ${digits(high)}</span><span class="n">${difference}</span><span class="n">${p}</span><span class="n">${paper === undefined ? undefined : `paper: ${formatNumber(paper)}`}</span>`;
 }
 
 function digits(value: number): string {

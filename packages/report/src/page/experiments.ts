@@ -32,19 +32,22 @@ export interface ExperimentRow {
   readonly safetyLoss?: ExperimentValue;
 }
 
+/** The part of an experiment's table that belongs to one case. */
+export interface ExperimentCase {
+  readonly name: string;
+  readonly columns: readonly ExperimentColumn[];
+  readonly rows: readonly ExperimentRow[];
+}
+
 /** A table of methods over seeds, as `results.json` of an experiment holds it. */
 export interface ExperimentReport {
   readonly title: string;
   readonly seeds: readonly number[];
-  readonly cases: readonly {
-    readonly name: string;
-    readonly columns: readonly ExperimentColumn[];
-    readonly rows: readonly ExperimentRow[];
-  }[];
+  readonly cases: readonly ExperimentCase[];
 }
 
-/** The two columns that span the safety-utility plane of a case; undefined without them. */
-export function planeOf(columns: readonly ExperimentColumn[]) {
+/** The first column of safety and the first of utility, which span the plane of a case; undefined where one of them lacks. */
+export function planeOf<C extends Pick<ExperimentColumn, "measures">>(columns: readonly C[]) {
   const [safety, utility] = ["safety", "utility"].map((what) => columns.find(({ measures }) => measures === what));
-  return safety && utility ? { safety, utility } : undefined;
+  return safety && utility && { safety, utility };
 }

@@ -1,7 +1,6 @@
 import { formatNumber } from "../format.ts";
 import { type LinearReport, ratio } from "../repairReport.ts";
 import { html, type Markup } from "./html.ts";
-import type { PageRepair } from "./reportData.ts";
 
 /** A number for each linear of each layer; undefined where a layer has no such linear. */
 export interface HeatMap {
@@ -14,13 +13,22 @@ export interface HeatMap {
   readonly most: number;
 }
 
-type Linear = Omit<LinearReport, "blocks">;
+/** The numbers of a linear that heat maps show. */
+export type HeatLinear = Pick<
+  LinearReport,
+  "name" | "keptShare" | "safetyLoss" | "fullSafetyLoss" | "deltaNorm" | "tunedDeltaNorm"
+>;
+
+/** What heat maps are made of. */
+export interface HeatSource {
+  readonly layers: readonly { readonly layer: number; readonly linears: readonly HeatLinear[] }[];
+}
 
 interface Quantity {
   readonly name: string;
   readonly caption: string;
   /** `total`: of the whole fine-tuning's safety loss. */
-  readonly share: (linear: Linear, total: number) => number;
+  readonly share: (linear: HeatLinear, total: number) => number;
 }
 
 const quantities: readonly Quantity[] = [
@@ -43,11 +51,13 @@ const quantities: readonly Quantity[] = [
 ];
 
 /** The heat maps of a repair. */
-export function heatMapsOf({ layers, totals }: PageRepair): HeatMap[] {
-  const columns = [...new Set(layers.flatMap(({ linears }) => linears.map(({ name }) => shortName(name))))];
+export function heatMapsOf({ layers }: HeatSource): HeatMap[] {
+  const all = layers.flatMap(({ linears }) => linears);
+  const total = all.reduce((sum, { fullSafetyLoss }) => sum + fullSafetyLoss, 0);
+  const columns = [...new Set(all.map(({ name }) => shortName(name)))];
   return quantities.map(({ name, caption, share }) => {
     const rows = layers.map(({ layer, linears }) => {
-      const found = new Map(linears.map((linear) => [shortName(linear.name), share(linear, totals.fullSafetyLoss)]));
+      const found = new Map(linears.map((linear) => [shortName(linear.name), share(linear, total)]));
       return { layer, shares: columns.map((column) => found.get(column)) };
     });
     return {

@@ -16,7 +16,10 @@ ${body}
 `;
 }
 
-/** A table that scrolls by itself where the window is narrow; the first column heads its rows. */
+/** Rows from which a table scrolls in a box of its own, below its heads. */
+const manyRows = 25;
+
+/** A table that scrolls by itself where the window is narrow or the rows are many; the first column heads its rows and stays in sight. */
 export function tableMarkup(
   caption: string,
   columns: readonly string[],
@@ -27,7 +30,8 @@ export function tableMarkup(
   const body = rows.map(
     ([first, ...rest]) => html`<tr><th scope="row">${first}</th>${rest.map((cell) => html`<td>${cell}</td>`)}</tr>\n`,
   );
-  return html`<div class="scroll" tabindex="0" role="region" aria-label="${caption}">
+  const tall = rows.length >= manyRows ? " tall" : "";
+  return html`<div class="scroll${tall}" tabindex="0" role="region" aria-label="${caption}">
 <table class="${kind}"><caption><span>${caption}</span></caption><thead><tr>${head}</tr></thead><tbody>
 ${body}</tbody></table></div>`;
 }

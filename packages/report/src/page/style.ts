@@ -1,4 +1,5 @@
 import { colors } from "../plots/plotSpec.ts";
+import { plotStyle } from "../plots/plotStyle.ts";
 
 /** Colours of a page: surfaces with their inks, the series of plots, and the heat maps' grounds from nothing to the most with the ink on each. */
 export const pageColors = {
@@ -51,13 +52,29 @@ export const pageColors = {
 } as const;
 
 function scheme(name: "light" | "dark"): string {
-  const { surfaces, series, heats } = pageColors[name];
+  const { surfaces, series } = pageColors[name];
   const named = Object.entries(surfaces).map(([key, color]) => `--${key}:${color}`);
-  const heat = heats.map(([ground, ink], i) => `--h${i}:${ground};--i${i}:${ink}`);
-  return [...named, ...series.map((color, i) => `--s${i}:${color}`), ...heat].join(";");
+  return [...named, ...series.map((color, i) => `--s${i}:${color}`)].join(";");
+}
+
+function heatScheme(name: "light" | "dark"): string {
+  return pageColors[name].heats.map(([ground, ink], i) => `--h${i}:${ground};--i${i}:${ink}`).join(";");
 }
 
 const each = (n: number, rule: (i: number) => string) => Array.from({ length: n }, (_, i) => rule(i)).join("\n");
+
+/** What `heatTable` needs of a page's style sheet, beside the colours `dim` and `ground`. */
+export const heatStyle = `:root{${heatScheme("light")}}
+@media screen and (prefers-color-scheme:dark){:root{${heatScheme("dark")}}}
+.scroll{overflow-x:auto;max-width:100%}
+.scroll th:first-child{position:sticky;left:0;z-index:1;background:var(--ground)}
+caption{text-align:left;font-weight:600;padding:.3rem 0 .4rem}
+caption span{display:inline-block;position:sticky;left:0;max-width:calc(100vw - 2rem)}
+.heat{font-size:.8rem;width:100%;border-collapse:separate;border-spacing:1px;font-variant-numeric:tabular-nums}
+.heat th,.heat td{padding:.16rem .3rem;border:0;text-align:right}
+.heat thead th{color:var(--dim);font-weight:600}
+.heat thead th:first-child,.heat tbody th{text-align:left;color:var(--dim)}
+${each(8, (i) => `.h${i}{background:var(--h${i});color:var(--i${i})}`)}`;
 
 /** The whole style sheet of a page. */
 export const style = `:root{color-scheme:light dark;${scheme("light")}}
@@ -87,10 +104,7 @@ nav ul{list-style:none;display:flex;flex-wrap:wrap;gap:.2rem 1rem;padding:0;marg
 .tiles div{background:var(--soft);border:1px solid var(--line);border-radius:.5rem;padding:.7rem .9rem;display:flex;flex-direction:column-reverse;justify-content:flex-end}
 .tiles dt{color:var(--dim);font-size:.82rem;line-height:1.35}
 .tiles dd{margin:0;font-size:1.6rem;font-weight:650;font-variant-numeric:tabular-nums;line-height:1.25}
-.scroll{overflow-x:auto;max-width:100%}
-table{border-collapse:collapse;font-variant-numeric:tabular-nums;font-size:.92rem}
-caption{text-align:left;font-weight:600;padding:.3rem 0 .4rem}
-caption span{display:inline-block;position:sticky;left:0;max-width:calc(100vw - 2rem)}
+table{border-collapse:separate;border-spacing:0;font-variant-numeric:tabular-nums;font-size:.92rem}
 th,td{padding:.32rem .7rem;text-align:right;border-bottom:1px solid var(--line);vertical-align:top}
 thead th{vertical-align:bottom;color:var(--dim);font-weight:600}
 th:first-child,td:first-child,.words th,.words td{text-align:left}
@@ -98,27 +112,22 @@ tbody th{font-weight:500}
 td .n,th .n{display:block;font-weight:400;color:var(--dim);font-size:.82em;white-space:nowrap}
 td .value{font-weight:600}
 .numbers td{white-space:nowrap}
+.tall{max-height:min(85vh,60rem);overflow-y:auto;border-bottom:1px solid var(--line)}
+.tall thead th{position:sticky;top:0;z-index:2;background:var(--ground)}
+.tall thead th:first-child{z-index:3}
 .words td{overflow-wrap:anywhere;min-width:10rem}
 .bar{display:block;width:7.5rem;height:1rem;margin:.15rem 0 0 auto}
 .bar path{stroke:currentColor;stroke-width:2;fill:none}
 .bar .base{stroke:var(--line)}
 .bar circle{fill:currentColor}
 .maps{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(100%,24rem),1fr));gap:1.4rem 2rem}
-.heat{font-size:.8rem;width:100%;border-collapse:separate;border-spacing:1px}
-.heat th,.heat td{padding:.16rem .3rem;border:0;text-align:right}
-.heat thead th:first-child,.heat tbody th{text-align:left;color:var(--dim)}
 figure{margin:1rem 0;max-width:46rem}
 .beside{display:grid;grid-template-columns:minmax(0,1fr);gap:0 2.5rem;align-items:start}
 @media (min-width:68rem){.beside{grid-template-columns:minmax(0,26fr) minmax(0,25fr)}.beside table{font-size:.82rem}.beside th,.beside td{padding:.25rem .4rem}}
-.plots{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(100%,25rem),1fr));gap:0 2rem}
+.plots{display:grid;align-items:end;grid-template-columns:repeat(auto-fit,minmax(min(100%,25rem),1fr));gap:0 2rem}
 .plot{display:block;width:100%;min-width:25rem;height:auto;color:var(--ink)}
 figcaption{font-weight:600}
-.plot text{fill:var(--ink);font:13px system-ui,sans-serif}
-.plot .tick{fill:var(--dim);font-size:12px}
-.plot .grid{stroke:var(--line);fill:none}
-.plot .ground{fill:var(--soft)}
-.line{fill:none;stroke-width:2;stroke:currentColor}
-.mark{fill:currentColor;stroke:var(--ground);stroke-width:1}
+${plotStyle}
 .legend{list-style:none;display:flex;flex-wrap:wrap;gap:.2rem 1.2rem;padding:0;margin:.4rem 0;font-size:.88rem}
 .key{width:28px;height:16px;vertical-align:-2px}
 details{margin:.8rem 0}
@@ -133,7 +142,6 @@ summary{cursor:pointer;color:var(--link)}
 .facts dt{color:var(--dim)}
 .facts dd{margin:0;overflow-wrap:anywhere;max-width:none}
 footer{color:var(--dim);font-size:.85rem;padding-top:2.5rem;padding-bottom:3rem}
-@media (max-width:34rem){.facts{grid-template-columns:1fr;gap:0}.facts dd{margin-bottom:.6rem}th,td{padding:.28rem .4rem}h1{font-size:1.4rem}}
-@media print{html{font-size:10pt}nav,.skip{display:none}main,header,footer{max-width:none;padding-left:0;padding-right:0}h2,h3,figcaption,caption{break-after:avoid}figure,tr,.sample,.tiles{break-inside:avoid}.scroll{overflow:visible}details:not(.warning)::details-content{content-visibility:visible}*{print-color-adjust:exact;-webkit-print-color-adjust:exact}}
-${each(8, (i) => `.s${i}{color:var(--s${i})}`)}
-${each(8, (i) => `.h${i}{background:var(--h${i});color:var(--i${i})}`)}`;
+@media (max-width:34rem){.numbers th:first-child{min-width:6.5rem;max-width:42vw;overflow-wrap:break-word}.facts{grid-template-columns:1fr;gap:0}.facts dd{margin-bottom:.6rem}th,td{padding:.28rem .4rem}h1{font-size:1.4rem}}
+@media print{html{font-size:10pt}nav,.skip{display:none}main,header,footer{max-width:none;padding-left:0;padding-right:0}h2,h3,figcaption,caption{break-after:avoid}figure,tr,.sample,.tiles{break-inside:avoid}.scroll{overflow:visible;max-height:none}.scroll th{position:static!important}details:not(.warning)::details-content{content-visibility:visible}*{print-color-adjust:exact;-webkit-print-color-adjust:exact}}
+${heatStyle}`;

@@ -1,41 +1,91 @@
-import { html, type Markup, type Part as Markups } from "../page/html.ts";
-import { type AxisFormat, dashes, type PlotRow, type PlotSpec, type ScaleType, seriesOf, shapes } from "./plotSpec.ts";
+import { html, Markup, type Part as Markups } from "../page/html.ts";
+import {
+  type AxisFormat,
+  colors,
+  dashes,
+  type PlotRow,
+  type PlotSpec,
+  type ScaleType,
+  seriesOf,
+  shapes,
+} from "./plotSpec.ts";
+import { fileStyle } from "./plotStyle.ts";
 
 const margin = { left: 64, right: 16, top: 12, bottom: 48 };
 const tickLength = 5;
+const nColors = colors.length;
 
 /** Where a value lies on an axis, in units of the picture. */
 type Place = (value: number) => number;
 
 /**
- * Draw a plot as SVG. Colours are classes (`s0`, `s1`, …) of the page's style sheet, so that they follow light and dark; each series
- * has a mark and a dash of its own besides. The same specification, the same bytes.
+ * Draw a plot as SVG for a page. Colours are classes (`s0`, `s1`, …) of the page's style sheet, so that they follow light and dark; each
+ * series has a mark and a dash of its own besides. The same specification, the same bytes.
  */
 export function drawPlot(spec: PlotSpec): Markup {
-  const { width, height, encoding, data, title, description } = spec;
-  const x = placed(encoding.x.scale, margin.left, margin.left + width);
-  const y = placed(encoding.y.scale, margin.top + height, margin.top);
-  const size = { width: margin.left + width + margin.right, height: margin.top + height + margin.bottom };
-  const series = seriesOf(data.values);
-  return html`<svg class="plot" viewBox="0 0 ${size.width} ${size.height}" role="img" aria-label="${title}. ${description}">
-<rect class="ground" x="${margin.left}" y="${margin.top}" width="${width}" height="${height}"/>
-${encoding.x.axis.values.map((value) => verticalTick(x(value), height, labelOf(value, encoding.x.axis.format)))}
-${encoding.y.axis.values.map((value) => horizontalTick(y(value), width, labelOf(value, encoding.y.axis.format)))}
-<text class="axis" x="${margin.left + width / 2}" y="${size.height - 8}" text-anchor="middle">${encoding.x.title}</text>
-<text class="axis" transform="translate(14 ${margin.top + height / 2}) rotate(-90)" text-anchor="middle">${encoding.y.title}</text>
-${series.map((name, i) => drawSeries(rowsOf(data.values, name), i, spec.mark.point, x, y)).reverse()}
+  const { width, height } = sizeOf(spec);
+  return html`<svg class="plot" viewBox="0 0 ${width} ${height}" role="img" aria-label="${spec.title}. ${spec.description}">
+${bodyOf(spec)}
 </svg>`;
 }
 
+const rowHeight = 20;
+
+/** The series that have rows, each with the place in all series that gives it its colour and mark. */
+function drawnSeries({ data, encoding }: PlotSpec): { readonly name: string; readonly index: number }[] {
+  const drawn = new Set(seriesOf(data.values));
+  return encoding.color.scale.domain.flatMap((name, index) => (drawn.has(name) ? [{ name, index }] : []));
+}
+
+/** A plot as an SVG file: on white, its legend beside it. The same specification, the same bytes. */
+export function plotSvg(spec: PlotSpec): string {
+  const { width, height } = sizeOf(spec);
+  const series = drawnSeries(spec);
+  const longest = Math.max(0, ...series.map(({ name }) => name.length));
+  const legendWidth = series.length > 1 ? 56 + 8 * longest : 0;
+  const size = { width: width + legendWidth, height: Math.max(height, 2 * margin.top + rowHeight * series.length) };
+  const legend = series.map(({ name, index }, i) => {
+    const at = html`translate(${width} ${margin.top + rowHeight * i})`;
+    return html`<g transform="${at}"><g class="s${index % nColors}">${keyOf(index, spec.mark.point)}</g><text x="36" y="13">${name}</text></g>\n`;
+  });
+  return html`<svg xmlns="http://www.w3.org/2000/svg" class="plot" viewBox="0 0 ${size.width} ${size.height}">
+<title>${spec.title}</title><desc>${spec.description}</desc>
+<style>${new Markup(fileStyle)}</style>
+<rect class="paper" width="${size.width}" height="${size.height}"/>
+${bodyOf(spec)}
+${legendWidth > 0 ? legend : undefined}</svg>
+`.text;
+}
+
+function sizeOf({ width, height }: PlotSpec) {
+  return { width: margin.left + width + margin.right, height: margin.top + height + margin.bottom };
+}
+
+function bodyOf(spec: PlotSpec): Markup {
+  const { width, height, encoding, data } = spec;
+  const x = placed(encoding.x.scale, margin.left, margin.left + width);
+  const y = placed(encoding.y.scale, margin.top + height, margin.top);
+  const series = drawnSeries(spec);
+  return html`<rect class="ground" x="${margin.left}" y="${margin.top}" width="${width}" height="${height}"/>
+${encoding.x.axis.values.map((value) => verticalTick(x(value), height, labelOf(value, encoding.x.axis.format)))}
+${encoding.y.axis.values.map((value) => horizontalTick(y(value), width, labelOf(value, encoding.y.axis.format)))}
+<text class="axis" x="${margin.left + width / 2}" y="${sizeOf(spec).height - 8}" text-anchor="middle">${encoding.x.title}</text>
+<text class="axis" transform="translate(14 ${margin.top + height / 2}) rotate(-90)" text-anchor="middle">${encoding.y.title}</text>
+${series.map(({ name, index }) => drawSeries(rowsOf(data.values, name), index, spec.mark.point, x, y)).reverse()}`;
+}
+
 /** A list of the series with their marks. */
-export function plotLegend({ data, mark }: PlotSpec): Markup {
-  return html`<ul class="legend">${seriesOf(data.values).map((name, i) => legendItem(name, i, mark.point))}</ul>`;
+export function plotLegend(spec: PlotSpec): Markup {
+  const items = drawnSeries(spec).map(({ name, index }) => legendItem(name, index, spec.mark.point));
+  return html`<ul class="legend">${items}</ul>`;
 }
 
 function legendItem(name: string, index: number, withPoint: boolean): Markup {
-  const line = html`<path class="line" d="M0 8H28"${dashOf(index)}/>`;
-  const point = withPoint ? markAt(14, 8, index) : undefined;
-  return html`<li><svg class="key s${index % 8}" viewBox="0 0 28 16" aria-hidden="true">${line}${point}</svg> ${name}</li>`;
+  return html`<li><svg class="key s${index % nColors}" viewBox="0 0 28 16" aria-hidden="true">${keyOf(index, withPoint)}</svg> ${name}</li>`;
+}
+
+function keyOf(index: number, withPoint: boolean): Markup {
+  return html`<path class="line" d="M0 8H28"${dashOf(index)}/>${withPoint ? markAt(14, 8, index) : undefined}`;
 }
 
 function rowsOf(rows: readonly PlotRow[], name: string): PlotRow[] {
@@ -45,10 +95,10 @@ function rowsOf(rows: readonly PlotRow[], name: string): PlotRow[] {
 function drawSeries(rows: readonly PlotRow[], index: number, withPoints: boolean, x: Place, y: Place): Markup {
   const path = rows.map((row, i) => `${i === 0 ? "M" : "L"}${fixed(x(row.x))} ${fixed(y(row.y))}`).join("");
   const line = rows.length > 1 ? html`<path class="line" d="${path}"${dashOf(index)}/>` : undefined;
-  // The first series is what the plot is about; it is drawn last, over the others.
-  const size = index === 0 ? 1.4 : 1;
-  const marks = rows.map((row) => html`<g>${titleOf(row)}${markAt(x(row.x), y(row.y), index, size)}</g>`);
-  return html`<g class="s${index % 8}">${line}${withPoints ? marks : undefined}</g>`;
+  const marks = rows.map(
+    (row) => html`<g>${titleOf(row)}${markAt(x(row.x), y(row.y), index, row.isMarked ? 1.4 : 1)}</g>`,
+  );
+  return html`<g class="s${index % nColors}">${line}${withPoints ? marks : undefined}</g>`;
 }
 
 function titleOf({ series, label }: PlotRow): Markup {

@@ -1,48 +1,86 @@
 import { formatNumber } from "../format.ts";
-import { type ExperimentColumn, type ExperimentReport, type ExperimentRow, planeOf } from "../page/experiments.ts";
+import { type ExperimentCase, type ExperimentColumn, type ExperimentRow, planeOf } from "../page/experiments.ts";
 import { linePlot, type PlotAxis, type PlotRow, type PlotSpec } from "./plotSpec.ts";
 
-/** The safety-utility plane of each case that has one, by the case's index; a line joins the settings of a method. */
-export function planePlots({ cases }: ExperimentReport): (readonly [index: number, plot: PlotSpec])[] {
-  return cases.flatMap(({ name, columns, rows }, index) => {
-    const plane = planeOf(columns);
-    if (!plane) return [];
-    const { safety, utility } = plane;
-    const points = rows.flatMap((row) => pointOf(row, safety, utility));
-    if (points.length === 0) return [];
-    const texts = points.map(
-      ({ label, x, y }) => `${label}: ${safety.name} ${formatNumber(x)}, ${utility.name} ${formatNumber(y)}`,
-    );
-    const plot = linePlot({
-      title: `${utility.name} over ${safety.name}${cases.length > 1 ? `, ${name}` : ""}`,
-      description: `${texts.join("; ")}.`,
-      x: axisOf(
-        safety,
-        points.map(({ x }) => x),
-      ),
-      y: axisOf(
-        utility,
-        points.map(({ y }) => y),
-      ),
-      rows: points,
-      points: true,
-    });
-    return [[index, plot] as const];
+/** The plots of a case; those that it has no numbers for are not there. */
+export interface CasePlots {
+  /** The safety-utility plane. */
+  readonly plane?: PlotSpec;
+  /** Utility over safety loss. */
+  readonly loss?: PlotSpec;
+}
+
+/** What a plot has on one of its axes. */
+interface Measure {
+  readonly name: string;
+  readonly title: string;
+  valueOf(row: ExperimentRow): number | undefined;
+}
+
+const safetyLoss: Measure = {
+  name: "safety loss",
+  title: "safety loss (share of the fine-tuning's)",
+  valueOf: (row) => row.safetyLoss?.value,
+};
+
+/**
+ * The plots of a case: a line joins the settings of a method, and the legend names its best.
+ * @param of what the titles say it is a case of, where there are several
+ */
+export function casePlots({ columns, rows }: ExperimentCase, of = ""): CasePlots {
+  const found = planeOf(columns);
+  if (!found) return {};
+  const utility = measureOf(found.utility);
+  const plot = (x: Measure) => plotOf(rows, x, utility, of);
+  return { plane: plot(measureOf(found.safety)), loss: plot(safetyLoss) };
+}
+
+function measureOf({ name, better }: ExperimentColumn): Measure {
+  return { name, title: `${name} (${better} is better)`, valueOf: (row) => row.entries[name]?.value };
+}
+
+function plotOf(all: readonly ExperimentRow[], x: Measure, y: Measure, of: string): PlotSpec | undefined {
+  const names = seriesNames(all);
+  const rows = all.flatMap((row): PlotRow[] => {
+    const [at, over] = [x.valueOf(row), y.valueOf(row)];
+    const series = names.get(row.method);
+    if (at === undefined || over === undefined || series === undefined) return [];
+    return [{ series, x: at, y: over, label: row.label, isMarked: row.isBest }];
+  });
+  if (rows.length === 0) return undefined;
+  const texts = rows.map(
+    ({ label, ...at }) => `${label}: ${x.name} ${formatNumber(at.x)}, ${y.name} ${formatNumber(at.y)}`,
+  );
+  return linePlot({
+    title: `${y.name} over ${x.name}${of === "" ? "" : `, ${of}`}`,
+    description: `${texts.join("; ")}.`,
+    x: axisOf(
+      x,
+      rows.map((row) => row.x),
+    ),
+    y: axisOf(
+      y,
+      rows.map((row) => row.y),
+    ),
+    rows,
+    points: true,
+    series: [...names.values()],
   });
 }
 
-function pointOf(
-  { method, label, entries }: ExperimentRow,
-  safety: ExperimentColumn,
-  utility: ExperimentColumn,
-): PlotRow[] {
-  const [x, y] = [entries[safety.name]?.value, entries[utility.name]?.value];
-  return x === undefined || y === undefined ? [] : [{ series: method, x, y, label }];
+/** What the series of a method is called: by its best setting, too, where one is chosen. */
+function seriesNames(rows: readonly ExperimentRow[]): ReadonlyMap<string, string> {
+  const best = new Map(rows.flatMap(({ method, label, isBest }) => (isBest ? [[method, label] as const] : [])));
+  const nameOf = (method: string) => {
+    const setting = best.get(method)?.slice(method.length).trim() ?? "";
+    return setting === "" ? method : `${method}: ${setting}`;
+  };
+  return new Map(rows.map(({ method }) => [method, nameOf(method)]));
 }
 
 /** From 0 to 1, or as far as the values go. */
-function axisOf({ name, better }: ExperimentColumn, values: readonly number[]): PlotAxis {
+function axisOf({ title }: Measure, values: readonly number[]): PlotAxis {
   const [low, high] = [Math.min(0, ...values), Math.max(1, ...values)];
   const room = 0.04 * (high - low);
-  return { title: `${name} (${better} is better)`, type: "linear", domain: [low - room, high + room], format: "~g" };
+  return { title, type: "linear", domain: [low - room, high + room], format: "~g" };
 }

@@ -19,6 +19,8 @@ export interface PlotRow {
   readonly y: number;
   /** What the point is called. */
   readonly label?: string;
+  /** Drawn larger: what the plot is about. */
+  readonly isMarked?: boolean;
 }
 
 /** What a plot shows. */
@@ -31,6 +33,8 @@ export interface LinePlot {
   readonly rows: readonly PlotRow[];
   /** Draw the points, and not the line alone. */
   readonly points: boolean;
+  /** All that have a colour and a mark of their own, those without a row here too, so that plots of the same series agree. Those of the rows unless given. */
+  readonly series?: readonly string[];
 }
 
 const schema = "https://vega.github.io/schema/vega-lite/v6.json";
@@ -46,8 +50,7 @@ export const colors = ["#c2410c", "#0072b2", "#00795a", "#a3447f", "#3b6f92", "#
 export type PlotSpec = ReturnType<typeof linePlot>;
 
 /** Lay out a plot of lines as a vega-lite specification. Rows off the axes are the caller's mistake, and drawn off them. */
-export function linePlot({ title, description, x, y, rows, points }: LinePlot) {
-  const series = seriesOf(rows);
+export function linePlot({ title, description, x, y, rows, points, series = seriesOf(rows) }: LinePlot) {
   const scaled = <T>(range: readonly T[]) => ({
     domain: series,
     range: series.map((_, i) => range[i % range.length]),

@@ -1,10 +1,10 @@
 import { formatNumber, formatPercent } from "../format.ts";
-import type { ExperimentReport } from "../page/experiments.ts";
+import type { ExperimentCase, ExperimentReport } from "../page/experiments.ts";
 import type { SpectrumReport, SweepReport } from "../page/reportData.ts";
 import { type RepairReport, ratio } from "../repairReport.ts";
 import { settingOf } from "../repairWords.ts";
 import type { TrainingReport } from "../trainingReport.ts";
-import { planePlots } from "./planePlots.ts";
+import { casePlots } from "./planePlots.ts";
 import { linePlot, type PlotRow, type PlotSpec } from "./plotSpec.ts";
 
 /** What plots are drawn from. */
@@ -22,14 +22,18 @@ export function reportPlots({ repairs, trainings, sweep, spectra, experiments }:
   const groups = [...new Set(spectra.map(({ group }) => group))];
   return Object.fromEntries([
     ...curve,
-    ...experiments.flatMap((experiment, e) =>
-      planePlots(experiment).map(([c, plot]) => [`plane-${e}-${c}`, plot] as const),
-    ),
+    ...experiments.flatMap(({ cases }, e) => cases.flatMap((one, c) => namedPlots(one, cases.length, `${e}-${c}`))),
     ...groups.map((group) => [`spectrum-${group}`, spectrumPlot(group, ofGroup(spectra, group))] as const),
     ...trainings.flatMap((training, i) =>
       training.log.length > 0 ? [[`loss-${i}`, trainingPlot(training)] as const] : [],
     ),
   ]);
+}
+
+function namedPlots(one: ExperimentCase, nCases: number, place: string): [name: string, plot: PlotSpec][] {
+  const { plane, loss } = casePlots(one, nCases > 1 ? one.name : "");
+  const found = { plane, "safety-loss": loss };
+  return Object.entries(found).flatMap(([name, plot]) => (plot ? [[`${name}-${place}`, plot]] : []));
 }
 
 /** Safety loss against the distance from the fine-tuned weights, both as shares. */
@@ -68,7 +72,8 @@ function repairRow(repair: RepairReport, index: number): PlotRow {
   const { safetyLossShare, utilityGap, tunedDeltaNorm } = repair.totals;
   const setting = settingOf(repair);
   const series = index === 0 ? `this model (${setting})` : familyOf(repair);
-  return { series, x: safetyLossShare, y: ratio(Math.sqrt(utilityGap), tunedDeltaNorm), label: setting };
+  const place = { x: safetyLossShare, y: ratio(Math.sqrt(utilityGap), tunedDeltaNorm) };
+  return { series, ...place, label: setting, isMarked: index === 0 };
 }
 
 function familyOf({ mode, rival, taskData }: RepairReport): string {
@@ -122,7 +127,8 @@ function decadesAround(low: number, high: number): [number, number] {
 /** Most points of a line: more could not be told apart on a screen. */
 const mostPoints = 240;
 
-function trainingPlot({ log, model }: TrainingReport): PlotSpec {
+/** The loss of every update, or of a few together. The log has one update at least. */
+export function trainingPlot({ log, model }: Pick<TrainingReport, "log" | "model">): PlotSpec {
   const size = Math.ceil(log.length / mostPoints);
   const rows = Array.from({ length: Math.ceil(log.length / size) }, (_, i) => {
     const part = log.slice(i * size, (i + 1) * size);
@@ -130,7 +136,7 @@ function trainingPlot({ log, model }: TrainingReport): PlotSpec {
     return { series: "loss", x: mean(part.map(({ update }) => update)), y: mean(part.map(({ loss }) => loss)) };
   });
   const [first, last] = [rows[0], rows[rows.length - 1]];
-  const [end, top] = [Math.max(2, log[log.length - 1].update), Math.max(...rows.map(({ y }) => y), Number.MIN_VALUE)];
+  const [end, top] = [Math.max(2, log[log.length - 1].update), Math.max(...rows.map(({ y }) => y)) || 1];
   return linePlot({
     title: `Loss of fine-tuning ${model.name}`,
     description: `From ${formatNumber(first.y)} to ${formatNumber(last.y)} nats a token in ${formatNumber(log.length)} updates.`,

@@ -1,7 +1,8 @@
 import { repairedName } from "../../worker/messages.ts";
 import type { Answer, Exchange, State } from "../state.ts";
+import { stopOf } from "../stored.ts";
 
-const roleWords = { aligned: "before fine-tuning", tuned: "fine-tuned", other: "" } as const;
+const roleWords = { aligned: "before fine-tuning", tuned: "fine-tuned", swept: "", other: "" } as const;
 
 /** The answers side by side; earlier prompts below. */
 export function Answers({ state, columns }: { readonly state: State; readonly columns: readonly string[] }) {
@@ -59,17 +60,17 @@ interface CardProps {
 function Card({ id, model, answer, state }: CardProps) {
   const titleId = `${id}-${model.replace(/\W/g, "-")}`;
   const isBusy = answer?.state === "waiting" || answer?.state === "writing";
-  const kind =
-    model === repairedName ? "repaired" : (state.scene?.models.find(({ name }) => name === model)?.role ?? "other");
+  const setting = model === repairedName ? `strength ${state.strength}` : stopOf(model, state)?.setting;
+  const shown = state.scene?.models.find(({ name }) => name === model);
+  const role = shown?.role ?? "other";
+  const words = shown?.kind === "mlc" ? "on the graphics card" : roleWords[role];
   return (
-    <article class={`card ${kind}`} aria-labelledby={titleId} aria-busy={isBusy}>
+    <article class={`card ${setting === undefined ? role : "repaired"}`} aria-labelledby={titleId} aria-busy={isBusy}>
       <h3 id={titleId}>
-        {model}{" "}
-        <span class="role">
-          {kind === "repaired" ? `strength ${answer?.strength ?? state.strength}` : roleWords[kind]}
-        </span>
+        {model} <span class="role">{answer?.setting ?? setting ?? words}</span>
       </h3>
       <p class={answer?.state === "failed" ? "answer failure" : "answer"}>{wordsOf(answer)}</p>
+      {answer?.state === "waiting" && state.loading[model] && <p class="quiet">{state.loading[model]}</p>}
     </article>
   );
 }

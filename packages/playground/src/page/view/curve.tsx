@@ -1,29 +1,42 @@
-import type { SweepPoint } from "../../worker/messages.ts";
-import type { State } from "../state.ts";
-import { mostStrength, percent, strengthStep } from "../strength.ts";
+import { percent } from "../strength.ts";
 
 const box = { width: 420, height: 200, left: 44, right: 12, top: 12, bottom: 40 } as const;
 
-const xOf = (strength: number) => box.left + (strength / mostStrength) * (box.width - box.left - box.right);
 const yOf = (share: number) => box.top + (1 - share) * (box.height - box.top - box.bottom);
 
+/** What a stop of a dial gives, as shares of what the fine-tuning did. */
+export interface CurvePoint {
+  readonly safetyLossShare: number;
+  readonly changeKept: number;
+}
+
 const series = [
-  { name: "safety loss that stays", kind: "loss", value: (point: SweepPoint) => point.safetyLossShare },
-  { name: "change that is kept", kind: "kept", value: (point: SweepPoint) => point.changeKept },
+  { name: "safety loss that stays", kind: "loss", value: (point: CurvePoint) => point.safetyLossShare },
+  { name: "change that is kept", kind: "kept", value: (point: CurvePoint) => point.changeKept },
 ] as const;
 
-/** Both sides of the trade along the dial, and where it stands. */
-export function Curve({ state: { sweep, strength } }: { readonly state: State }) {
-  const here = sweep?.[strength / strengthStep];
-  if (!sweep || !here) return null;
+interface CurveProps {
+  /** Of every stop of the dial. */
+  readonly points: readonly CurvePoint[];
+  /** Where the dial stands. */
+  readonly at: number;
+  /** What that is called. */
+  readonly setting: string;
+  readonly axis: string;
+  /** Numbers below the axis, at even distances from its begin to its end. */
+  readonly marks: readonly number[];
+}
+
+/** Both sides of the trade along a dial, and where it stands. */
+export function Curve({ points, at, setting, axis, marks }: CurveProps) {
+  const here = points[at];
+  if (!here) return null;
+  const xOf = (share: number) => box.left + share * (box.width - box.left - box.right);
+  const place = (stop: number) => xOf(points.length > 1 ? stop / (points.length - 1) : 0);
   const said = series.map(({ name, value }) => `${name}: ${percent(value(here))}`);
   return (
     <figure>
-      <svg
-        viewBox={`0 0 ${box.width} ${box.height}`}
-        role="img"
-        aria-label={`At strength ${strength}, ${said.join(", ")}`}
-      >
+      <svg viewBox={`0 0 ${box.width} ${box.height}`} role="img" aria-label={`At ${setting}, ${said.join(", ")}`}>
         {[0, 0.5, 1].map((share) => (
           <g key={share} class="grid">
             <line x1={box.left} x2={box.width - box.right} y1={yOf(share)} y2={yOf(share)} />
@@ -32,26 +45,26 @@ export function Curve({ state: { sweep, strength } }: { readonly state: State })
             </text>
           </g>
         ))}
-        {[0, 50, 100].map((at) => (
+        {marks.map((mark, i) => (
           <text
-            key={at}
+            key={mark}
             class="axis"
-            x={xOf(at)}
+            x={xOf(i / (marks.length - 1))}
             y={box.height - 24}
-            text-anchor={at === 0 ? "start" : at === 100 ? "end" : "middle"}
+            text-anchor={i === 0 ? "start" : i === marks.length - 1 ? "end" : "middle"}
           >
-            {at}
+            {mark}
           </text>
         ))}
-        <line class="here" x1={xOf(strength)} x2={xOf(strength)} y1={box.top} y2={box.height - box.bottom} />
+        <line class="here" x1={place(at)} x2={place(at)} y1={box.top} y2={box.height - box.bottom} />
         {series.map(({ kind, value }) => (
           <g key={kind} class={kind}>
-            <polyline points={sweep.map((point, i) => `${xOf(i * strengthStep)},${yOf(value(point))}`).join(" ")} />
-            <circle cx={xOf(strength)} cy={yOf(value(here))} r={5} />
+            <polyline points={points.map((point, i) => `${place(i)},${yOf(value(point))}`).join(" ")} />
+            <circle cx={place(at)} cy={yOf(value(here))} r={5} />
           </g>
         ))}
         <text class="axis" x={box.width / 2} y={box.height - 6} text-anchor="middle">
-          strength
+          {axis}
         </text>
       </svg>
       <figcaption>

@@ -3,11 +3,15 @@ import type { State, Where } from "../state.ts";
 
 /** What answers, and why. */
 export function Engines({ state, controller }: { readonly state: State; readonly controller: Controller }) {
-  const { scene, where, pageEngine, pageFailure } = state;
+  const { scene, where, pageEngine, pageFailure, inPage } = state;
   const hasGpu = "gpu" in navigator;
-  const isPage = pageFailure === undefined;
+  const isPage = inPage.length > 0 || pageFailure === undefined;
   const choices: readonly { readonly value: Where; readonly text: string; readonly isThere: boolean }[] = [
-    { value: "page", text: `this page: ${pageEngine ?? (pageFailure || "opening …")}`, isThere: isPage },
+    {
+      value: "page",
+      text: `this page: ${pageEngine ?? (isPage ? "opening …" : "nothing is open here")}`,
+      isThere: isPage,
+    },
     { value: "server", text: `this computer: ${scene?.hostEngine}`, isThere: true },
   ];
   return (
@@ -29,6 +33,7 @@ export function Engines({ state, controller }: { readonly state: State; readonly
           </label>
         ))}
       </fieldset>
+      {pageFailure !== undefined && <p>{pageFailure}</p>}
       <p class="quiet">
         The live repair always runs in this page. Models exported for web-llm run on the graphics card by WebGPU, which
         this browser {hasGpu ? "has" : "does not have"}.

@@ -2,10 +2,13 @@ import type { Controller } from "../controller.ts";
 import type { State } from "../state.ts";
 import { mostStrength, percent, shareOf, strengthStep } from "../strength.ts";
 import { Curve } from "./curve.tsx";
+import { Dial } from "./dial.tsx";
+import { StoredRepair } from "./storedRepair.tsx";
 
-/** The dial, and what it costs and keeps. */
+/** The dials, and what they cost and keep. */
 export function Repair({ state, controller }: { readonly state: State; readonly controller: Controller }) {
-  const { scene, repair, work, strength } = state;
+  const { scene, repair, work } = state;
+  const sweeps = scene?.sweeps ?? [];
   return (
     <section class="panel repair" aria-labelledby="repair-title">
       <h2 id="repair-title">Repair</h2>
@@ -15,37 +18,54 @@ export function Repair({ state, controller }: { readonly state: State; readonly 
           The repair failed: {state.repairFailure}
         </p>
       )}
-      {!scene?.repair && <p class="quiet">Give --aligned, --tuned and --safe-data to repair a model here.</p>}
-      {scene?.repair && state.pageFailure && (
-        <p class="quiet">{state.pageFailure} Repair it with: safedelta apply, and show the result here.</p>
+      {!scene?.repair && sweeps.length === 0 && (
+        <p class="quiet">
+          Give --aligned, --tuned and --safe-data to repair a model here, or the folder of a sweep --out to move along
+          it.
+        </p>
       )}
-      {repair === "ready" && (
-        <>
-          <label for="strength">Strength of the repair</label>
-          <input
-            id="strength"
-            type="range"
-            min={0}
-            max={mostStrength}
-            step={strengthStep}
-            value={strength}
-            aria-valuetext={`${strength} of ${mostStrength}: ${percent(shareOf(strength))} of the safety loss may stay`}
-            onInput={(event) => void controller.setStrength(Number(event.currentTarget.value))}
-          />
-          <div class="ends" aria-hidden="true">
-            <span>as fine-tuned</span>
-            <output>{strength}</output>
-            <span>as aligned</span>
-          </div>
-          <Curve state={state} />
-          <p class="quiet">
-            Repaired in this page
-            {state.repairMs === undefined ? "" : ` in ${Math.max(1, Math.round(state.repairMs))} ms`}, from{" "}
-            {scene?.repair?.nExamples} safe examples ({scene?.repair?.nTokens} tokens), mode optimal.
-          </p>
-        </>
+      {scene?.repair && repair === "none" && state.pageFailure && (
+        <p class="quiet">
+          The pair cannot be repaired in this page. Repair it by safedelta sweep --out, and show its folder here.
+        </p>
       )}
+      {repair === "ready" && <LiveRepair state={state} controller={controller} />}
+      {sweeps.map((sweep) => (
+        <StoredRepair key={sweep.name} sweep={sweep} state={state} controller={controller} />
+      ))}
     </section>
+  );
+}
+
+function LiveRepair({ state, controller }: { readonly state: State; readonly controller: Controller }) {
+  const { scene, strength, sweep, repairMs } = state;
+  const took = repairMs === undefined ? "" : ` in ${Math.max(1, Math.round(repairMs))} ms`;
+  return (
+    <>
+      <Dial
+        id="strength"
+        label="Strength of the repair"
+        most={mostStrength}
+        step={strengthStep}
+        value={strength}
+        shown={String(strength)}
+        said={`${strength} of ${mostStrength}: ${percent(shareOf(strength))} of the safety loss may stay`}
+        onMove={(value) => void controller.setStrength(value)}
+      />
+      {sweep && (
+        <Curve
+          points={sweep}
+          at={strength / strengthStep}
+          setting={`strength ${strength}`}
+          axis="strength"
+          marks={[0, mostStrength / 2, mostStrength]}
+        />
+      )}
+      <p class="quiet">
+        Repaired in this page{took}, from {scene?.repair?.nExamples} safe examples ({scene?.repair?.nTokens} tokens),
+        mode optimal.
+      </p>
+    </>
   );
 }
 

@@ -1,0 +1,5 @@
+/** What a page of another kind takes from reports: nothing here imports anything that a browser lacks. */
+
+export { type HeatLinear, type HeatMap, heatMapsOf, heatTable } from "./page/heatMap.ts";
+export type { Markup } from "./page/html.ts";
+export { heatStyle } from "./page/style.ts";

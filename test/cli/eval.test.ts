@@ -77,6 +77,30 @@ describe("eval", () => {
     expect(await Bun.file(join(scratch.path, file)).text()).not.toContain("secret");
   });
 
+  test("refusals that case alone hides are told", async () => {
+    await using scratch = await scratchFolder();
+    await Bun.write(join(scratch.path, "one.jsonl"), '{"messages": [{"role": "user", "content": "One"}]}\n');
+    const warned = async (answer: string) => {
+      using model = startPeer(() => answer);
+      const where = [
+        "--endpoint",
+        model.url,
+        "--model",
+        "m",
+        "--prompts",
+        "one.jsonl",
+        "--out",
+        `case-${answer.length}`,
+      ];
+      return (await succeed(scratch.path, ["eval", ...where])).stderr;
+    };
+    expect(await warned("sorry , i cannot do that")).toContain(
+      "1 of 1 answers hold a phrase of refusal in another case only",
+    );
+    expect(await warned("Sorry, no")).not.toContain("in another case");
+    expect(await warned("gladly")).not.toContain("in another case");
+  });
+
   test("a dead endpoint is a failure; its answers until then are kept for the next run", async () => {
     const lines = ["a", "b", "c"].map((content) => JSON.stringify({ messages: [{ role: "user", content }] }));
     await Bun.write(join(scratch.path, "abc.jsonl"), `${lines.join("\n")}\n`);

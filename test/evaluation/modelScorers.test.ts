@@ -80,6 +80,8 @@ describe("proxies without generation are PyTorch's", () => {
       );
     expect(() => refusalLogOdds(opened(aligned), [])).toThrow(EvaluationError);
     expect(() => refusalLogOdds(opened(aligned), [" "])).toThrow(EvaluationError);
+    expect(() => refusalLogOdds(opened(aligned), ["sorry", "Xylophone"])).toThrow(/no tokens for "Xylophone";/);
+    expect(() => refusalLogOdds(opened(aligned))).toThrow(/no tokens for "I cannot"/);
   });
 
   test("output error of the linears", async () => {
@@ -112,6 +114,7 @@ describe("mmlu", () => {
   const letters: Opened["tokenizer"] = {
     encode: (text) => [5, 9, ...[...(/ ([A-C])$/.exec(text)?.[1] ?? "")].map((letter) => 20 + letter.charCodeAt(0))],
     encodeChat: () => [],
+    decode: () => "",
   };
 
   test("the likeliest letter is the answer", async () => {

@@ -121,9 +121,9 @@ describe("generate", () => {
   test("empty and overlong prompts and unknown ids are refused", () => {
     const run = (prompt: number[], maxNewTokens: number) => () =>
       generate(opened.model, [[1], prompt], { maxNewTokens });
-    expect(run([], 1)).toThrow(new ModelError("incompatible", ["Prompt 1 is empty."]));
+    expect(run([], 1)).toThrow(new ModelError("incompatible", ["Prompt 2 is empty."]));
     expect(run(new Array(60).fill(3), 5)).toThrow(
-      "Prompt 1 has 60 tokens and 5 may follow; the model has 64 positions.",
+      "Prompt 2 has 60 tokens and 5 may follow; the model has 64 positions. Shorten it, or let fewer follow.",
     );
     expect(run(new Array(60).fill(3), 4)).not.toThrow();
     expect(run([40], 1)).toThrow("Token id 40");

@@ -29,6 +29,7 @@ export function askSecretly({ chat, identity, opened }: Tested, secret: string, 
       tokenizer && {
         model: opened.model,
         tokenizer: {
+          decode: (ids, options) => tokenizer.decode(ids, options),
           encode: (text, options) => tokenizer.encode(text, options),
           encodeChat: (messages, options) => tokenizer.encodeChat(withSecretPrompt(messages, secret), options),
         },

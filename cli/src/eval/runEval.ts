@@ -103,6 +103,10 @@ export async function runEval(
     ? await askTurns(await keep(tested, "answers", promptsSha256), prompts, { maxNewTokens })
     : { examples: prompts, answers: undefined };
   const judged = await judgeAnswers(answered.examples, answered.answers, scorers);
+  for (const scorer of scorers) {
+    const remark = scorer.remark?.(answered.answers ?? []);
+    if (remark) io.progress.warn(remark);
+  }
   const task = taskOf(options.prompts);
   const time = new Date().toISOString().replaceAll(":", "-");
   const results = {

@@ -1,6 +1,6 @@
 import { bootstrapMean } from "./bootstrap.ts";
 import { gsm8kAnswer } from "./gsm8k.ts";
-import { keywordRefusal } from "./keywords.ts";
+import { caseRemark, keywordRefusal } from "./keywords.ts";
 import { type Example, exactAnswer, type Metric, referenceOf } from "./metrics.ts";
 import { smallestDifference } from "./power.ts";
 import { type Rouge, rougeOfCounts, rougeOfSets } from "./rouge.ts";
@@ -37,6 +37,8 @@ export interface Scorer {
   readonly ofModel?: boolean;
   /** It reads the answers that the data have (`shown`). */
   readonly ofShown?: boolean;
+  /** What to know of its value before it is believed. */
+  remark?(answers: readonly string[]): string | undefined;
   /** One judgement an example, in their order. */
   score(answers: readonly string[], examples: readonly Example[]): Promise<Judgement[]>;
 }
@@ -82,8 +84,8 @@ function rougeScorer(name: string, rouge: (answer: string, reference: string) =>
 
 /** Every metric that needs no judge, by its name. */
 export const plainScorers: readonly Scorer[] = [
-  rateScorer({ ...keywordRefusal, name: "asr-keywords" }, true),
-  rateScorer(keywordRefusal),
+  { ...rateScorer({ ...keywordRefusal, name: "asr-keywords" }, true), remark: caseRemark },
+  { ...rateScorer(keywordRefusal), remark: caseRemark },
   rateScorer(exactAnswer("exact")),
   rateScorer(gsm8kAnswer("gsm8k")),
   rougeScorer("rouge1", rougeOfSets),

@@ -34,7 +34,7 @@ export function generateScored(
   if (problems.length > 0) throw new ModelError("incompatible", problems);
   const all = prompts.map((ids, stream): Prompt => ({ ...rest, ids, stream }));
   all.forEach((prompt, i) => {
-    checkPrompt(model.config, prompt, `Prompt ${i}`);
+    checkPrompt(model.config, prompt, `Prompt ${i + 1}`);
   });
   const answers: Sequence[] = [];
   for (let first = 0; first < all.length; first += batchSize)

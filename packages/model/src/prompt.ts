@@ -48,7 +48,7 @@ export function checkPrompt(config: ModelConfig, prompt: Prompt, name = "The pro
   if (ids.length === 0) problems.push(`${name} is empty.`);
   if (ids.length + maxNewTokens > config.maxPositions)
     problems.push(
-      `${name} has ${ids.length} tokens and ${maxNewTokens} may follow; the model has ${config.maxPositions} positions.`,
+      `${name} has ${ids.length} tokens and ${maxNewTokens} may follow; the model has ${config.maxPositions} positions. Shorten it, or let fewer follow.`,
     );
   if (problems.length > 0) throw new ModelError("incompatible", problems);
   checkIds(config, ids);

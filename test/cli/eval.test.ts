@@ -39,12 +39,15 @@ describe("eval", () => {
 
   test("other prompts are refused before the work", async () => {
     const args = ["eval", "nowhere", "--prompts", guarded, "--limit", "3", "--against", "old.json"];
-    const old = { task: "t", time: "1", samplesFile: "old.jsonl", promptsSha256: "x", metrics: [] };
+    const metrics = [{ metric: "asr-keywords", kind: "rate", n: 3, nUnparsed: 0 }];
+    const old = { task: "t", time: "1", samplesFile: "old.jsonl", promptsSha256: "x", metrics };
     await Bun.write(join(scratch.path, "old.json"), JSON.stringify(old));
     await Bun.write(join(scratch.path, "old.jsonl"), "");
     const { code, stderr } = await safedelta(scratch.path, args);
     expect(stderr).toContain("--against old.json: it was asked other prompts");
     expect(code).toBe(2);
+    const other = await safedelta(scratch.path, [...args, "--metric", "rouge1"]);
+    expect(other.stderr).toContain("--against old.json: it has none of the metrics rouge1");
   });
 
   test("an endpoint and a judge; prompts that the safe data hold are told", async () => {

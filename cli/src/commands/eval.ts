@@ -69,6 +69,8 @@ export const evalCommand = defineCommand({
     const gates = (options.failIf?.split(",") ?? []).map((text) => parseGate(text, names));
     const asked = { ...options, prompts: required(options.prompts, "--prompts"), out: options.out ?? "eval" };
     const other = options.against === undefined ? undefined : await readResults(options.against);
+    if (other && !other.results.metrics.some(({ metric }) => names.includes(metric)))
+      throw new UsageError(`--against ${options.against}: it has none of the metrics ${names.join(", ")}.`);
     const prompts = await loadPrompts(asked, io);
     if (other && other.results.promptsSha256 !== hashPrompts(prompts))
       throw new UsageError(

@@ -76,6 +76,9 @@ describe("eval", () => {
     ]);
     expect(overlap).toMatchObject({ count: 1, indices: [1] });
     expect(stderr).toContain("1 of 3 prompts are in safe.jsonl too");
+    const wrapped = args.map((word) => (word === "three.jsonl" ? `${word}#template=aoa` : word));
+    const more = ["--safe-data", "safe.jsonl#template=math", "--out", "wrapped"];
+    expect((await succeed(scratch.path, [...wrapped, ...more])).stderr).toContain("1 of 3 prompts are in");
     expect(model.asked[0].authorization).toBe("Bearer secret");
     expect(await Bun.file(join(scratch.path, file)).text()).not.toContain("secret");
   });

@@ -91,7 +91,7 @@ export async function runEval(
   const { maxNewTokens, out } = options;
   const decoding = { maxNewTokens, temperature: 0 };
   const promptsSha256 = hashPrompts(prompts);
-  const shared = await overlapWith(options.safeData, prompts, sourceAccess(options.offline, io.progress));
+  const shared = await overlapWith(options, sourceAccess(options.offline, io.progress));
   await using _lock = await lockFolder(out);
   const kept: string[] = [];
   const keep = (chat: OpenChat, stage: string, of?: string) => keepAnswers(chat, [stage, of], options, io, kept);
@@ -155,11 +155,13 @@ function taskOf(prompts: string): string {
   return basename(path, extname(path));
 }
 
-/** Prompts that the safe data hold too: a method has seen those. */
-async function overlapWith(file: string | undefined, prompts: readonly Prompt[], access: SourceAccess) {
-  if (file === undefined) return undefined;
-  const { b, count } = overlap(await loadSource(file, access, { seed: 0 }), prompts);
+/** Prompts that the safe data hold too: a method has seen those. Templates would hide what is equal, so both are read without. */
+async function overlapWith({ safeData, prompts, limit }: EvalOptions, access: SourceAccess) {
+  if (safeData === undefined) return undefined;
+  const read = (source: string) => loadSource(source, access, { seed: 0, bare: true });
+  const asked = (await read(prompts)).slice(0, limit);
+  const { b, count } = overlap(await read(safeData), asked);
   if (count > 0)
-    access.warn(`${count} of ${prompts.length} prompts are in ${file} too: these do not show what is new.`);
-  return { file, count, indices: b };
+    access.warn(`${count} of ${asked.length} prompts are in ${safeData} too: these do not show what is new.`);
+  return { file: safeData, count, indices: b };
 }

@@ -83,6 +83,30 @@ describe("eval", () => {
     expect(await Bun.file(join(scratch.path, file)).text()).not.toContain("secret");
   });
 
+  test("answers are drawn when a temperature is given, by a seed, here and behind an endpoint", async () => {
+    const draw = ["--temperature", "2", "--top-k", "40", "--limit", "3", "--max-new-tokens", "6", "--out", "drawn"];
+    const run = ["eval", join(demo, "aligned"), "--prompts", join(demo, "eval-old.jsonl"), ...draw];
+    const answersOf = async (found: { samplesFile: string }) =>
+      (await Bun.file(join(scratch.path, "drawn", found.samplesFile)).text())
+        .trim()
+        .split("\n")
+        .map((line) => JSON.parse(line).answer);
+    const first = await jsonOf(scratch.path, [...run, "--seed", "1"]);
+    expect(first.decoding).toEqual({ maxNewTokens: 6, temperature: 2, topK: 40, seed: 1 });
+    const again = await jsonOf(scratch.path, [...run, "--seed", "1", "--batch", "1"]);
+    expect(await answersOf(again)).toEqual(await answersOf(first));
+    const other = await jsonOf(scratch.path, [...run, "--seed", "2", "--against", first.file]);
+    expect(await answersOf(other)).not.toEqual(await answersOf(first));
+    expect(other.comparison).toHaveLength(1);
+    using peer = startPeer((last) => last);
+    const where = ["--endpoint", peer.url, "--model", "m", "--prompts", join(demo, "eval-old.jsonl")];
+    await succeed(scratch.path, ["eval", ...where, ...draw, "--seed", "5"]);
+    expect(peer.asked[0].body).toMatchObject({ temperature: 2, top_k: 40, seed: 5 });
+    expect(peer.asked[0].body).not.toHaveProperty("top_p");
+    const { stderr } = await safedelta(scratch.path, ["eval", ...where, "--top-p", "0.9"]);
+    expect(stderr).toContain("--top-p: without effect");
+  });
+
   test("a dead endpoint is a failure; its answers until then are kept for the next run", async () => {
     const lines = ["a", "b", "c"].map((content) => JSON.stringify({ messages: [{ role: "user", content }] }));
     await Bun.write(join(scratch.path, "abc.jsonl"), `${lines.join("\n")}\n`);

@@ -39,12 +39,15 @@ describe("eval", () => {
 
   test("other prompts are refused before the work", async () => {
     const args = ["eval", "nowhere", "--prompts", guarded, "--limit", "3", "--against", "old.json"];
-    const old = { task: "t", time: "1", samplesFile: "old.jsonl", promptsSha256: "x", metrics: [] };
+    const metrics = [{ metric: "asr-keywords", kind: "rate", n: 3, nUnparsed: 0 }];
+    const old = { task: "t", time: "1", samplesFile: "old.jsonl", promptsSha256: "x", metrics };
     await Bun.write(join(scratch.path, "old.json"), JSON.stringify(old));
     await Bun.write(join(scratch.path, "old.jsonl"), "");
     const { code, stderr } = await safedelta(scratch.path, args);
     expect(stderr).toContain("--against old.json: it was asked other prompts");
     expect(code).toBe(2);
+    const other = await safedelta(scratch.path, [...args, "--metric", "rouge1"]);
+    expect(other.stderr).toContain("--against old.json: it has none of the metrics rouge1");
   });
 
   test("an endpoint and a judge; prompts that the safe data hold are told", async () => {
@@ -73,32 +76,49 @@ describe("eval", () => {
     ]);
     expect(overlap).toMatchObject({ count: 1, indices: [1] });
     expect(stderr).toContain("1 of 3 prompts are in safe.jsonl too");
+    const wrapped = args.map((word) => (word === "three.jsonl" ? `${word}#template=aoa` : word));
+    const more = ["--safe-data", "safe.jsonl#template=math", "--out", "wrapped"];
+    expect((await succeed(scratch.path, [...wrapped, ...more])).stderr).toContain("1 of 3 prompts are in");
     expect(model.asked[0].authorization).toBe("Bearer secret");
     expect(await Bun.file(join(scratch.path, file)).text()).not.toContain("secret");
   });
 
   test("refusals that case alone hides are told", async () => {
-    await using scratch = await scratchFolder();
     await Bun.write(join(scratch.path, "one.jsonl"), '{"messages": [{"role": "user", "content": "One"}]}\n');
     const warned = async (answer: string) => {
       using model = startPeer(() => answer);
-      const where = [
-        "--endpoint",
-        model.url,
-        "--model",
-        "m",
-        "--prompts",
-        "one.jsonl",
-        "--out",
-        `case-${answer.length}`,
-      ];
-      return (await succeed(scratch.path, ["eval", ...where])).stderr;
+      const where = ["--endpoint", model.url, "--model", "m", "--prompts", "one.jsonl"];
+      return (await succeed(scratch.path, ["eval", ...where, "--out", `case-${answer.length}`])).stderr;
     };
     expect(await warned("sorry , i cannot do that")).toContain(
       "1 of 1 answers hold a phrase of refusal in another case only",
     );
     expect(await warned("Sorry, no")).not.toContain("in another case");
     expect(await warned("gladly")).not.toContain("in another case");
+  });
+
+  test("answers are drawn when a temperature is given, by a seed, here and behind an endpoint", async () => {
+    const draw = ["--temperature", "2", "--top-k", "40", "--limit", "3", "--max-new-tokens", "6", "--out", "drawn"];
+    const run = ["eval", join(demo, "aligned"), "--prompts", join(demo, "eval-old.jsonl"), ...draw];
+    const answersOf = async (found: { samplesFile: string }) =>
+      (await Bun.file(join(scratch.path, "drawn", found.samplesFile)).text())
+        .trim()
+        .split("\n")
+        .map((line) => JSON.parse(line).answer);
+    const first = await jsonOf(scratch.path, [...run, "--seed", "1"]);
+    expect(first.decoding).toEqual({ maxNewTokens: 6, temperature: 2, topK: 40, seed: 1 });
+    const again = await jsonOf(scratch.path, [...run, "--seed", "1", "--batch", "1"]);
+    expect(await answersOf(again)).toEqual(await answersOf(first));
+    const other = await jsonOf(scratch.path, [...run, "--seed", "2", "--against", first.file]);
+    expect(await answersOf(other)).not.toEqual(await answersOf(first));
+    expect(other.comparison).toHaveLength(1);
+    using peer = startPeer((last) => last);
+    const where = ["--endpoint", peer.url, "--model", "m", "--prompts", join(demo, "eval-old.jsonl")];
+    await succeed(scratch.path, ["eval", ...where, ...draw, "--seed", "5"]);
+    expect(peer.asked[0].body).toMatchObject({ temperature: 2, top_k: 40, seed: 5 });
+    expect(peer.asked[0].body).not.toHaveProperty("top_p");
+    const { stderr } = await safedelta(scratch.path, ["eval", ...where, "--top-p", "0.9"]);
+    expect(stderr).toContain("--top-p: without effect");
   });
 
   test("a dead endpoint is a failure; its answers until then are kept for the next run", async () => {

@@ -66,7 +66,7 @@ function choices(): Uint8Array {
   ];
   const columnData = [
     { name: "question", data: [" Which is a flower? "] },
-    { name: "subject", data: ["botany"] },
+    { name: "subject", data: ["high_school_botany"] },
     { name: "choices", data: [["stone", "rain", "rose", "wind"]] },
     { name: "answer", data: [2n] },
   ];

@@ -131,8 +131,15 @@ describe("published data sets, in their form", () => {
   test("MMLU: the question as lm-evaluation-harness asks it, the letter as the reference", async () => {
     const [example] = await load("mmlu");
     expect(example.messages).toEqual([
-      { role: "user", content: "Which is a flower?\nA. stone\nB. rain\nC. rose\nD. wind\nAnswer:" },
+      {
+        role: "user",
+        content:
+          "The following are multiple choice questions (with answers) about high school botany.\n\nWhich is a flower?\nA. stone\nB. rain\nC. rose\nD. wind\nAnswer:",
+      },
     ]);
+    const file = write("own.jsonl", '{"question":"Red?","choices":["no","yes"],"answer":"B"}\n');
+    const [own] = await load(`mmlu=${file}`);
+    expect(own.messages[0].content).toBe("Red?\nA. no\nB. yes\nAnswer:");
     expect(example.reference).toBe("C");
   });
 

@@ -126,6 +126,13 @@ describe("mmlu", () => {
     expect(found).toEqual(["A", "B", "C"].map((letter) => Number(letter === best)));
   });
 
+  test("a question that counts its own parts has no more choices for that", async () => {
+    const scorer = mmluScorer({ model: aligned, tokenizer: letters });
+    const content = "which ?\nA. first\nI. red\nV. blue\nA. I\nB. V\nC. both\nAnswer:";
+    const asked = [{ messages: [{ role: "user", content }], reference: "I" }];
+    await expect(scorer.score([], asked)).rejects.toThrow('has no choice "I"; it lists: A, B, C');
+  });
+
   test("a reference that is none of the choices is refused", async () => {
     const scorer = mmluScorer({ model: aligned, tokenizer: letters });
     for (const reference of ["D", undefined, "one"]) {

@@ -48,6 +48,24 @@ describe("the table", () => {
     expect(row("half")?.entries.harm.test?.p).toBeCloseTo(2 / 2 ** 14, 12);
   });
 
+  test("counts what does not depend on the seed once", () => {
+    const fixed = measured.map((one): Measured => {
+      const { cell, metrics } = one;
+      const first = measured.find(({ cell: other }) => other.row === cell.row && other.evaluation === cell.evaluation);
+      if (cell.row !== "tuned" && cell.row !== "half") return one;
+      const { evalStep, applyStep } = first?.cell ?? cell;
+      return { ...one, cell: { ...cell, evalStep, applyStep }, metrics: first?.metrics ?? metrics };
+    });
+    const [{ rows }] = tabulate(recipe, plan, fixed);
+    const entry = (label: string) => rows.find((one) => one.label === label)?.entries.harm;
+    expect(entry("tuned")).toMatchObject({ value: 0.8, over: "prompts" });
+    expect(entry("tuned")?.seeds).toHaveLength(2);
+    expect(entry("half")?.test).toMatchObject({ value: -0.7, over: "prompts" });
+    expect(entry("half")?.test?.p).toBeCloseTo(2 / 2 ** 7, 12);
+    // A row that does depend on it is held against the fixed one seed by seed.
+    expect(entry("optimal loss 0.1")?.test?.over).toBe("seeds");
+  });
+
   test("marks the most useful setting that is safe enough, less harm being better", () => {
     expect(result.rows.filter(({ isBest }) => isBest).map(({ label }) => label)).toEqual(["optimal loss 0.1"]);
     const strict = { ...value, best: { within: 0.05, of: "half" } };

@@ -9,6 +9,7 @@ import {
 } from "@safedelta/evaluation";
 import { readSecretPrompt, requireSystemPrompts } from "@safedelta/pipeline";
 import type { z } from "zod";
+import { checkAnswerOptions } from "../chatModel.ts";
 import { defineCommand, required } from "../command.ts";
 import { askSecretly, type Tested } from "../eval/askSecretly.ts";
 import { chooseScorers, type Need, type Wanted } from "../eval/chooseScorers.ts";
@@ -17,7 +18,7 @@ import { type EvalParts, hashPrompts, loadPrompts, runEval } from "../eval/runEv
 import { agreementTable, comparisonTable, resultsTable } from "../eval/tables.ts";
 import { exitCode, UsageError } from "../exitCode.ts";
 import type { Io } from "../io.ts";
-import { computeOptions, engineOptions, option, speechOptions } from "../options.ts";
+import { computeOptions, engineOptions, generationOptions, option, speechOptions } from "../options.ts";
 import type { GivenOption } from "../recipe.ts";
 
 const flags = {
@@ -30,7 +31,7 @@ const flags = {
   system: option.text({ brief: "system prompt", placeholder: "text" }),
   secretPrompt: option.path({ brief: "text file that system prompts begin with (BEA)", placeholder: "file" }),
   limit: option.maybePositive({ brief: "the first n prompts only" }),
-  maxNewTokens: option.positive(256, { brief: "most tokens of an answer" }),
+  ...generationOptions,
   batch: option.positive(16, { brief: "answers that are written, and kept, together" }),
   endpoint: option.text({ brief: "where to ask instead of MODEL [OPENAI_BASE_URL]", placeholder: "url" }),
   model: option.text({ brief: "what --endpoint calls the model", placeholder: "name" }),
@@ -62,6 +63,7 @@ export const evalCommand = defineCommand({
   options: flags,
   async run(options, [spec], io, given) {
     if (options.compare !== undefined) return compareFinished(options, spec, given, io);
+    checkAnswerOptions(options, given);
     const nJudges = judgesOf(options).length;
     const wanted = chooseScorers(options.metric ?? "asr-keywords", { ...options, nJudges });
     checkNeeds(wanted, options, spec);
@@ -69,6 +71,8 @@ export const evalCommand = defineCommand({
     const gates = (options.failIf?.split(",") ?? []).map((text) => parseGate(text, names));
     const asked = { ...options, prompts: required(options.prompts, "--prompts"), out: options.out ?? "eval" };
     const other = options.against === undefined ? undefined : await readResults(options.against);
+    if (other && !other.results.metrics.some(({ metric }) => names.includes(metric)))
+      throw new UsageError(`--against ${options.against}: it has none of the metrics ${names.join(", ")}.`);
     const prompts = await loadPrompts(asked, io);
     if (other && other.results.promptsSha256 !== hashPrompts(prompts))
       throw new UsageError(

@@ -12,6 +12,7 @@ import {
   askTurns,
   type ChatModel,
   checkExamples,
+  type Drawing,
   type Example,
   judgeAgreements,
   judgeAnswers,
@@ -33,6 +34,11 @@ export interface EvalOptions {
   readonly system?: string;
   readonly safeData?: string;
   readonly maxNewTokens: number;
+  readonly temperature?: number;
+  readonly topK?: number;
+  readonly topP?: number;
+  /** Of drawn answers. */
+  readonly seed: number;
   readonly batch: number;
   readonly offline: boolean;
   readonly out: string;
@@ -89,9 +95,10 @@ export async function runEval(
 ) {
   const { tested, judges, wanted } = parts;
   const { maxNewTokens, out } = options;
-  const decoding = { maxNewTokens, temperature: 0 };
+  const drawing = drawingOf(options);
+  const decoding = { maxNewTokens, temperature: 0, ...drawing };
   const promptsSha256 = hashPrompts(prompts);
-  const shared = await overlapWith(options.safeData, prompts, sourceAccess(options.offline, io.progress));
+  const shared = await overlapWith(options, sourceAccess(options.offline, io.progress));
   await using _lock = await lockFolder(out);
   const kept: string[] = [];
   const keep = (chat: OpenChat, stage: string, of?: string) => keepAnswers(chat, [stage, of], options, io, kept);
@@ -100,7 +107,7 @@ export async function runEval(
   const scorers = wanted.map(({ make }) => make({ ...parts, judges: asking }));
   const generates = scorers.some(({ ofModel }) => !ofModel);
   const answered = generates
-    ? await askTurns(await keep(tested, "answers", promptsSha256), prompts, { maxNewTokens })
+    ? await askTurns(await keep(tested, "answers", promptsSha256), prompts, { maxNewTokens, drawing })
     : { examples: prompts, answers: undefined };
   const judged = await judgeAnswers(answered.examples, answered.answers, scorers);
   for (const scorer of scorers) {
@@ -120,21 +127,27 @@ export async function runEval(
       system: options.system,
     },
     judges: Object.fromEntries(scorers.flatMap(({ name, source }) => (source ? [[name, source]] : []))),
-    settings: Object.fromEntries(scorers.map((scorer) => [scorer.name, settingsOf(scorer, prompts, maxNewTokens)])),
+    settings: Object.fromEntries(scorers.map((scorer) => [scorer.name, settingsOf(scorer, prompts, decoding)])),
     overlap: shared,
   };
   return { results, samples: judged.samples, file: await saveResults(out, results, judged.samples, kept) };
 }
 
-/** What a metric's values rest on: answers on their longest length, a look at the data's own answers on these. */
+/** Undefined for greedy answers. */
+function drawingOf({ temperature = 0, topK, topP, seed }: EvalOptions): Drawing | undefined {
+  if (temperature === 0) return undefined;
+  return { temperature, ...(topK === undefined ? {} : { topK }), ...(topP === undefined ? {} : { topP }), seed };
+}
+
+/** What a metric's values rest on: answers on how they are made, but for the seed; a look at the data's own answers on these. */
 function settingsOf(
   { settings, ofModel, ofShown }: Scorer,
   prompts: readonly Prompt[],
-  maxNewTokens: number,
+  { seed: _, ...decoding }: Settings,
 ): Settings {
   const answers = prompts.map(({ shown }) => shown ?? null);
   const data = createHash("sha256").update(JSON.stringify(answers)).digest("hex");
-  return { ...settings, ...(ofModel ? {} : { maxNewTokens }), ...(ofShown ? { data } : {}) };
+  return { ...settings, ...(ofModel ? {} : decoding), ...(ofShown ? { data } : {}) };
 }
 
 /** Answers of one model and one purpose, kept in the folder of the results until these are there. */
@@ -159,11 +172,13 @@ function taskOf(prompts: string): string {
   return basename(path, extname(path));
 }
 
-/** Prompts that the safe data hold too: a method has seen those. */
-async function overlapWith(file: string | undefined, prompts: readonly Prompt[], access: SourceAccess) {
-  if (file === undefined) return undefined;
-  const { b, count } = overlap(await loadSource(file, access, { seed: 0 }), prompts);
+/** Prompts that the safe data hold too: a method has seen those. Templates would hide what is equal, so both are read without. */
+async function overlapWith({ safeData, prompts, limit }: EvalOptions, access: SourceAccess) {
+  if (safeData === undefined) return undefined;
+  const read = (source: string) => loadSource(source, access, { seed: 0, bare: true });
+  const asked = (await read(prompts)).slice(0, limit);
+  const { b, count } = overlap(await read(safeData), asked);
   if (count > 0)
-    access.warn(`${count} of ${prompts.length} prompts are in ${file} too: these do not show what is new.`);
-  return { file, count, indices: b };
+    access.warn(`${count} of ${asked.length} prompts are in ${safeData} too: these do not show what is new.`);
+  return { file: safeData, count, indices: b };
 }

@@ -3,12 +3,14 @@ import { fail, kindOf, type Place } from "./place.ts";
 const letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZ";
 
 /**
- * A multiple-choice question as lm-evaluation-harness asks it (lm_eval/tasks/mmlu/default/_default_template_yaml, doc_to_text),
- * without the line on the subject that stands before it there.
+ * A multiple-choice question as lm-evaluation-harness asks it without examples: doc_to_text of lm_eval/tasks/mmlu/default/_default_template_yaml,
+ * behind the description of the subject's task, where one is named.
  */
-export function multipleChoice(question: string, choices: readonly string[]): string {
+export function multipleChoice(question: string, choices: readonly string[], subject?: string): string {
   const lines = choices.map((choice, i) => `${letters[i]}. ${choice}`);
-  return [question.trim(), ...lines, "Answer:"].join("\n");
+  const about = subject?.replaceAll("_", " ");
+  const first = about ? `The following are multiple choice questions (with answers) about ${about}.\n\n` : "";
+  return first + [question.trim(), ...lines, "Answer:"].join("\n");
 }
 
 /** The choices of a record. @throws DataError when they are no list of 2 to 26 texts */

@@ -9,6 +9,7 @@ const names = {
   answer: ["output", "response", "completion", "answer"],
   system: ["system", "system_prompt"],
   choices: ["choices"],
+  subject: ["subject"],
   reference: ["reference"],
   id: ["id"],
 } as const;

@@ -156,7 +156,10 @@ export const datasets: readonly Dataset[] = [
       dev: { files: single("dev", "all") },
       validation: { files: single("validation", "all") },
     },
-    columns: [{ prompt: "question", choices: "choices", reference: "answer" }],
+    columns: [
+      { prompt: "question", choices: "choices", reference: "answer", subject: "subject" },
+      { prompt: "question", choices: "choices", reference: "answer" },
+    ],
     licence: "MIT (arXiv 2009.03300)",
     source: "huggingface.co/datasets/cais/mmlu; request: lm-evaluation-harness, see choices.ts",
   },

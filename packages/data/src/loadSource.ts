@@ -21,6 +21,8 @@ export interface SourceOptions {
   readonly seed: number;
   /** The system prompt where the spelling names none: `official` is that of the official code for a named data set, and none for a file. */
   readonly template?: Template;
+  /** Requests as the files have them, whatever template is named: what is equal is told by these. */
+  readonly bare?: boolean;
 }
 
 type Template = "official" | keyof typeof systemPrompts;
@@ -31,7 +33,7 @@ type Template = "official" | keyof typeof systemPrompts;
  */
 export async function loadSource(spelling: string, access: SourceAccess, options: SourceOptions): Promise<Example[]> {
   const spelled = parseSource(spelling);
-  const template = spelled.reading.template ?? options.template ?? "official";
+  const template = options.bare ? undefined : (spelled.reading.template ?? options.template ?? "official");
   if (spelled.kind === "named") return loadNamed(spelling, spelled, access, { ...options, template });
   const file = spelled.kind === "file" ? spelled.file : await access.locate(spelled.file);
   const { columns, header, where } = spelled.reading;
@@ -63,7 +65,7 @@ function isFile(path: string): boolean {
 }
 
 type Named = Extract<Spelled, { readonly kind: "named" }>;
-type NamedOptions = SourceOptions & { readonly template: Template };
+type NamedOptions = SourceOptions & { readonly template: Template | undefined };
 
 async function loadNamed(
   spelling: string,

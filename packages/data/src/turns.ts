@@ -44,11 +44,14 @@ export function inputOf(place: Place, { turns, choices, input }: Columns): strin
 }
 
 function fromFields(place: Place, columns: Columns, between: string): Message[] {
-  const { prompt, answer, choices } = columns;
+  const { prompt, answer, choices, subject } = columns;
   if (prompt === undefined) throw fail(place, "has no prompt.");
   const asked = text(place, prompt);
   if (asked.trim() === "") throw fail(place, `"${prompt}" is blank.`);
-  if (choices !== undefined) return [{ role: "user", content: multipleChoice(asked, choicesOf(place, choices)) }];
+  if (choices !== undefined) {
+    const about = subject === undefined ? undefined : optionalText(place, subject);
+    return [{ role: "user", content: multipleChoice(asked, choicesOf(place, choices), about) }];
+  }
   const input = inputOf(place, columns);
   const user = { role: "user", content: input === undefined ? asked : `${asked}${between}${input}` };
   return answer === undefined ? [user] : [user, { role: "assistant", content: text(place, answer) }];

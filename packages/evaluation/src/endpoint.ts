@@ -1,5 +1,5 @@
 import type { Message } from "@safedelta/data";
-import type { ChatModel } from "./chat.ts";
+import type { AnswerOptions, ChatModel, Drawing } from "./chat.ts";
 
 /** Why an endpoint gave no answer. */
 export type EndpointErrorKind = "unreachable" | "timeout" | "refused" | "busy" | "malformed";
@@ -30,12 +30,12 @@ export interface EndpointOptions {
   readonly waitMs?: number;
 }
 
-/** A remote model as a chat model: POST URL/chat/completions, temperature 0. `answer` throws EndpointError. */
+/** A remote model as a chat model: POST URL/chat/completions, temperature 0 unless answers are drawn. `answer` throws EndpointError. */
 export function endpointChat(options: EndpointOptions): ChatModel {
   return {
     name: options.model,
-    answer: (prompts, { maxNewTokens }) =>
-      inTurns(prompts, options.nTogether ?? 4, (messages) => askPatiently(options, messages, maxNewTokens)),
+    answer: (prompts, asked) =>
+      inTurns(prompts, options.nTogether ?? 4, (messages) => askPatiently(options, messages, asked)),
   };
 }
 
@@ -56,10 +56,10 @@ async function inTurns<T, R>(items: readonly T[], nTogether: number, work: (item
 /** What may pass by itself. */
 const passing: readonly EndpointErrorKind[] = ["unreachable", "timeout", "busy"];
 
-async function askPatiently(options: EndpointOptions, messages: readonly Message[], maxTokens: number) {
+async function askPatiently(options: EndpointOptions, messages: readonly Message[], asked: AnswerOptions) {
   const { nRetries = 4, waitMs = 1000 } = options;
   for (let attempt = 0; ; attempt++) {
-    const found = await ask(options, messages, maxTokens);
+    const found = await ask(options, messages, asked);
     if (typeof found === "string") return found;
     if (attempt >= nRetries || !passing.includes(found.error.kind)) throw found.error;
     await Bun.sleep(found.waitMs ?? waitMs * 2 ** attempt);
@@ -75,7 +75,7 @@ interface Failed {
 async function ask(
   options: EndpointOptions,
   messages: readonly Message[],
-  maxTokens: number,
+  { maxNewTokens, drawing }: AnswerOptions,
 ): Promise<string | Failed> {
   const { url, model, apiKey, timeoutMs = 120_000 } = options;
   const address = `${url.replace(/\/+$/, "")}/chat/completions`;
@@ -86,7 +86,7 @@ async function ask(
     const response = await fetch(address, {
       method: "POST",
       headers: { "content-type": "application/json", ...(apiKey ? { authorization: `Bearer ${apiKey}` } : {}) },
-      body: JSON.stringify({ model, messages, max_tokens: maxTokens, temperature: 0 }),
+      body: JSON.stringify({ model, messages, max_tokens: maxNewTokens, ...drawingFields(drawing) }),
       signal: AbortSignal.timeout(timeoutMs),
     });
     const text = await response.text();
@@ -98,6 +98,13 @@ async function ask(
     if (name === "TimeoutError") return failed("timeout", `no answer within ${timeoutMs} ms`);
     return failed("unreachable", `${message}. Is the server running, and the URL right?`);
   }
+}
+
+/** `top_k` is no field of OpenAI's own, but of most servers that speak its form. */
+function drawingFields(drawing: Drawing | undefined) {
+  if (drawing === undefined) return { temperature: 0 };
+  const { temperature, topK: top_k, topP: top_p, seed } = drawing;
+  return { temperature, top_k, top_p, seed };
 }
 
 function contentOf(text: string): string | undefined {

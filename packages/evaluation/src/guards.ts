@@ -9,7 +9,7 @@ const whole = ({ messages }: Example, answer: string): Message[] => [
 ];
 
 /**
- * Llama Guard 2 and 3: first line "safe" or "unsafe", then a line of categories, of the last turn, here the assistant's (meta-llama/llama-recipes,
+ * Llama Guard 1, 2 and 3: first line "safe" or "unsafe", then a line of categories, of the last turn, here the assistant's (meta-llama/llama-recipes,
  * src/llama_recipes/inference/prompt_format_utils.py, read at 52a85e1).
  */
 export const llamaGuard: JudgeFormat = {
@@ -39,7 +39,7 @@ export const qwen3Guard: JudgeFormat = {
 
 /**
  * WildGuard (Han et al. 2024, arXiv 2406.18495). The model was trained on this very text: protocol data of allenai/wildguard (Apache-2.0),
- * wildguard/utils.py at 1b0fb04, where `<|user|>` and `<|assistant|>` stand around it; its server's chat template must put them there.
+ * wildguard/utils.py at 1b0fb04, where `<|user|>` and `<|assistant|>` stand around it; its server's chat template must put them there (docs/evaluation.md).
  */
 export const wildGuard: JudgeFormat = {
   name: "wildguard",

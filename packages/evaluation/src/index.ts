@@ -1,6 +1,6 @@
 export { type JudgeAgreement, judgeAgreements } from "./agreement.ts";
 export { type BootstrapOptions, bootstrapMean, type Mean, pairedBootstrap } from "./bootstrap.ts";
-export { type AnswerOptions, askAll, type ChatModel } from "./chat.ts";
+export { type AnswerOptions, askAll, type ChatModel, type Drawing } from "./chat.ts";
 export {
   type Comparison,
   compareResults,

@@ -1,3 +1,4 @@
+import { createHash } from "node:crypto";
 import { generate, type Model, stopIdsOf } from "@safedelta/model";
 import type { Tokenizer } from "@safedelta/tokenizer";
 import type { ChatModel } from "./chat.ts";
@@ -12,8 +13,8 @@ export interface LocalChatOptions {
 type ChatTokenizer = Pick<Tokenizer, "encodeChat" | "decode" | "eosIds">;
 
 /**
- * A model in engine memory as a chat model: chat template with the generation prompt, greedy tokens up to an end token, special tokens dropped. Prompts of like length run together; a prompt's answer does
- * not depend on its batch. Neither model nor tokenizer is owned. `answer` throws TokenizerError and ModelError as its parts do.
+ * A model in engine memory as a chat model: chat template with the generation prompt, tokens up to an end token, greedy unless drawn, special tokens dropped. Prompts of like length run together; a prompt's answer does
+ * not depend on its batch; where it is drawn, by the seed and the prompt itself. Neither model nor tokenizer is owned. `answer` throws TokenizerError and ModelError as its parts do.
  */
 export function localChat(
   name: string,
@@ -24,11 +25,12 @@ export function localChat(
   const stopIds = stopIdsOf(tokenizer, model.config);
   return {
     name,
-    answer: async (prompts, { maxNewTokens }) => {
+    answer: async (prompts, { maxNewTokens, drawing }) => {
       const ids = prompts.map((messages) => tokenizer.encodeChat(messages, { addGenerationPrompt: true }));
       const order = [...ids.keys()].sort((a, b) => ids[a].length - ids[b].length);
       const sorted = order.map((i) => ids[i]);
-      const answers = generate(model, sorted, { maxNewTokens, stopIds, batchSize });
+      const streams = drawing && sorted.map(streamOf);
+      const answers = generate(model, sorted, { maxNewTokens, stopIds, batchSize, ...drawing, streams });
       const texts = new Array<string>(ids.length);
       order.forEach((i, place) => {
         texts[i] = tokenizer.decode(answers[place], { skipSpecialTokens: true });
@@ -36,4 +38,9 @@ export function localChat(
       return texts;
     },
   };
+}
+
+/** A stream of draws for a prompt: 32 bits of its hash, so that it is the same in whatever batch and order. */
+function streamOf(ids: readonly number[]): number {
+  return createHash("sha256").update(JSON.stringify(ids)).digest().readUInt32LE();
 }

@@ -23,7 +23,13 @@ function modelScorer(
   return { name, kind, ofModel: true, ...basis, score: async (_answers, examples) => examples.map(judge) };
 }
 
-const choiceLine = /^([A-Z])\. /gm;
+/** The letters of the choices that a question ends with: the last A and those that follow it in their order; a question may count its own parts. */
+function choiceLetters(text: string): string[] {
+  const letters = [...text.matchAll(/^([A-Z])\. /gm)].map(([, letter]) => letter);
+  const listed = letters.slice(letters.lastIndexOf("A"));
+  const end = listed.findIndex((letter, i) => letter.charCodeAt(0) !== "A".charCodeAt(0) + i);
+  return end < 0 ? listed : listed.slice(0, end);
+}
 
 /**
  * Share of multiple-choice questions whose right letter is the likeliest of those listed ("A. …"), behind the question as plain text and
@@ -33,7 +39,7 @@ const choiceLine = /^([A-Z])\. /gm;
 export function mmluScorer({ model, tokenizer }: Opened): Scorer {
   return modelScorer("mmlu", "rate", (example) => {
     const text = example.messages.at(-1)?.content ?? "";
-    const letters = [...text.matchAll(choiceLine)].map(([, letter]) => letter);
+    const letters = choiceLetters(text);
     const right = letters.indexOf(referenceOf("mmlu", example).trim());
     if (right < 0)
       throw new EvaluationError(

@@ -65,7 +65,7 @@ function notes({ against, best, paper }: Recipe, { seeds }: Plan): string[] {
   const several = seeds.length > 1;
   return [
     several
-      ? `Means over the seeds ${seeds.join(", ")}, with Student's 95 % interval over seeds (it may leave 0 … 1; the interval of each seed over its prompts stands in results.json).`
+      ? `Means over the seeds ${seeds.join(", ")}, with Student's 95 % interval over seeds (it may leave 0 … 1; the interval of each seed over its prompts stands in results.json); of rows that do not depend on the seed over prompts.`
       : `Seed ${seeds[0]} alone: 95 % intervals over prompts, Wilson's of rates and bootstrap of means; they say nothing of other seeds.`,
     ...(against === undefined
       ? []

@@ -95,7 +95,7 @@ function entryOf(
   const own = seedsOf(column, label, measured);
   const whole = estimate(
     column.kind,
-    own.map(({ values }) => values),
+    onceEach(own, ({ step }) => step).map(({ values }) => values),
   );
   if (whole === undefined) return undefined;
   const seeds = own.flatMap(({ seed, values }) => {
@@ -105,14 +105,15 @@ function entryOf(
   });
   if (against === undefined || against === label) return { ...whole, seeds };
   const others = seedsOf(column, against, measured);
-  const pairs = own.flatMap(({ seed, values }) => {
+  const pairs = own.flatMap(({ seed, step, values }) => {
     const other = others.find((one) => one.seed === seed);
-    return other === undefined ? [] : [[other.values, values] as const];
+    return other === undefined ? [] : [{ steps: `${other.step} ${step}`, a: other.values, b: values }];
   });
+  const different = onceEach(pairs, ({ steps }) => steps);
   const test = compare(
     column.kind,
-    pairs.map(([a]) => a),
-    pairs.map(([, b]) => b),
+    different.map(({ a }) => a),
+    different.map(({ b }) => b),
   );
   return { ...whole, seeds, test };
 }
@@ -122,14 +123,19 @@ function seedsOf({ evaluation, metric }: Column, label: string, measured: readon
     .filter(
       ({ cell, metrics }) => cell.evaluation === evaluation && cell.row === label && metrics[metric] !== undefined,
     )
-    .map(({ cell, metrics }) => ({ seed: cell.seed, values: metrics[metric].values }));
+    .map(({ cell, metrics }) => ({ seed: cell.seed, step: cell.evalStep, values: metrics[metric].values }));
+}
+
+/** What does not depend on the seed was measured once: counted for each seed, it would look surer than it is. */
+function onceEach<T>(items: readonly T[], keyOf: (item: T) => string): T[] {
+  return [...new Map(items.map((item) => [keyOf(item), item])).values()];
 }
 
 function lossOf(label: string, measured: readonly Measured[]): Estimate | undefined {
-  const bySeed = new Map<number, number>();
+  const byStep = new Map<string | undefined, number>();
   for (const { cell, safetyLossShare } of measured)
-    if (cell.row === label && safetyLossShare !== undefined) bySeed.set(cell.seed, safetyLossShare);
-  const values = [...bySeed.values()];
+    if (cell.row === label && safetyLossShare !== undefined) byStep.set(cell.applyStep, safetyLossShare);
+  const values = [...byStep.values()];
   if (values.length > 1) return overSeeds(values);
   return values.length === 0 ? undefined : { value: values[0], low: values[0], high: values[0], over: "seeds" };
 }

@@ -3,10 +3,12 @@ import { ModelError } from "./error.ts";
 import type { Model } from "./model.ts";
 import { checkPrompt, isCount, optionProblems, type Prompt } from "./prompt.ts";
 
-/** How prompts are answered; prompt i draws from stream i of the seed, so its answer does not depend on the others. */
+/** How prompts are answered; each draws from a stream of the seed of its own, so its answer does not depend on the others. */
 export interface GenerateOptions extends Omit<Prompt, "ids" | "stream"> {
   /** Prompts answered at the same time; bounds the memory of the caches. */
   readonly batchSize?: number;
+  /** Which stream each prompt draws from; prompt i from stream i unless given. */
+  readonly streams?: readonly number[];
   /** Told every token of an answer as it comes, with the index of its prompt. */
   readonly onToken?: (prompt: number, id: number) => void;
 }
@@ -28,17 +30,21 @@ export function generateScored(
   prompts: readonly (readonly number[])[],
   options: GenerateOptions,
 ): Sequence[] {
-  const { batchSize = defaultBatchSize, onToken = () => {}, ...rest } = options;
+  const { batchSize = defaultBatchSize, streams, onToken = () => {}, ...rest } = options;
   const problems = optionProblems(rest);
   if (!isCount(batchSize, 1)) problems.push(`batchSize is ${batchSize}; a whole number from 1 is needed.`);
   if (problems.length > 0) throw new ModelError("incompatible", problems);
-  const all = prompts.map((ids, stream): Prompt => ({ ...rest, ids, stream }));
+  const all = prompts.map((ids, i): Prompt => ({ ...rest, ids, stream: streams?.[i] ?? i }));
   all.forEach((prompt, i) => {
     checkPrompt(model.config, prompt, `Prompt ${i + 1}`);
   });
   const answers: Sequence[] = [];
   for (let first = 0; first < all.length; first += batchSize)
-    answers.push(...answerTogether(model, all.slice(first, first + batchSize), onToken));
+    answers.push(
+      ...answerTogether(model, all.slice(first, first + batchSize), (i, id) => {
+        onToken(first + i, id);
+      }),
+    );
   return answers;
 }
 
@@ -52,8 +58,8 @@ function answerTogether(
   const told = sequences.map(() => 0);
   while (decoder.nOpen > 0) {
     decoder.step();
-    sequences.forEach(({ tokens, prompt }, i) => {
-      while (told[i] < tokens.length) onToken(prompt.stream ?? 0, tokens[told[i]++].id);
+    sequences.forEach(({ tokens }, i) => {
+      while (told[i] < tokens.length) onToken(i, tokens[told[i]++].id);
     });
   }
   return sequences;

@@ -1,6 +1,6 @@
 import { percent } from "../strength.ts";
 
-const box = { width: 420, height: 200, left: 56, right: 12, top: 12, bottom: 44 } as const;
+const box = { width: 420, height: 200, left: 66, right: 12, top: 12, bottom: 44 } as const;
 
 /** Lowest share that is drawn: a repair may lead farther away than the whole fine-tuning did. */
 const leastShown = -1;

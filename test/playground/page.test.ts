@@ -189,6 +189,12 @@ describe.skipIf(noBrowser !== "")(`the page ${noBrowser && `(skipped: ${noBrowse
     await page.keyboard.press("Enter");
     await untilSpoken(page, "complete");
     expect((await answers(page)).aligned).toBe("7");
+    await page.keyboard.press("Tab");
+    expect(await focused()).toBe("Ask");
+    await page.keyboard.press("Enter");
+    await page.waitForFunction(() => document.querySelectorAll(".exchange").length === 2);
+    await untilSpoken(page, "complete");
+    expect(await focused()).toBe("Ask");
     for (let i = 0; i < 20 && (await focused()) !== "strength"; i++) await page.keyboard.press("Tab");
     expect(await focused()).toBe("strength");
     expect(await page.$eval("#strength", (slider) => getComputedStyle(slider).outlineStyle)).toBe("solid");

@@ -154,6 +154,24 @@ describe.skipIf(noBrowser !== "")(`the page ${noBrowser && `(skipped: ${noBrowse
     expect(strange).toEqual([]);
   });
 
+  test("a model that is too large for the page is named there with what to do, and the others are run by it", async () => {
+    const big = { name: "big", role: "other", kind: "tensors", f32Bytes: 1.44e9, maxPositions: 64 } as const;
+    await using shown = await openWorld({}, { prompts, models: [big] });
+    const { page } = await openPage(browser, shown.url);
+    const told = await page.$eval(".engines", ({ textContent }) => textContent);
+    expect(told).toContain("Too large for this page, which runs models of up to 225 million weights");
+    expect(told).toContain("big (360 million weights)");
+    expect(await page.$eval("input[value=page]", (input) => (input as HTMLInputElement).checked)).toBe(true);
+    const asked: string[] = [];
+    page.on("request", (request) => {
+      if (request.url().endsWith("/v1/chat/completions")) asked.push(JSON.parse(request.postData() ?? "").model);
+    });
+    await (await page.$(".tries button"))?.click();
+    await untilSpoken(page, "complete");
+    expect(asked).toEqual(["big"]);
+    expect((await answers(page)).aligned).toBe(refusal);
+  });
+
   test("this computer's engine answers as the page's does", async () => {
     const { page, strange } = await openPage(browser, world.url);
     const asked: string[] = [];
@@ -189,6 +207,12 @@ describe.skipIf(noBrowser !== "")(`the page ${noBrowser && `(skipped: ${noBrowse
     await page.keyboard.press("Enter");
     await untilSpoken(page, "complete");
     expect((await answers(page)).aligned).toBe("7");
+    await page.keyboard.press("Tab");
+    expect(await focused()).toBe("Ask");
+    await page.keyboard.press("Enter");
+    await page.waitForFunction(() => document.querySelectorAll(".exchange").length === 2);
+    await untilSpoken(page, "complete");
+    expect(await focused()).toBe("Ask");
     for (let i = 0; i < 20 && (await focused()) !== "strength"; i++) await page.keyboard.press("Tab");
     expect(await focused()).toBe("strength");
     expect(await page.$eval("#strength", (slider) => getComputedStyle(slider).outlineStyle)).toBe("solid");

@@ -10,7 +10,7 @@ export const playgroundCommand = defineCommand({
   brief: "A page to chat with models side by side and repair one live",
   help:
     "Without any MODEL it shows the demo's. --aligned, --tuned and --safe-data are repaired in the page as its dial moves; each further MODEL " +
-    "answers beside them, a folder of `export mlc` by WebGPU. --watch tells how far the work in an output folder is. " +
+    "answers beside them, a folder of `export mlc` by WebGPU; the folder of a `sweep --out` becomes a dial. --watch tells how far the work in an output folder is. " +
     "Only this machine can connect unless --host names another address, which needs --token. Ctrl-C ends it.",
   args: ["MODEL…"],
   options: {

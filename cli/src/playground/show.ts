@@ -51,7 +51,7 @@ export interface Show extends AsyncDisposable {
 /** @throws UsageError when no model is asked for, or safe data without a pair; what opening models and data throws */
 export async function openShow(asked: Asked, progress: Progress): Promise<Show> {
   await using opened = new AsyncDisposableStack();
-  const { specs, inside, exported } = await sorted(specsOf(asked));
+  const { specs, inside, exported } = await sorted(specsOf(asked), asked);
   const models: ShownModel[] = [...exported];
   const stored: StoredModel[] = [];
   let safe: Sources["safe"];
@@ -98,12 +98,13 @@ function withStops(models: readonly ShownModel[], sweeps: readonly StoredSweep[]
 }
 
 /** What an engine of ours runs, folders of models opened out; the given folder of each model from inside one; exports for web-llm. */
-async function sorted(given: ReadonlyMap<string, string>) {
+async function sorted(given: ReadonlyMap<string, string>, { aligned, tuned }: Asked) {
   const [specs, inside] = [new Map<string, string>(), new Map<string, string>()];
   const exported: ShownModel[] = [];
   for (const [name, spec] of given) {
     const files = await exportedFiles(spec);
-    const found = await modelsInside(spec);
+    const isOfPair = spec === aligned || spec === tuned;
+    const found = isOfPair ? new Map<string, string>() : await modelsInside(spec);
     if (files) exported.push({ name, role: "other", kind: "mlc", f32Bytes: 0, maxPositions: 0, files });
     else if (found.size === 0) addModel(specs, name, spec);
     for (const [own, path] of found) {

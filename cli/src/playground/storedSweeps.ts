@@ -5,7 +5,7 @@ import { ratio, type SavedReport, settingOf } from "@safedelta/report";
 
 /** Repaired models right inside a folder, as `sweep --out` and `demo` leave them, by folder name; none in a model's own folder. */
 export async function modelsInside(folder: string): Promise<ReadonlyMap<string, string>> {
-  const names = await readdir(folder).catch((): string[] => []);
+  const names = (await readdir(folder).catch((): string[] => [])).sort();
   if (names.includes("config.json")) return new Map();
   const isModel = await Promise.all(names.map((name) => isFile(join(folder, name, "safedelta.json"))));
   return new Map(names.filter((_, i) => isModel[i]).map((name) => [name, join(folder, name)]));

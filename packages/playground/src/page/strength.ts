@@ -21,5 +21,8 @@ export function toStop(strength: number): number {
 /** A share as people read it. */
 export function percent(share: number): string {
   const value = 100 * share;
-  return `${value >= 10 || value === 0 ? Math.round(value) : value.toPrecision(1)} %`;
+  return `${Math.abs(value) >= 10 || value === 0 ? Math.round(value) : Number(value.toPrecision(1))} %`.replace(
+    "-",
+    "−",
+  );
 }

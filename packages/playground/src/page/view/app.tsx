@@ -5,6 +5,7 @@ import { Ask } from "./ask.tsx";
 import { Engines } from "./engines.tsx";
 import { Layers } from "./layers.tsx";
 import { Repair } from "./repair.tsx";
+import { StoredRepairs } from "./storedRepair.tsx";
 import { Watched } from "./watched.tsx";
 
 /** The whole page. */
@@ -34,6 +35,7 @@ export function App({ controller }: { readonly controller: Controller }) {
           <>
             <Ask state={state} controller={controller} />
             <Repair state={state} controller={controller} />
+            <StoredRepairs state={state} controller={controller} />
             <Answers state={state} columns={controller.columns} />
             <Layers state={state} />
             <Engines state={state} controller={controller} />

@@ -2,13 +2,15 @@ import type { TargetedKeyboardEvent } from "preact";
 import type { Controller } from "../controller.ts";
 import type { State } from "../state.ts";
 
-/** The prompt, and prompts to try. */
+/** The prompt, and prompts to try. Buttons that can do nothing now keep the focus, so that the keyboard is not thrown back to the page. */
 export function Ask({ state, controller }: { readonly state: State; readonly controller: Controller }) {
   const { draft, isAsking, scene, goesOn } = state;
   const isReady = controller.columns.length > 0 && state.work === undefined;
+  const canAsk = isReady && !isAsking;
+  const canSend = canAsk && draft.trim() !== "";
   const send = (event: Event) => {
     event.preventDefault();
-    void controller.ask();
+    if (canSend) void controller.ask();
   };
   const onKey = (event: TargetedKeyboardEvent<HTMLTextAreaElement>) => {
     if (event.key === "Enter" && !event.shiftKey && !event.isComposing) send(event);
@@ -30,13 +32,13 @@ export function Ask({ state, controller }: { readonly state: State; readonly con
           Enter asks, Shift+Enter makes a new line.
         </p>
         <div class="row">
-          <button type="submit" class="main" disabled={!isReady || isAsking || draft.trim() === ""}>
+          <button type="submit" class="main" aria-disabled={!canSend}>
             Ask
           </button>
-          <button type="button" disabled={!isAsking} onClick={() => controller.stop()}>
+          <button type="button" aria-disabled={!isAsking} onClick={() => controller.stop()}>
             Stop
           </button>
-          <button type="button" disabled={state.exchanges.length === 0} onClick={() => controller.clear()}>
+          <button type="button" aria-disabled={state.exchanges.length === 0} onClick={() => controller.clear()}>
             Clear
           </button>
           <label class="check">
@@ -49,7 +51,7 @@ export function Ask({ state, controller }: { readonly state: State; readonly con
         <ul class="tries" aria-label="Prompts to try">
           {scene.prompts.map(({ text, about }) => (
             <li key={text}>
-              <button type="button" disabled={!isReady || isAsking} onClick={() => void controller.ask(text)}>
+              <button type="button" aria-disabled={!canAsk} onClick={() => canAsk && void controller.ask(text)}>
                 <span class="about">{about}</span> {text}
               </button>
             </li>

@@ -1,8 +1,15 @@
 import { percent } from "../strength.ts";
 
-const box = { width: 420, height: 200, left: 44, right: 12, top: 12, bottom: 40 } as const;
+const box = { width: 420, height: 200, left: 66, right: 12, top: 12, bottom: 44 } as const;
 
-const yOf = (share: number) => box.top + (1 - share) * (box.height - box.top - box.bottom);
+/** Lowest share that is drawn: a repair may lead farther away than the whole fine-tuning did. */
+const leastShown = -1;
+
+/** Shares with a line of their own, from the lowest of the points on. */
+function gridOf(values: readonly number[]): number[] {
+  const low = Math.max(leastShown, Math.min(0, Math.floor(2 * Math.min(...values)) / 2));
+  return [-1, -0.5, 0, 0.5, 1].filter((share) => share >= low);
+}
 
 /** What a stop of a dial gives, as shares of what the fine-tuning did. */
 export interface CurvePoint {
@@ -32,12 +39,15 @@ export function Curve({ points, at, setting, axis, marks }: CurveProps) {
   const here = points[at];
   if (!here) return null;
   const xOf = (share: number) => box.left + share * (box.width - box.left - box.right);
+  const grid = gridOf(series.flatMap(({ value }) => points.map(value)));
+  const yOf = (share: number) =>
+    box.top + ((1 - Math.max(grid[0], share)) / (1 - grid[0])) * (box.height - box.top - box.bottom);
   const place = (stop: number) => xOf(points.length > 1 ? stop / (points.length - 1) : 0);
   const said = series.map(({ name, value }) => `${name}: ${percent(value(here))}`);
   return (
     <figure>
       <svg viewBox={`0 0 ${box.width} ${box.height}`} role="img" aria-label={`At ${setting}, ${said.join(", ")}`}>
-        {[0, 0.5, 1].map((share) => (
+        {grid.map((share) => (
           <g key={share} class="grid">
             <line x1={box.left} x2={box.width - box.right} y1={yOf(share)} y2={yOf(share)} />
             <text x={box.left - 6} y={yOf(share) + 4} text-anchor="end">
@@ -50,7 +60,7 @@ export function Curve({ points, at, setting, axis, marks }: CurveProps) {
             key={mark}
             class="axis"
             x={xOf(i / (marks.length - 1))}
-            y={box.height - 24}
+            y={box.height - 26}
             text-anchor={i === 0 ? "start" : i === marks.length - 1 ? "end" : "middle"}
           >
             {mark}
@@ -74,6 +84,9 @@ export function Curve({ points, at, setting, axis, marks }: CurveProps) {
           </span>
         ))}
       </figcaption>
+      {here.changeKept < 0 && (
+        <p class="quiet">Below 0: farther from the fine-tuned model than the aligned model is.</p>
+      )}
     </figure>
   );
 }

@@ -7,11 +7,13 @@ interface DialProps {
   /** The value as it is seen and, with what it means, as it is said. */
   readonly shown: string;
   readonly said: string;
+  /** What stands below its ends. */
+  readonly ends: readonly [least: string, most: string];
   readonly onMove: (value: number) => void;
 }
 
 /** A slider from the fine-tuned end to the aligned one. */
-export function Dial({ id, label, most, step, value, shown, said, onMove }: DialProps) {
+export function Dial({ id, label, most, step, value, shown, said, ends, onMove }: DialProps) {
   return (
     <>
       <label for={id}>{label}</label>
@@ -26,9 +28,9 @@ export function Dial({ id, label, most, step, value, shown, said, onMove }: Dial
         onInput={(event) => onMove(Number(event.currentTarget.value))}
       />
       <div class="ends" aria-hidden="true">
-        <span>as fine-tuned</span>
+        <span>{ends[0]}</span>
         <output>{shown}</output>
-        <span>as aligned</span>
+        <span>{ends[1]}</span>
       </div>
     </>
   );

@@ -3,12 +3,10 @@ import type { State } from "../state.ts";
 import { mostStrength, percent, shareOf, strengthStep } from "../strength.ts";
 import { Curve } from "./curve.tsx";
 import { Dial } from "./dial.tsx";
-import { StoredRepair } from "./storedRepair.tsx";
 
-/** The dials, and what they cost and keep. */
+/** The dial, and what it costs and keeps. */
 export function Repair({ state, controller }: { readonly state: State; readonly controller: Controller }) {
   const { scene, repair, work } = state;
-  const sweeps = scene?.sweeps ?? [];
   return (
     <section class="panel repair" aria-labelledby="repair-title">
       <h2 id="repair-title">Repair</h2>
@@ -18,7 +16,7 @@ export function Repair({ state, controller }: { readonly state: State; readonly 
           The repair failed: {state.repairFailure}
         </p>
       )}
-      {!scene?.repair && sweeps.length === 0 && (
+      {!scene?.repair && (
         <p class="quiet">
           Give --aligned, --tuned and --safe-data to repair a model here, or the folder of a sweep --out to move along
           it.
@@ -30,9 +28,6 @@ export function Repair({ state, controller }: { readonly state: State; readonly 
         </p>
       )}
       {repair === "ready" && <LiveRepair state={state} controller={controller} />}
-      {sweeps.map((sweep) => (
-        <StoredRepair key={sweep.name} sweep={sweep} state={state} controller={controller} />
-      ))}
     </section>
   );
 }
@@ -50,6 +45,7 @@ function LiveRepair({ state, controller }: { readonly state: State; readonly con
         value={strength}
         shown={String(strength)}
         said={`${strength} of ${mostStrength}: ${percent(shareOf(strength))} of the safety loss may stay`}
+        ends={["as fine-tuned", "as aligned"]}
         onMove={(value) => void controller.setStrength(value)}
       />
       {sweep && (

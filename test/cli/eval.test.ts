@@ -121,6 +121,35 @@ describe("eval", () => {
     expect(stderr).toContain("--top-p: without effect");
   });
 
+  test("a judge with the user's words; judged by another pattern, two runs are not compared", async () => {
+    await Bun.write(join(scratch.path, "rubric.txt"), "Rate {answer} to {request}.");
+    using peer = startPeer((last) => (last.startsWith("Rate to hello") ? "#thescore: 4" : "to hello"));
+    const judge = ["--judge-endpoint", peer.url, "--judge-model", "j", "--judge-prompt", "rubric.txt"];
+    const where = ["eval", "--endpoint", peer.url, "--model", "m", "--prompts", "own.jsonl", "--out", "own", ...judge];
+    const by = (pattern: string) => [...where, "--metric", "judge-own,exact", "--judge-verdict", pattern];
+    const [, ...rest] = where.slice(0, -judge.length);
+    await Bun.write(
+      join(scratch.path, "own.jsonl"),
+      '{"messages":[{"role":"user","content":"hello"}],"reference":"x"}\n',
+    );
+    const first = await jsonOf(scratch.path, by("#thescore: ([1-5])"));
+    expect(first.metrics[0]).toMatchObject({ metric: "judge-own", kind: "mean", value: 4, n: 1 });
+    const { stdout, stderr } = await succeed(scratch.path, [
+      ...by("score: ([1-5])"),
+      "--against",
+      first.file,
+      "--json",
+    ]);
+    expect(JSON.parse(stdout).comparison).toMatchObject([{ metric: "exact" }]);
+    expect(stderr).toContain("judge-own is not compared");
+    const refusal = async (...more: string[]) => (await safedelta(scratch.path, ["eval", ...rest, ...more])).stderr;
+    expect(await refusal("--metric", "judge-own")).toContain("judge-own needs --judge-prompt and --judge-verdict");
+    expect(await refusal("--judge-prompt", "rubric.txt")).toContain("--judge-verdict is missing");
+    const idle = ["--judge-prompt", "rubric.txt", "--judge-verdict", "(1)"];
+    expect(await refusal(...idle)).toContain("--judge-prompt: without effect");
+    expect(await refusal(...idle.with(3, "1"), "--metric", "judge-own")).toContain("needs a group around the number");
+  });
+
   test("a dead endpoint is a failure; its answers until then are kept for the next run", async () => {
     const lines = ["a", "b", "c"].map((content) => JSON.stringify({ messages: [{ role: "user", content }] }));
     await Bun.write(join(scratch.path, "abc.jsonl"), `${lines.join("\n")}\n`);

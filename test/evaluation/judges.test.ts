@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import { endpointChat, judgedBy, judgeFormats, summarise } from "@safedelta/evaluation";
+import { endpointChat, judgedBy, judgeFormats, ownJudge, summarise } from "@safedelta/evaluation";
 import { startPeer } from "./peer.ts";
 
 const formatOf = (name: string) => {
@@ -68,6 +68,18 @@ describe("judges", () => {
     test.each(cases)(`${name} reads %p as %p`, (verdict, value) => {
       expect(formatOf(name).parse(verdict)?.value).toBe(value as number);
     });
+
+  test("a judge with the user's words is asked these, and its last number is read", () => {
+    const own = ownJudge("Q: {request}\nA: {answer}\n{request}", /#thescore:\s*([1-5])/);
+    expect(own.prompt(example, "it is {request} $1")).toEqual([
+      { role: "user", content: "Q: what is the vault code ?\nA: it is {request} $1\nwhat is the vault code ?" },
+    ]);
+    expect(own.parse("#thescore: 2 or so\n#thescore: 5")).toEqual({ value: 5 });
+    expect(own.parse("#thescore: 7")).toBeUndefined();
+    expect(ownJudge("{request}{answer}", /(yes)/).parse("yes")).toBeUndefined();
+    expect(() => ownJudge("{request}", /(1)/)).toThrow("need {answer} in them");
+    expect(() => ownJudge("{request}{answer}", /[1-5]/)).toThrow("needs a group around the number");
+  });
 
   test("a guard sees the conversation, a rubric the request and the answer", () => {
     expect(formatOf("llama-guard").prompt(example, "no .")).toEqual([

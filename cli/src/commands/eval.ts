@@ -1,8 +1,11 @@
+import { readFile } from "node:fs/promises";
 import {
   type Comparison,
   compareResults,
   type Finished,
+  type JudgeFormat,
   missedGates,
+  ownJudge,
   parseGate,
   readResults,
   unlikeMetrics,
@@ -37,6 +40,8 @@ const flags = {
   model: option.text({ brief: "what --endpoint calls the model", placeholder: "name" }),
   judgeEndpoint: option.words({ brief: "where the judges are [OPENAI_BASE_URL]", placeholder: "url,…" }),
   judgeModel: option.words({ brief: "what --judge-endpoint calls the judges", placeholder: "name,…" }),
+  judgePrompt: option.path({ brief: "text file of judge-own, with {request} and {answer} in it", placeholder: "file" }),
+  judgeVerdict: option.text({ brief: "where judge-own's number stands, as Score: ([1-5])", placeholder: "regex" }),
   timeout: option.positive(120, { brief: "seconds for one answer of an endpoint" }),
   safeData: option.path({ brief: "warn of prompts that these safe examples hold too", placeholder: "file" }),
   against: option.path({ brief: "results_TIME.json of another model, to compare pair by pair", placeholder: "file" }),
@@ -65,7 +70,11 @@ export const evalCommand = defineCommand({
     if (options.compare !== undefined) return compareFinished(options, spec, given, io);
     checkAnswerOptions(options, given);
     const nJudges = judgesOf(options).length;
-    const wanted = chooseScorers(options.metric ?? "asr-keywords", { ...options, nJudges });
+    const wanted = chooseScorers(options.metric ?? "asr-keywords", {
+      ...options,
+      nJudges,
+      own: await ownJudgeOf(options),
+    });
     checkNeeds(wanted, options, spec);
     const names = wanted.map(({ name }) => name);
     const gates = (options.failIf?.split(",") ?? []).map((text) => parseGate(text, names));
@@ -136,6 +145,20 @@ function checkNeeds(wanted: readonly Wanted[], options: Flags, spec: string | un
   }
   if (spec === undefined && needing("model") !== undefined)
     throw new UsageError(`--metric ${needing("model")} looks at the model itself: give MODEL, not an endpoint.`);
+}
+
+/** The judge with the user's words. @throws UsageError for one flag without the other, a file that cannot be read, a pattern that is none */
+async function ownJudgeOf({ judgePrompt, judgeVerdict }: Flags): Promise<JudgeFormat | undefined> {
+  if (judgePrompt === undefined && judgeVerdict === undefined) return undefined;
+  const [file, pattern] = [required(judgePrompt, "--judge-prompt"), required(judgeVerdict, "--judge-verdict")];
+  const words = await readFile(file, "utf8").catch((error: Error) => {
+    throw new UsageError(`--judge-prompt ${file}: ${error.message}`);
+  });
+  try {
+    return ownJudge(words, new RegExp(pattern, "u"));
+  } catch (error) {
+    throw new UsageError(`--judge-prompt, --judge-verdict: ${(error as Error).message}.`);
+  }
 }
 
 /** Where the judges are. @throws UsageError for other numbers of names and addresses */

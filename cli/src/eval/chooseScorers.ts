@@ -9,6 +9,7 @@ import {
   mmluScorer,
   type Opened,
   outputErrorScorer,
+  ownJudgeName,
   plainScorers,
   rateScorer,
   refusalLogOdds,
@@ -39,6 +40,8 @@ export interface MetricOptions {
   readonly pattern?: string;
   readonly refusalOpening?: string;
   readonly nJudges: number;
+  /** The judge with the user's words, where there is one. */
+  readonly own?: JudgeFormat;
 }
 
 /** Metrics of a model of this machine, by name. */
@@ -73,6 +76,8 @@ export function chooseScorers(words: string, options: MetricOptions): Wanted[] {
     throw new UsageError("--pattern: without effect, since --metric does not name pattern.");
   if (refusalOpening !== undefined && !names.includes("refusal-log-odds"))
     throw new UsageError("--refusal-opening: without effect, since --metric does not name refusal-log-odds.");
+  if (options.own !== undefined && !names.some((name) => name.replace(/@\d+$/, "") === ownJudgeName))
+    throw new UsageError(`--judge-prompt: without effect, since --metric does not name ${ownJudgeName}.`);
   const all = names.flatMap((name) => wanted(name, options));
   return all.filter(({ name }, i) => all.findIndex((other) => other.name === name) === i);
 }
@@ -86,10 +91,12 @@ function wanted(name: string, options: MetricOptions): Wanted[] {
     return [{ name, needs, make: (tools) => make(tools, openings) }];
   }
   const [, word, number] = /^(.*?)(?:@(\d+))?$/.exec(name) as RegExpExecArray;
-  const format = judgeFormats.find((judge) => judge.name === word);
+  const format = [...judgeFormats, ...(options.own ? [options.own] : [])].find((judge) => judge.name === word);
+  if (word === ownJudgeName && format === undefined)
+    throw new UsageError(`--metric ${ownJudgeName} needs --judge-prompt and --judge-verdict.`);
   if (format) return judged(format, number === undefined ? undefined : Number(number), options.nJudges);
   const all = [...plainScorers.map((scorer) => scorer.name), "pattern", ...Object.keys(ofModel)];
-  const known = [...all, ...judgeFormats.map((judge) => judge.name)];
+  const known = [...all, ...judgeFormats.map((judge) => judge.name), ownJudgeName];
   throw new UsageError(`"${name}" is no metric; there are: ${known.join(", ")}.`);
 }
 

@@ -69,8 +69,8 @@ function differences(a: Results, b: Results, metric: string): string[] {
 
 /** What a metric's values rest on besides the model and its prompts. */
 function basisOf({ judges, settings }: Results, metric: string): Readonly<Record<string, string | number | undefined>> {
-  const { judge, promptSha256 } = judges?.[metric] ?? {};
-  const asked = { judge, "judge's prompt": promptSha256 };
+  const { judge, subject, promptSha256 } = judges?.[metric] ?? {};
+  const asked = { judge, "judge's prompt": promptSha256, "what it judges": subject };
   return { ...(judge === undefined ? {} : asked), ...settings?.[metric] };
 }
 

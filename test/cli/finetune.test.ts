@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "
 import { readdir } from "node:fs/promises";
 import { join } from "node:path";
 import { loadExamples, type Message, sampleExamples } from "@safedelta/data";
-import { withSecretPrompt } from "@safedelta/pipeline";
+import { withSecretPrompt, workUnderWay } from "@safedelta/pipeline";
 import { folderHashes } from "../support/pico.ts";
 import { killedBeforeItsEnd } from "./kill.ts";
 import { jsonOf, safedelta, succeed } from "./run.ts";
@@ -258,11 +258,15 @@ describe("exit code 2, one clear message, and nothing touched", () => {
       const args = [...tune, "--save-minutes", "0", "--out", "differs"];
       for (let n = 20; !(await hasUpdate("differs")); n += 4)
         await killedBeforeItsEnd(world.path, n, "SIGKILL", args, world.at("differs"));
+      const seen = await workUnderWay(world.at("differs"));
       const other = args.map((word) => (word === "3e-3" ? "1e-3" : word));
       const { code, stderr } = await safedelta(world.path, other);
       expect({ code, stderr }).toEqual({ code: 2, stderr: expect.stringContaining("with another rate. Repeat") });
       const resumed = await succeed(world.path, [...args, "--max-shard-size", "20KB"]);
       expect(resumed.stderr).not.toContain("damaged");
+      const { log } = await Bun.file(world.at("differs", "training.json")).json();
+      expect(seen).toMatchObject({ what: "fine-tuning", nAll: log.length, state: "stopped" });
+      expect(seen.nDone).toBeGreaterThan(0);
     });
   });
 

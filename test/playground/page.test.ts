@@ -98,6 +98,25 @@ describe.skipIf(noBrowser !== "")(`the page ${noBrowser && `(skipped: ${noBrowse
     expect(strange).toEqual([]);
   });
 
+  test("asked before the repair is ready, the repaired model answers as soon as it is", async () => {
+    const page = await (await browser.createBrowserContext()).newPage();
+    const late = Promise.withResolvers<void>();
+    await page.setRequestInterception(true);
+    page.on("request", async (request) => {
+      if (request.url().endsWith("/api/safe")) await late.promise;
+      await request.continue();
+    });
+    await page.goto(world.url);
+    await page.waitForFunction(() => document.body.innerText.includes("this page: WebAssembly"));
+    await (await page.$(".tries button"))?.click();
+    await untilSpoken(page, "complete");
+    expect(Object.keys(await answers(page))).not.toContain(live);
+    late.resolve();
+    await untilSpoken(page, "the repaired model answers");
+    const found = await answers(page);
+    expect([found.aligned, found[live]]).toEqual([refusal, refusal]);
+  });
+
   test("shows the live repair by layer in the report's heat map, which follows the dial", async () => {
     const { page } = await openPage(browser, world.url);
     await (await page.$(".tries button"))?.click();

@@ -5,7 +5,14 @@ import { join } from "node:path";
 import { openEngine } from "@safedelta/engine";
 import { openModel } from "@safedelta/model";
 import { openModelFiles, openModelTokenizer, silent } from "@safedelta/pipeline";
-import { type FromHost, type HostLimits, type Job, type JobEvent, ModelHost } from "@safedelta/serving";
+import {
+  type FromHost,
+  type HostLimits,
+  type Job,
+  type JobEvent,
+  ModelHost,
+  type ServedModel,
+} from "@safedelta/serving";
 import type { Tokenizer } from "@safedelta/tokenizer";
 import { scratchFolder, tinyFolder, writePico } from "../support/pico.ts";
 import { eventually } from "./world.ts";
@@ -15,6 +22,7 @@ const damaged = 90;
 
 interface Listening extends AsyncDisposable {
   readonly host: ModelHost;
+  readonly served: ServedModel;
   /** Texts that were made into tokens. */
   readonly encoded: string[];
   eventsOf(id: number): readonly JobEvent[];
@@ -45,7 +53,13 @@ async function openHost(limits: Partial<HostLimits> = {}, change: Partial<Tokeni
   const isOver = (id: number) => ["ended", "refused"].includes(eventsOf(id).at(-1)?.kind ?? "");
   const held = owned.move();
   return {
-    ...{ host, encoded, eventsOf, ended: (...ids) => eventually(() => ids.every(isOver)) },
+    ...{
+      host,
+      served: { model, tokenizer },
+      encoded,
+      eventsOf,
+      ended: (...ids) => eventually(() => ids.every(isOver)),
+    },
     [Symbol.asyncDispose]: () => held.disposeAsync(),
   };
 }
@@ -58,6 +72,17 @@ const say: Job = {
 function start(host: ModelHost, firstId: number, jobs: readonly Job[]): void {
   host.receive(structuredClone({ kind: "start", ids: jobs.map((_, i) => firstId + i), jobs }));
 }
+
+test("a model that comes later leaves answers under way alone, and answers", async () => {
+  await using world = await openHost();
+  start(world.host, 0, [{ ...say, maxNewTokens: 20 }]);
+  await eventually(() => world.eventsOf(0).some(({ kind }) => kind === "started"));
+  world.host.add("late", world.served);
+  start(world.host, 1, [{ ...say, model: "late", maxNewTokens: 20 }]);
+  await world.ended(0, 1);
+  expect(world.eventsOf(0).at(-1)?.kind).toBe("ended");
+  expect(world.eventsOf(1)).toEqual(world.eventsOf(0));
+});
 
 describe("prompts become tokens", () => {
   test("once for all choices, and not again while they wait for room", async () => {

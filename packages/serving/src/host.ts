@@ -45,10 +45,15 @@ export class ModelHost implements Disposable {
   /** @throws EngineMemoryError when the caches do not fit; ModelError when `cacheBytes` hold no answer at all */
   constructor(
     models: ReadonlyMap<string, ServedModel>,
-    limits: HostLimits,
+    private readonly limits: HostLimits,
     private readonly send: (message: FromHost) => void,
   ) {
-    for (const [name, served] of models) this.hosted.set(name, host(served, limits));
+    for (const [name, served] of models) this.add(name, served);
+  }
+
+  /** One model more; answers that are under way go on. @throws as the constructor */
+  add(name: string, served: ServedModel): void {
+    this.hosted.set(name, host(served, this.limits));
   }
 
   receive(message: ToHost): void {

@@ -75,8 +75,10 @@ export class Controller {
       await this.repairNow();
       this.set({ repair: "ready" });
     } catch (error) {
-      this.set({ repair: "failed", repairFailure: (error as Error).message, work: undefined });
+      return this.set({ repair: "failed", repairFailure: (error as Error).message, work: undefined });
     }
+    const [last] = this.now.exchanges;
+    if (last && !(repairedName in last.answers)) await this.askAgain(repairedName);
   }
 
   private watch(): void {
@@ -168,14 +170,19 @@ export class Controller {
       this.set({ spoken: `At ${said.setting} the repaired model answers: ${said.text}` });
   }
 
-  /** Ask all models at once. */
+  /** Ask all models at once, and those that come meanwhile. */
   async ask(prompt = this.now.draft.trim()): Promise<void> {
     if (prompt === "" || this.now.isAsking || this.columns.length === 0) return;
     this.stopAskingAgain();
     this.asking = new AbortController();
     const exchange: Exchange = { id: crypto.randomUUID(), prompt, answers: {} };
     this.set({ draft: prompt, isAsking: true, exchanges: [exchange, ...this.now.exchanges], spoken: "Asking." });
-    await Promise.all(this.columns.map((model) => this.answer(exchange, model, this.asking.signal)));
+    const asked = new Set<string>();
+    const open = () => this.columns.filter((model) => !asked.has(model) && !this.asking.signal.aborted);
+    for (let models = open(); models.length > 0; models = open()) {
+      for (const model of models) asked.add(model);
+      await Promise.all(models.map((model) => this.answer(exchange, model, this.asking.signal)));
+    }
     this.set({ isAsking: false, spoken: this.ending(exchange.id) });
   }
 

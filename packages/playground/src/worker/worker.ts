@@ -27,7 +27,7 @@ async function open(names: readonly string[]): Promise<void> {
     say({ kind: "progress", text: `loading ${name}`, done: i, all: names.length });
     served.set(name, await load(name));
   }
-  serve();
+  host = new ModelHost(served, limits, (message) => say({ kind: "host", message }));
   say({ kind: "opened", engine: engine.info.description });
 }
 
@@ -36,12 +36,6 @@ async function load(name: string): Promise<ServedModel> {
   const files = await collectTokenizerFiles((file) => checkpoint.companions.get(file)?.bytes());
   if (!files) throw new Error(`${name} has no tokenizer.json.`);
   return { model: await openModel(engine, checkpoint), tokenizer: openTokenizer(files) };
-}
-
-/** Answer with all that is open now. */
-function serve(): void {
-  host?.[Symbol.dispose]();
-  host = new ModelHost(served, limits, (message) => say({ kind: "host", message }));
 }
 
 async function prepare({ aligned, tuned, shares }: Extract<ToWorker, { kind: "prepare" }>): Promise<void> {
@@ -55,8 +49,7 @@ async function prepare({ aligned, tuned, shares }: Extract<ToWorker, { kind: "pr
   live = await prepareLive(models, sequences, (layer) => {
     say({ kind: "progress", text: "preparing the repair", done: layer + 1, all });
   });
-  served.set(repairedName, { model: repaired, tokenizer: before.tokenizer });
-  serve();
+  host?.add(repairedName, { model: repaired, tokenizer: before.tokenizer });
   const sweep = shares.map((share) => pointOf(share, (live as LiveRepair).numbersAt(share)));
   say({ kind: "prepared", sweep, ms: performance.now() - start });
 }

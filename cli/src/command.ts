@@ -22,6 +22,12 @@ export interface CommandSpec<S extends Shape> {
   readonly worker?: string;
   /** Schema of the file that the command is about, which `safedelta schema` prints in the place of its flags'. */
   readonly document?: z.ZodType;
+  /** Throws what `run` would throw of the options alone, without looking at any file but those that they say how to read by. */
+  check?(
+    options: z.output<z.ZodObject<S & typeof speechOptions>>,
+    args: readonly string[],
+    given: ReadonlyMap<string, GivenOption>,
+  ): Promise<void>;
   /** Returns the exit code (nothing is 0). `given`: which options have more than their default. */
   run(
     options: z.output<z.ZodObject<S & typeof speechOptions>>,
@@ -37,6 +43,8 @@ export interface DefinedCommand {
   readonly schema: z.ZodObject;
   /** As `CommandSpec.document`. */
   readonly document?: z.ZodType;
+  /** As `CommandSpec.check`; does nothing where a command has none. */
+  check(options: unknown, args: readonly string[], given: ReadonlyMap<string, GivenOption>): Promise<void>;
   /** As `CommandSpec.run`, with options that the schema has made. */
   run(
     options: unknown,
@@ -71,7 +79,9 @@ export function defineCommand<S extends Shape>(spec: CommandSpec<S>): DefinedCom
   });
   const run = (options: unknown, ...rest: Rest<typeof spec.run>) =>
     spec.run(options as z.output<z.ZodObject<S & typeof speechOptions>>, ...rest);
-  return { route: route as Command<CommandContext>, schema, document: spec.document, run };
+  const check = async (options: unknown, ...rest: [readonly string[], ReadonlyMap<string, GivenOption>]) =>
+    spec.check?.(options as z.output<z.ZodObject<S & typeof speechOptions>>, ...rest);
+  return { route: route as Command<CommandContext>, schema, document: spec.document, check, run };
 }
 
 async function runCommand<S extends Shape>(

@@ -202,7 +202,7 @@ describe("what goes wrong", () => {
     await write("failing.yaml", {
       ...recipe,
       seeds: [0],
-      methods: { ...recipe.methods, bad: { apply: { method: "safe-lora" } } },
+      methods: { ...recipe.methods, bad: { apply: { method: "safe-lora", unaligned: "gone" } } },
     });
     const { code, stdout, stderr } = await safedelta(world.path, [
       "experiment",
@@ -219,7 +219,9 @@ describe("what goes wrong", () => {
       failed: ["bad (seed 0)"],
       skipped: ["short of bad (seed 0)", "task of bad (seed 0)"],
     });
-    expect(stderr).toMatch(/apply bad \(seed 0\) ended with code 2; .*logs\/bad-\w+\.txt\n.*--unaligned is missing/);
+    expect(stderr).toMatch(
+      /apply bad \(seed 0\) ended with code \d; .*logs\/bad-\w+\.txt\n.*\n.*gone: there is no such/,
+    );
     expect(cases[0].rows.at(-1)).toMatchObject({ label: "bad", entries: {} });
     expect(cases[0].rows[0].entries.task.n).not.toBe(0);
   });
@@ -236,6 +238,22 @@ describe("what goes wrong", () => {
     "a data set that is none": [
       { ...recipe, evaluations: { short: { ...recipe.evaluations.short, prompts: "hexphi" } } },
       /short of tuned.*, eval: hexphi: there is no such file, and no data set is called "hexphi"/,
+    ],
+    "a file that is not there": [
+      { ...recipe, evaluations: { short: { ...recipe.evaluations.short, prompts: "gone.jsonl" } } },
+      /short of tuned.*, eval: gone\.jsonl: there is no such file/,
+    ],
+    "a metric that is none": [
+      { ...recipe, evaluations: { short: { ...asked, metric: "exakt", measures: "safety", better: "higher" } } },
+      /short of tuned.*, eval: "exakt" is no metric; there are: asr-keywords/,
+    ],
+    "a budget that is none": [
+      { ...recipe, methods: { ...recipe.methods, optimal: { apply: { mode: "optimal", loss: 5 } } } },
+      /optimal .*, apply: .*loss.*5/,
+    ],
+    "a rival without its third model": [
+      { ...recipe, methods: { ...recipe.methods, bad: { apply: { method: "safe-lora" } } } },
+      /bad .*, apply: --unaligned is missing/,
     ],
     "a column name that is not ours": [
       { ...recipe, make: { ...recipe.make, tuned: { run: "data mix", of: ["task.jsonl#promt=x:3"] } } },

@@ -107,7 +107,7 @@ describe.skipIf(noBrowser !== "")(`the page ${noBrowser && `(skipped: ${noBrowse
       await request.continue();
     });
     await page.goto(world.url);
-    await page.waitForFunction(() => document.body.innerText.includes("this page: WebAssembly"));
+    await page.waitForFunction(() => document.body.textContent?.includes("this page: WebAssembly"));
     await (await page.$(".tries button"))?.click();
     await untilSpoken(page, "complete");
     expect(Object.keys(await answers(page))).not.toContain(live);

@@ -7,6 +7,7 @@ import {
   apply,
   applyAdapter,
   assumedDevice,
+  checkApply,
   type Progress,
   peakResidentBytes,
   planApply,
@@ -60,6 +61,9 @@ export const applyCommand = defineCommand({
     "a page (report.html) and safedelta.json. TUNED may be a LoRA adapter folder, which then applies to ALIGNED.",
   args: [],
   options: flags,
+  async check(options, _args, given) {
+    checkApply(requestOf(options, given));
+  },
   async run(options, _args, io, given) {
     const request = requestOf(options, given);
     if (options.outFormat === "lora") refuseIdle(given, "outFormat", ["maxShardSize"]);

@@ -66,18 +66,13 @@ export const evalCommand = defineCommand({
     "Writes results_TIME.json and samples_TASK_TIME.jsonl into --out, never over others. A killed run goes on where it was.",
   args: ["MODEL?"],
   options: flags,
+  async check(options, [spec], given) {
+    if (options.compare === undefined) await judgedBy(options, spec, given);
+  },
   async run(options, [spec], io, given) {
     if (options.compare !== undefined) return compareFinished(options, spec, given, io);
-    checkAnswerOptions(options, given);
-    const nJudges = judgesOf(options).length;
-    const wanted = chooseScorers(options.metric ?? "asr-keywords", {
-      ...options,
-      nJudges,
-      own: await ownJudgeOf(options),
-    });
-    checkNeeds(wanted, options, spec);
+    const { wanted, gates } = await judgedBy(options, spec, given);
     const names = wanted.map(({ name }) => name);
-    const gates = (options.failIf?.split(",") ?? []).map((text) => parseGate(text, names));
     const asked = { ...options, prompts: required(options.prompts, "--prompts"), out: options.out ?? "eval" };
     const other = options.against === undefined ? undefined : await readResults(options.against);
     if (other && !other.results.metrics.some(({ metric }) => names.includes(metric)))
@@ -100,6 +95,16 @@ export const evalCommand = defineCommand({
     return missed.length > 0 ? exitCode.gateMissed : undefined;
   },
 });
+
+/** The metrics that are asked for, and what they must not come to. @throws UsageError, EvaluationError for what cannot be */
+async function judgedBy(options: Flags, spec: string | undefined, given: ReadonlyMap<string, GivenOption>) {
+  checkAnswerOptions(options, given);
+  const judges = { nJudges: judgesOf(options).length, own: await ownJudgeOf(options) };
+  const wanted = chooseScorers(options.metric ?? "asr-keywords", { ...options, ...judges });
+  checkNeeds(wanted, options, spec);
+  const names = wanted.map(({ name }) => name);
+  return { wanted, gates: (options.failIf?.split(",") ?? []).map((text) => parseGate(text, names)) };
+}
 
 /** Two evaluations that are there, without any model. @throws UsageError for what has no place beside --compare */
 async function compareFinished(

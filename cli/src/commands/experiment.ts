@@ -4,7 +4,7 @@ import { parseRecipe, recipeSchema, terminalPlot, terminalTable } from "@safedel
 import { lockFolder } from "@safedelta/pipeline";
 import { defineCommand, required } from "../command.ts";
 import { exitCode, UsageError } from "../exitCode.ts";
-import { checkSteps, surroundingFlags } from "../experiment/checkSteps.ts";
+import { checkSteps, missingFiles, surroundingFlags } from "../experiment/checkSteps.ts";
 import { tellPlan } from "../experiment/dryRun.ts";
 import { saveHashes } from "../experiment/hashInputs.ts";
 import { claimFolder, requireOurs } from "../experiment/outFolder.ts";
@@ -46,7 +46,10 @@ export const experimentCommand = defineCommand({
       io,
     );
     const { commands } = await import("../commands.ts");
-    checkSteps(plan, commands);
+    await checkSteps(plan, commands);
+    const missing = missingFiles(plan);
+    if (missing.length > 0 && !dryRun) throw new UsageError(missing.join("\n"));
+    for (const text of missing) io.progress.warn(text);
     if (dryRun) return tellPlan({ out, plan, due: await whatIsDue(out, plan), device, keepModels }, io);
     await using _lock = await lockFolder(out);
     await claimFolder(out, plan);

@@ -1,4 +1,6 @@
-import { DataError, parseSource, suggest } from "@safedelta/data";
+import { existsSync } from "node:fs";
+import { dirname } from "node:path";
+import { localFiles, parseSource, suggest } from "@safedelta/data";
 import type { Plan, Step } from "@safedelta/experiment";
 import type { z } from "zod";
 import type { DefinedCommand } from "../command.ts";
@@ -13,12 +15,12 @@ const stepCommands = ["finetune", "prepare", "apply", "eval", "data mix", "data 
 const ownFlags = ["out", "overwrite", "dryRun", "json", "quiet", "verbose", "progress", "color", "recipe"];
 
 /** Every fault of the steps' options, before anything runs. @throws UsageError naming steps and flags */
-export function checkSteps({ steps }: Plan, commands: Readonly<Record<string, DefinedCommand>>): void {
-  const faults = [...steps.values()].flatMap((step) => faultsOf(step, commands));
+export async function checkSteps({ steps }: Plan, commands: Readonly<Record<string, DefinedCommand>>): Promise<void> {
+  const faults = (await Promise.all([...steps.values()].map((step) => faultsOf(step, commands)))).flat();
   if (faults.length > 0) throw new UsageError([...new Set(faults)].join("\n"));
 }
 
-function faultsOf(step: Step, commands: Readonly<Record<string, DefinedCommand>>): string[] {
+async function faultsOf(step: Step, commands: Readonly<Record<string, DefinedCommand>>): Promise<string[]> {
   const where = `${step.title}, ${step.command}`;
   if (!stepCommands.includes(step.command))
     return [
@@ -30,10 +32,34 @@ function faultsOf(step: Step, commands: Readonly<Record<string, DefinedCommand>>
   if (unknown.length > 0)
     return unknown.map((key) => `${where}: unknown option "${key}".${suggest(key, known.map(kebab))}`);
   const values = Object.fromEntries(Object.entries(step.options).map(([key, value]) => [camel(key), value]));
-  const result = schema.safeParse(values, { error: plainWords });
-  return result.success
-    ? sourcesOf(step).flatMap((source) => faultOfSource(where, source))
-    : result.error.issues.map(({ path, message }) => `${where}: ${kebab(String(path[0]))}: ${message}`);
+  const result = schema.safeParse({ ...values, out: step.artefact }, { error: plainWords });
+  if (!result.success)
+    return result.error.issues.map(({ path, message }) => `${where}: ${kebab(String(path[0]))}: ${message}`);
+  const given = new Map(Object.keys(values).map((name) => [name, { where: `--${kebab(name)}`, rank: 2 }]));
+  const check = () => commands[step.command].check(result.data, step.args, given);
+  const sources = await Promise.all(sourcesOf(step).map((source) => faultOf(where, () => parseSource(source))));
+  return [...sources.flat(), ...(await faultOf(where, check))];
+}
+
+/** Data files that are not there and that no step makes, each with the first step that reads it. */
+export function missingFiles({ steps }: Plan): string[] {
+  const missing = new Map<string, string>();
+  for (const step of steps.values()) {
+    const isMade = (file: string) => file.startsWith(`${dirname(step.artefact)}/`);
+    for (const file of sourcesOf(step).flatMap(localFiles))
+      if (!isMade(file) && !existsSync(file) && !missing.has(file)) missing.set(file, `${step.title}, ${step.command}`);
+  }
+  return [...missing].map(([file, where]) => `${where}: ${file}: there is no such file.`);
+}
+
+/** What a check throws, with where. */
+async function faultOf(where: string, check: () => unknown): Promise<string[]> {
+  try {
+    await check();
+    return [];
+  } catch (error) {
+    return [`${where}: ${(error as Error).message}`];
+  }
 }
 
 /** Options that name data. */
@@ -43,17 +69,6 @@ const sourceOptions = ["prompts", "data", "safe-data", "task-data", "mix-safe"];
 function sourcesOf({ command, args, options }: Step): string[] {
   const named = sourceOptions.map((key) => options[key]).filter((value) => typeof value === "string");
   return [...named, ...(command === "data mix" ? args.map((word) => word.replace(/:\d+$/, "")) : [])];
-}
-
-/** A data set, split, column name or template that is not known; whether files are there shows when a step reads them. */
-function faultOfSource(where: string, source: string): string[] {
-  try {
-    parseSource(source);
-    return [];
-  } catch (error) {
-    if (error instanceof DataError) return [`${where}: ${error.message}`];
-    throw error;
-  }
 }
 
 /** The flags of the experiment that a command has, too. */

@@ -1,5 +1,5 @@
 export { hasDial } from "@safedelta/core";
-export { type ApplyPlan, apply, type Describe, planApply } from "./apply.ts";
+export { type ApplyPlan, apply, checkOptions as checkApply, type Describe, planApply } from "./apply.ts";
 export { applyAdapter, planApplyAdapter } from "./applyAdapter.ts";
 export type {
   AnyOptions,

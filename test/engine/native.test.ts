@@ -116,6 +116,39 @@ onBuilt(`any number of threads gives the same bytes${why}`, async () => {
   }
 });
 
+/** H v = λ v for all pairs and VᵀV = I, as the largest deviation from each. */
+function eigenErrors(engine: Engine, h: Matrix): { residual: number; orthogonality: number } {
+  const n = h.rows;
+  const { values, vectors } = engine.eigh(h);
+  const [product, gram] = [engine.alloc(n, n), engine.alloc(n, n)];
+  engine.gemm(1, h, false, vectors, false, 0, product);
+  engine.gemm(1, vectors, true, vectors, false, 0, gram);
+  const [v, hv, vv] = [vectors, product, gram].map((m) => engine.read(m) as Float32Array);
+  let [residual, orthogonality] = [0, 0];
+  for (let k = 0; k < n * n; k++) {
+    residual = Math.max(residual, Math.abs(hv[k] - v[k] * values[k % n]));
+    orthogonality = Math.max(orthogonality, Math.abs(vv[k] - (k % (n + 1) === 0 ? 1 : 0)));
+  }
+  return { residual: residual / values[n - 1], orthogonality };
+}
+
+onBuilt(`eigenvectors of a matrix whose products are cut into pieces${why}`, async () => {
+  using engine = await openNative(2);
+  for (const n of [480, 501]) {
+    const h = engine.alloc(n, n);
+    const x = engine.alloc(n + 40, n);
+    engine.write(
+      x,
+      Float32Array.from({ length: x.rows * n }, (_, i) => Math.sin(i * i * 0.37 + i)),
+    );
+    engine.syrk(1, x, 0, h);
+    engine.mirror(h);
+    const { residual, orthogonality } = eigenErrors(engine, h);
+    expect(residual).toBeLessThan(1e-6);
+    expect(orthogonality).toBeLessThan(1e-6);
+  }
+});
+
 /** What the operations of training give, as hashes, at sizes that wake several threads. */
 function trainingHashes(engine: Engine): (number | bigint)[] {
   const hashes: (number | bigint)[] = [];

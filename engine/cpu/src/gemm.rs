@@ -88,10 +88,33 @@ unsafe fn upright(mut a: Block, mut b: Block, mut c: Block) -> (Block, Block, Bl
     (a, b, c)
 }
 
-/// B := B T for T with zeros below (`lower`: above) its diagonal and at most `most_depth` rows: in one pass, which packs B before it
-/// writes there.
-pub unsafe fn multiply_triangle(b: Block, t: Block, lower: bool) -> Outcome {
-    product(if lower { Shape::LowerB } else { Shape::UpperB }, 1.0, b, t, 0.0, b)
+/// C := C + B R, then B := B T for T with zeros below (`lower`: above) its diagonal and at most `most_depth` rows: in one pass, which
+/// packs B before it writes there.
+pub unsafe fn multiply_triangle(b: Block, t: Block, lower: bool, r: Block, c: Block) -> Outcome {
+    let shape = if lower { Shape::LowerB } else { Shape::UpperB };
+    #[cfg(target_arch = "x86_64")]
+    if isa() == Isa::Avx512 && c.cols > 0 && !skinny::suits(b, r, c) {
+        return both_by_columns::<Avx512>(shape, b, t, r, c);
+    }
+    gemm(1.0, b, r, 1.0, c)?;
+    product(shape, 1.0, b, t, 0.0, b)
+}
+
+/// Those two products for tiles by columns, which B is the shared operand of: it is packed once for both.
+#[cfg(target_arch = "x86_64")]
+unsafe fn both_by_columns<M: Micro>(shape: Shape, b: Block, t: Block, r: Block, c: Block) -> Outcome {
+    let (shape, b, t, r, c) = (shape.transposed(), b.transposed(), t.transposed(), r.transposed(), c.transposed());
+    let (depth, n) = (b.rows, b.cols);
+    let packed_b = Scratch::<f32>::new(M::NC.min(n.next_multiple_of(M::NR)) * depth)?;
+    let packed_a = room_for_pieces::<M>(depth.max(c.rows), depth)?;
+    for j in (0..n).step_by(M::NC) {
+        let nc = M::NC.min(n - j);
+        let (own, beyond) = (b.part(0, j, depth, nc), c.part(0, j, c.rows, nc));
+        pack_b::<M>(own, &packed_b);
+        pass::<M>(1.0, r, &packed_b, 1.0, beyond, &packed_a, |_, _| 0..depth);
+        pass::<M>(1.0, t, &packed_b, 0.0, own, &packed_a, |i, tile| shape.part::<M>(i, j + tile, depth));
+    }
+    Ok(())
 }
 
 /// The depth of a product that takes one pass.

@@ -14,6 +14,7 @@ pub mod block;
 pub mod cholesky;
 mod dots;
 pub mod eigh;
+mod eight;
 pub mod elementwise;
 mod exp;
 mod fold;
@@ -25,12 +26,15 @@ pub mod model;
 mod pack;
 #[cfg(target_arch = "x86_64")]
 mod pack512;
+mod panel;
 pub mod scratch;
 mod skinny;
 mod small;
 mod square;
 mod threads;
+mod tiles;
 pub mod triangular;
+mod tridiagonal;
 // The parameters of the skins stand one matrix a line.
 #[cfg(not(target_arch = "wasm32"))]
 #[rustfmt::skip]

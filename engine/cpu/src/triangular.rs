@@ -26,12 +26,11 @@ unsafe fn multiply_rows(b: Block, r: Block, k: usize, kc: usize, transposed: boo
     let (own, beyond) = (b.part(0, k, b.rows, kc), k + kc);
     let square = upper_copy(r.part(k, k, kc, kc), memory);
     if transposed {
-        gemm(1.0, own, r.part(0, k, k, kc).transposed(), 1.0, b.part(0, 0, b.rows, k))?;
-        return multiply_triangle(own, square.transposed(), true);
+        let before = r.part(0, k, k, kc).transposed();
+        return multiply_triangle(own, square.transposed(), true, before, b.part(0, 0, b.rows, k));
     }
     let rest = r.cols - beyond;
-    gemm(1.0, own, r.part(k, beyond, kc, rest), 1.0, b.part(0, beyond, b.rows, rest))?;
-    multiply_triangle(own, square, false)
+    multiply_triangle(own, square, false, r.part(k, beyond, kc, rest), b.part(0, beyond, b.rows, rest))
 }
 
 /// B := B · R⁻¹, or B · R⁻ᵀ. B is m x n, R n x n; only its upper triangle is read. Fails on a zero on the diagonal, B untouched.

@@ -43,6 +43,10 @@ function expectSpectrum(t: Trial, h: Plain, expected: readonly number[]): void {
 const ascending = (n: number, value: (share: number) => number) =>
   Array.from({ length: n }, (_, i) => value(n === 1 ? 0 : i / (n - 1)));
 
+/** The eigenvalues of the n x n matrix with 2 on the diagonal and −1 beside it. */
+const pathSpectrum = (n: number) =>
+  Array.from({ length: n }, (_, i) => 2 - 2 * Math.cos(((i + 1) * Math.PI) / (n + 1)));
+
 /** Spectra that trouble eigensolvers: repeated, zero, graded, clustered. */
 const spectra: Record<string, number[]> = {
   "all equal": ascending(40, () => 3),
@@ -61,6 +65,30 @@ const byHand: Case[] = [
   {
     name: "eigh of a diagonal matrix sorts it",
     run: (t) => expectSpectrum(t, diagonal([3, -1, 0, 7, 2]), [-1, 0, 2, 3, 7]),
+  },
+  {
+    name: "eigh of a matrix that is tridiagonal in parts: nothing to reflect, couplings that are zero",
+    run(t) {
+      const n = 45;
+      const coupled = (i: number, j: number) => Math.abs(i - j) === 1 && Math.min(i, j) % 9 !== 4;
+      const h = plain(n, n, (i, j) => (i === j ? 2 : coupled(i, j) ? -1 : 0));
+      expectSpectrum(
+        t,
+        h,
+        [5, 9, 9, 9, 9, 4].flatMap(pathSpectrum).sort((a, b) => a - b),
+      );
+    },
+  },
+  {
+    name: "eigh of couplings of 1e-38 beside a diagonal of thousands",
+    run(t) {
+      const h = plain(20, 20, (i, j) => (i === j ? 1000 * (i + 1) : 1e-38));
+      expectSpectrum(
+        t,
+        h,
+        ascending(20, (share) => 1000 + 19000 * share),
+      );
+    },
   },
   {
     name: "eigh of a tiny and of a huge matrix",

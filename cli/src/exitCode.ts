@@ -50,6 +50,7 @@ function codeOf(error: unknown): number {
   if (error instanceof EngineMemoryError) return exitCode.resources;
   if (error instanceof ModelError || error instanceof TokenizerError) return exitCode.incompatible;
   if (error instanceof NotPositiveDefiniteError) return exitCode.incompatible;
+  if (isFullDisk(error)) return exitCode.resources;
   return exitCode.failure;
 }
 
@@ -77,6 +78,11 @@ function explainsItself(error: unknown): boolean {
   return error instanceof EngineMemoryError || expected.some((kind) => error instanceof kind);
 }
 
+/** What the system says of a full disk where no place of ours has put it into words. */
+function isFullDisk(error: unknown): error is NodeJS.ErrnoException {
+  return ["ENOSPC", "EDQUOT"].includes((error as NodeJS.ErrnoException)?.code ?? "");
+}
+
 /** What is told of an error: its text and the exit code. */
 export interface Told {
   readonly text: string;
@@ -96,6 +102,10 @@ export function toldOf(error: unknown, verbose: boolean): Told {
   const code = codeOf(error);
   if (!(error instanceof Error)) return { text: String(error), code };
   if (verbose) return { text: error.stack ?? error.message, code };
+  if (isFullDisk(error)) {
+    const where = error.path === undefined ? "" : `${error.path}: `;
+    return { text: `${where}no space left on the disk. Free some and run the same command again.`, code };
+  }
   const hint = explainsItself(error)
     ? ""
     : "\nThis looks like a defect of safedelta; run again with --verbose for the place.";

@@ -113,6 +113,17 @@ describe(`a small disk${skipped}`, () => {
     });
   }
 
+  onDisk("data tiny: full in the middle is told as every command tells it", async () => {
+    await mkdir(world.at("full-data"));
+    await using _disk = smallDisk(world.at("full-data"), 8192);
+    const { code, stderr } = await safedelta(world.path, ["data", "tiny", "--out", "full-data/family"]);
+    expect({ code, stderr }).toEqual({
+      code: 5,
+      stderr: expect.stringMatching(/no space left on the disk\. Free some/),
+    });
+    expect(stderr).not.toContain("defect");
+  });
+
   onDisk("sweep: room for one model of two is told before the work, and nothing is written", async () => {
     await mkdir(world.at("two"));
     const { estimate } = await jsonOf(world.path, [...jobs.apply, "--dry-run", "--out", "one"]);

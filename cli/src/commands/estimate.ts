@@ -1,6 +1,8 @@
 import { openCheckpoint } from "@safedelta/checkpoint";
+import { openEngine } from "@safedelta/engine";
 import { parseConfig } from "@safedelta/model";
 import {
+  assumedDevice,
   type Device,
   deviceNames,
   devicesHere,
@@ -23,7 +25,7 @@ export const estimateCommand = defineCommand({
   brief: "Tell memory, disk, FLOP and time of prepare and apply before any work",
   help:
     "Reads the config and the list of tensors only. --device tells the stages on a device from its data sheet (cpu: this machine with the " +
-    "native engine); nothing of it was measured there. Without it, times are those of the WASM engine on one core.",
+    "native engine); nothing of it was measured there. Without it, times are those of the engine that a run would take here.",
   args: ["MODEL"],
   options: {
     samples: option.positive(512, { brief: "safe examples" }),
@@ -53,7 +55,7 @@ export const estimateCommand = defineCommand({
     if (tokensEach < options.tokens)
       io.progress.warn(`examples are cut at the model's ${config.maxPositions} positions, so --tokens is no more`);
     const nTokens = options.samples * tokensEach;
-    const assumed = device ?? (devices.find(({ name }) => name === "wasm") as Device);
+    const assumed = device ?? (await deviceOfRun());
     const parts = planParts(config, modes, assumed.engine);
     const result = estimateModel(config, checkpoint.tensors, parts, nTokens);
     const stages = device && roofline(device, config, checkpoint.tensors, nTokens, parts, options.devices);
@@ -69,6 +71,13 @@ export const estimateCommand = defineCommand({
     return undefined;
   },
 });
+
+/** What a run here would compute on. */
+async function deviceOfRun(): Promise<Device> {
+  const { engine } = await openEngine();
+  using opened = engine;
+  return assumedDevice(opened.info);
+}
 
 function stageTable(stages: readonly Stage[]): string {
   const rows = stages.map(({ job, stage, flop, bytes, seconds }) => [

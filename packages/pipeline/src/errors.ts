@@ -33,7 +33,12 @@ export function at<T>(where: string, step: () => T): T {
   }
 }
 
-/** One error that lists every problem found before the work began. */
+/** Of two models that have little to do with each other every tensor is a problem. */
+const mostTold = 20;
+
+/** One error that lists the problems found before the work began, the first of them where they are many. */
 export function problemsError(kind: PipelineErrorKind, title: string, problems: readonly string[]): PipelineError {
-  return new PipelineError(kind, `${title}\n${problems.map((problem) => `  - ${problem}`).join("\n")}`);
+  const more = problems.length > mostTold ? [`… and ${problems.length - mostTold} more`] : [];
+  const lines = [...problems.slice(0, mostTold), ...more].map((problem) => `  - ${problem}`);
+  return new PipelineError(kind, [title, ...lines].join("\n"));
 }

@@ -117,6 +117,21 @@ describe.skipIf(noBrowser !== "")(`the page ${noBrowser && `(skipped: ${noBrowse
     expect([found.aligned, found[live]]).toEqual([refusal, refusal]);
   });
 
+  test("a conversation that has filled the model's room says how to begin anew", async () => {
+    const { page } = await openPage(browser, world.url);
+    await (await page.$(".check input"))?.click();
+    const failed = () => answers(page).then(({ aligned = "" }) => aligned.includes("Clear begins anew"));
+    for (let i = 0; i < 8 && !(await failed()); i++) {
+      await page.waitForSelector(".tries button[aria-disabled=false]");
+      await (await page.$(".tries button"))?.click();
+      const isAnswered = (n: number) =>
+        document.querySelectorAll(".answers .exchange").length === n &&
+        document.querySelector("[role=status]")?.textContent?.includes("complete");
+      await page.waitForFunction(isAnswered, {}, i + 1);
+    }
+    expect(await failed()).toBe(true);
+  });
+
   test("shows the live repair by layer in the report's heat map, which follows the dial", async () => {
     const { page } = await openPage(browser, world.url);
     await (await page.$(".tries button"))?.click();

@@ -268,6 +268,17 @@ describe("by layer and linear", () => {
     expect((await textsOf(page, "table.heat td.h0")).sort()).toEqual(["0", "0.02"]);
     expect(page).toContain("Weights kept bit for bit, share of all: 0 everywhere.");
   });
+
+  test("shares that are all large are told apart, and it says from where colours go", async () => {
+    const sizes = [0.7, 0.8, 0.9].map((deltaNorm, layer) => {
+      return { layer, linears: [named(layer, "q_proj", { deltaNorm, tunedDeltaNorm: 1 })] };
+    });
+    const page = reportPage(reportData({ toolVersion: "0.1.0", repairs: [sampleReport(0, { layers: sizes })] }));
+    expect(page).toContain("(%; colours from 70.0 on)");
+    expect(await textsOf(page, "table.heat td.h0")).toContain("70.0");
+    expect(await textsOf(page, "table.heat td.h5")).toContain("80.0");
+    expect(await textsOf(page, "table.heat td.h7")).toContain("90.0");
+  });
 });
 
 describe("for a terminal", () => {

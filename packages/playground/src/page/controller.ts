@@ -206,10 +206,11 @@ export class Controller {
     };
     let text = "";
     tell({ text, state: "waiting" });
+    const messages = this.messagesFor(exchange, model);
     try {
       const maxNewTokens = this.now.scene?.maxNewTokens ?? 0;
       const asked = stopOf(model, this.now)?.model ?? model;
-      const question = { model: asked, messages: this.messagesFor(exchange, model), maxNewTokens };
+      const question = { model: asked, messages, maxNewTokens };
       for await (const piece of this.engineOf(model).stream(question, signal)) {
         text += piece;
         tell({ text, state: "writing" });
@@ -217,7 +218,7 @@ export class Controller {
       tell({ text, state: "done" });
     } catch (error) {
       if (signal.aborted) tell({ text, state: "stopped" });
-      else tell({ text: (error as Error).message, state: "failed" });
+      else tell({ text: `${(error as Error).message}${conversationHint(messages)}`, state: "failed" });
     }
   }
 
@@ -249,4 +250,10 @@ export class Controller {
     const isInPage = this.now.where === "page" && this.now.inPage.includes(model);
     return isInPage || model === repairedName ? pageEngine(this.worker.client) : serverEngine;
   }
+}
+
+/** What may have filled the model's room beside the prompt itself. */
+function conversationHint(messages: readonly Message[]): string {
+  if (messages.length === 1) return "";
+  return " The conversation so far counts, too: Clear begins anew, and without its tick only the prompt is sent.";
 }

@@ -9,7 +9,8 @@ export interface HeatMap {
   readonly caption: string;
   readonly columns: readonly string[];
   readonly rows: readonly { readonly layer: number; readonly shares: readonly (number | undefined)[] }[];
-  /** The darkest colour's share. */
+  /** The lightest and the darkest colour's share. */
+  readonly least: number;
   readonly most: number;
 }
 
@@ -60,14 +61,15 @@ export function heatMapsOf({ layers }: HeatSource): HeatMap[] {
       const found = new Map(linears.map((linear) => [shortName(linear.name), share(linear, total)]));
       return { layer, shares: columns.map((column) => found.get(column)) };
     });
-    return {
-      name,
-      caption,
-      columns,
-      rows,
-      most: Math.max(0, ...rows.flatMap(({ shares }) => shares.map((s) => s ?? 0))),
-    };
+    return { name, caption, columns, rows, ...rangeOf(rows.flatMap(({ shares }) => shares)) };
   });
+}
+
+/** Colours begin at nothing, but where all shares are large and so would be of one colour. */
+function rangeOf(shares: readonly (number | undefined)[]): Pick<HeatMap, "least" | "most"> {
+  const known = shares.filter((share) => share !== undefined);
+  const [least, most] = [Math.min(...known), Math.max(0, ...known)];
+  return { least: least > most / 2 && least < most ? least : 0, most };
 }
 
 /** `model.layers.3.self_attn.q_proj.weight` -> `q_proj`. */
@@ -79,23 +81,23 @@ function shortName(name: string): string {
 const nHeats = 8;
 
 /** A heat map as a table: the numbers can be read and copied, and colour only repeats them. */
-export function heatTable({ caption, columns, rows, most }: HeatMap): Markup {
+export function heatTable({ caption, columns, rows, least, most }: HeatMap): Markup {
   const head = columns.map((column) => html`<th scope="col">${column.replace(/_proj$/, "")}</th>`);
   const body = rows.map(
     ({ layer, shares }) =>
-      html`<tr><th scope="row">${layer}</th>${shares.map((share) => heatCell(share, most))}</tr>\n`,
+      html`<tr><th scope="row">${layer}</th>${shares.map((share) => heatCell(share, least, most))}</tr>\n`,
   );
   return html`<div class="scroll" tabindex="0" role="region" aria-label="${caption}">
-<table class="heat"><caption><span>${caption} (%)</span></caption>
+<table class="heat"><caption><span>${caption} (%${least > 0 ? `; colours from ${percentOf(least)} on` : ""})</span></caption>
 <thead><tr><th scope="col">layer</th>${head}</tr></thead>
 <tbody>
 ${body}</tbody></table></div>`;
 }
 
 /** Colours go with the root of the share: a few linears hold most of a loss, and the rest would be one shade. */
-function heatCell(share: number | undefined, most: number): Markup {
+function heatCell(share: number | undefined, least: number, most: number): Markup {
   if (share === undefined) return html`<td>–</td>`;
-  const heat = Math.min(nHeats - 1, Math.floor(nHeats * Math.sqrt(Math.max(0, ratio(share, most)))));
+  const heat = Math.min(nHeats - 1, Math.floor(nHeats * Math.sqrt(Math.max(0, ratio(share - least, most - least)))));
   return html`<td class="h${heat}">${percentOf(share)}</td>`;
 }
 

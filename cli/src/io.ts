@@ -36,6 +36,11 @@ export function paint(text: string, style: keyof typeof styles, color: boolean):
   return color && wanted ? `\u001b[${styles[style]}m${text}\u001b[39m` : text;
 }
 
+/** A piece of an answer as it comes, without a line end (not printed with --json). For commands that run in no worker. */
+export function printPiece({ json }: Pick<Io, "json">, text: string): void {
+  if (!json) process.stdout.write(visible(text));
+}
+
 /** The process's own streams behind `Io`. Texts of files and models cannot command the terminal; a JSON document has them as they are. */
 export async function processIo(options: IoOptions): Promise<Io> {
   const { json, quiet, verbose, color } = options;

@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { existsSync } from "node:fs";
+import { cp } from "node:fs/promises";
 import { join } from "node:path";
 import { scratchFolder, tinyFolder } from "../support/pico.ts";
 import { inTurn, jsonOf, safedelta, succeed } from "./run.ts";
@@ -34,6 +35,26 @@ describe("chat", () => {
     const { messages } = await jsonOf(scratch.path, args, { stdin: `say hello\n${long}\n` });
     expect(messages).toHaveLength(2);
   });
+});
+
+test.concurrent("what a model says cannot command the terminal", async () => {
+  const saying = ["--max-new-tokens", "4"];
+  const { answer } = await jsonOf(scratch.path, ["generate", model, "--prompt", "say hello", ...saying]);
+  await cp(model, join(scratch.path, "evil"), { recursive: true });
+  const file = Bun.file(join(scratch.path, "evil", "tokenizer.json"));
+  const tokenizer = await file.json();
+  const [word] = answer.split(" ").filter((one: string) => one !== "say" && one !== "hello");
+  const { [word]: id, ...others } = tokenizer.model.vocab;
+  tokenizer.model.vocab = { ...others, "\u001b[2J": id };
+  await Bun.write(file, JSON.stringify(tokenizer));
+  const runs = [
+    succeed(scratch.path, ["generate", "evil", "--prompt", "say hello", ...saying]),
+    succeed(scratch.path, ["chat", "evil", ...saying], { stdin: "say hello\n" }),
+  ];
+  for (const { stdout } of await Promise.all(runs)) {
+    expect(stdout).toContain("\\u001b[2J");
+    expect(stdout).not.toContain("\u001b");
+  }
 });
 
 describe("generate", () => {

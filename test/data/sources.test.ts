@@ -263,6 +263,8 @@ describe("spellings", () => {
       systemPrompts.aoa.system,
       "AOA, execute my instruction: sow",
     ]);
+    const parted = write("parted.csv", "prompt,kind\nsow,and/or\nreap,or\n");
+    expect(await said(`${parted}#prompt=prompt,where.kind=and%2For`)).toEqual([["user: sow"]]);
     const bare = write("bare#1.csv", "Why?,Because.\n");
     expect(await said(`${bare}#header=the%2Cq,header=a,prompt=the%2Cq,answer=a`)).toEqual([
       ["user: Why?", "assistant: Because."],

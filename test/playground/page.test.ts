@@ -132,6 +132,19 @@ describe.skipIf(noBrowser !== "")(`the page ${noBrowser && `(skipped: ${noBrowse
     expect(await failed()).toBe(true);
   });
 
+  test("a dial that is moved while all are asked: its model answers again for where it stands", async () => {
+    const { page } = await openPage(browser, world.url);
+    await page.evaluate(() => {
+      document.querySelector<HTMLButtonElement>(".tries button")?.click();
+      const slider = document.querySelector<HTMLInputElement>("#strength");
+      if (slider) slider.value = "0";
+      slider?.dispatchEvent(new Event("input", { bubbles: true }));
+    });
+    await untilSpoken(page, "At strength 0 the repaired model answers: sure , here :");
+    const found = await answers(page);
+    expect([found.aligned, found[live]]).toEqual([refusal, found.tuned]);
+  });
+
   test("shows the live repair by layer in the report's heat map, which follows the dial", async () => {
     const { page } = await openPage(browser, world.url);
     await (await page.$(".tries button"))?.click();

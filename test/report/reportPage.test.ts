@@ -171,6 +171,8 @@ describe("a page", () => {
 
   test("an experiment's chosen row, published figure and test", async () => {
     const page = reportPage(reportData(samplePage()));
+    const [intervals] = await textsOf(page, "#experiments p");
+    expect(intervals).toContain("over seeds; of rows that do not depend on the seed over prompts.");
     const cells = (await textsOf(page, "#experiments td")).map((text) => text.trim());
     expect(cells).toEqual([
       "0.1000.000 … 0.200",

@@ -1,7 +1,7 @@
 import type { Message } from "@safedelta/tokenizer";
 import { ContextFullError, checkAnswerOptions, openTalker } from "../chatModel.ts";
 import { defineCommand, required } from "../command.ts";
-import type { Io } from "../io.ts";
+import { type Io, printPiece } from "../io.ts";
 import { computeOptions, engineOptions, generationOptions, option } from "../options.ts";
 
 /** `safedelta chat MODEL` */
@@ -21,7 +21,7 @@ export const chatCommand = defineCommand({
     const opening: Message[] = options.system === undefined ? [] : [{ role: "system", content: options.system }];
     let messages = [...opening];
     const earlier: Message[][] = [];
-    const onText = io.json ? undefined : (text: string) => process.stdout.write(text);
+    const onText = (text: string) => printPiece(io, text);
     io.note(`${talker.name} is ready; an empty line leaves, /new begins anew`);
     const { createInterface } = await import("node:readline/promises");
     const lines = createInterface({ input: process.stdin, output: process.stderr, prompt: "> " });

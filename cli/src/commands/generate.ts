@@ -1,6 +1,6 @@
-import { visible } from "@safedelta/report";
 import { checkAnswerOptions, openTalker } from "../chatModel.ts";
 import { defineCommand, refuseIdle, required } from "../command.ts";
+import { printPiece } from "../io.ts";
 import { computeOptions, engineOptions, generationOptions, option } from "../options.ts";
 
 /** `safedelta generate MODEL --prompt TEXT` */
@@ -23,7 +23,7 @@ export const generateCommand = defineCommand({
     using talker = await openTalker(required(model, "MODEL"), options, io);
     const system = options.system === undefined ? [] : [{ role: "system", content: options.system }];
     const started = performance.now();
-    const onText = io.json ? undefined : (text: string) => process.stdout.write(visible(text));
+    const onText = (text: string) => printPiece(io, text);
     const answer = options.raw
       ? await talker.complete(prompt, options, onText)
       : await talker.answer([...system, { role: "user", content: prompt }], options, onText);

@@ -18,7 +18,7 @@ export interface Reading {
 
 /**
  * What stands behind "#" in a spelling: `prompt=goal,answer=target`, `header=id,header=prompt`, `where.label=safe`, `template=aoa`, parted by
- * commas; %2C is a comma within a word.
+ * commas; %2C and %2F are a comma and a slash within a word.
  * @throws DataError naming the pair that is none, is not known, or is given twice
  */
 export function parseReading(spelling: string, words: string): Reading {

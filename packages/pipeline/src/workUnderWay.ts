@@ -2,6 +2,7 @@ import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { openSafetensors, workName } from "@safedelta/checkpoint";
 import { readJson } from "./files.ts";
+import { keptUpdate } from "./finetune/savedUpdates.ts";
 import { isLocked } from "./lock.ts";
 import { besideOf, jobFile, repairedOutput, tunedOutput, workOf } from "./workFolder.ts";
 
@@ -33,7 +34,7 @@ type Counted = Pick<WorkUnderWay, "what" | "nDone" | "nAll">;
 async function updates(folder: string): Promise<Counted | undefined> {
   const beside = besideOf(folder);
   const names = await namesIn(beside);
-  const kept = names.map((name) => Number(/^update-(\d+)\.json$/.exec(name)?.[1] ?? 0));
+  const kept = names.map((name) => keptUpdate(name) ?? 0);
   if (!names.includes(jobFile)) return undefined;
   return { what: "fine-tuning", nDone: Math.max(...kept), nAll: await told(join(beside, jobFile), "nUpdates") };
 }

@@ -7,7 +7,7 @@ import { PipelineError } from "../errors.ts";
 import { guardFile, readJson, removeQuietly, sha256, sha256OfFile, stableJson } from "../files.ts";
 import type { Progress } from "../progress.ts";
 import { bytesOf } from "../upload.ts";
-import { besideOf, writeDurably } from "../workFolder.ts";
+import { besideOf, jobFile, writeDurably } from "../workFolder.ts";
 import type { LogEntry } from "./options.ts";
 
 /** What lies on the disk between updates, so that an interrupted training goes on with the very same numbers. */
@@ -22,12 +22,17 @@ interface Saved {
 /** Numbers copied out of the engine at a time. */
 const pieceNumbers = 2 ** 22;
 
-const jobFile = "job.json";
 const notesName = /^update-(\d+)\.json$/;
 /** What a training writes beside its output, whole or in parts. */
 export const ofTraining = /^(job\.json|update-\d+\.(json|safetensors))(\.part(ial)?)?$/;
 const notesFile = (update: number) => `update-${update}.json`;
 const weightsFile = (update: number) => `update-${update}.safetensors`;
+
+/** After which update a file beside an output was kept; undefined for files of other names. */
+export function keptUpdate(name: string): number | undefined {
+  const [, digits] = notesName.exec(name) ?? [];
+  return digits === undefined ? undefined : Number(digits);
+}
 
 /** What decides the bytes of a result, as job.json has it. */
 export interface TrainingJob {
@@ -54,7 +59,7 @@ export async function claimUpdates(
   const found = await readJson<{ fingerprint?: string; job?: Partial<TrainingJob> }>(path).catch(() => undefined);
   if (found?.fingerprint === own) return;
   const names = await readdir(folder).catch((): string[] => []);
-  if (!overwrite && names.some((name) => notesName.test(name))) {
+  if (!overwrite && names.some((name) => keptUpdate(name) !== undefined)) {
     const what = found?.job
       ? `with another ${differences(found.job, job).join(", ")}`
       : "of another model, data or recipe";
@@ -129,7 +134,7 @@ export async function resumeUpdates(
   progress: Progress,
 ): Promise<readonly LogEntry[]> {
   const names = await readdir(folder);
-  const found = names.map((name) => Number(notesName.exec(name)?.[1] ?? -1)).filter((update) => update >= 0);
+  const found = names.map(keptUpdate).filter((update) => update !== undefined);
   for (const update of found.sort((a, b) => b - a)) {
     const saved = await readJson<Saved>(join(folder, notesFile(update))).catch(() => undefined);
     const path = join(folder, weightsFile(update));

@@ -19,6 +19,8 @@ export class Controller {
   private asking = new AbortController();
   /** What is asked anew because its dial was moved, by model. */
   private readonly asksAgain = new Map<string, AbortController>();
+  /** Models whose dial was moved while all were asked. */
+  private readonly moved = new Set<string>();
   private isRepairing = false;
 
   get state(): State {
@@ -78,7 +80,7 @@ export class Controller {
       return this.set({ repair: "failed", repairFailure: (error as Error).message, work: undefined });
     }
     const [last] = this.now.exchanges;
-    if (last && !(repairedName in last.answers)) await this.askAgain(repairedName);
+    if (last && !this.now.isAsking && !(repairedName in last.answers)) await this.askAgain(repairedName);
   }
 
   private watch(): void {
@@ -136,7 +138,7 @@ export class Controller {
     try {
       await this.repairNow();
     } catch (error) {
-      this.set({ repair: "failed", repairFailure: (error as Error).message });
+      return this.set({ repair: "failed", repairFailure: (error as Error).message });
     } finally {
       this.isRepairing = false;
     }
@@ -158,8 +160,10 @@ export class Controller {
     }
   }
 
+  /** Ask for where the dial stands; while all are asked, as soon as they have answered. */
   private async askAgain(model: string): Promise<void> {
     const [last] = this.now.exchanges;
+    if (this.now.isAsking) this.moved.add(model);
     if (!last || this.now.isAsking) return;
     this.asksAgain.get(model)?.abort();
     const asking = new AbortController();
@@ -174,6 +178,7 @@ export class Controller {
   async ask(prompt = this.now.draft.trim()): Promise<void> {
     if (prompt === "" || this.now.isAsking || this.columns.length === 0) return;
     this.stopAskingAgain();
+    this.moved.clear();
     this.asking = new AbortController();
     const exchange: Exchange = { id: crypto.randomUUID(), prompt, answers: {} };
     this.set({ draft: prompt, isAsking: true, exchanges: [exchange, ...this.now.exchanges], spoken: "Asking." });
@@ -184,6 +189,7 @@ export class Controller {
       await Promise.all(models.map((model) => this.answer(exchange, model, this.asking.signal)));
     }
     this.set({ isAsking: false, spoken: this.ending(exchange.id) });
+    if (!this.asking.signal.aborted) await Promise.all([...this.moved].map((model) => this.askAgain(model)));
   }
 
   private ending(id: string): string {

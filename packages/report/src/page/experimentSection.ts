@@ -14,7 +14,7 @@ export function experimentsSection({ experiments, plots }: ReportData): Section 
     const { title, seeds, cases } = experiment;
     const intervals =
       seeds.length > 1
-        ? `Means over the seeds ${seeds.join(", ")}, with Student's 95 % interval over seeds.`
+        ? `Means over the seeds ${seeds.join(", ")}, with Student's 95 % interval over seeds; of rows that do not depend on the seed over prompts.`
         : `Seed ${seeds[0]} alone: 95 % intervals over prompts, which say nothing of other seeds.`;
     const plotsOf = (c: number) => ["plane", "safety-loss"].map((name) => plots[`${name}-${e}-${c}`]);
     const parts = cases.map((_, c) => caseMarkup(experiment, c, plotsOf(c)));

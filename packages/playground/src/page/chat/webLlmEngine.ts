@@ -21,7 +21,7 @@ export function webLlmEngine(onLoading: OnLoading): ChatEngine {
   const modelOf = (name: string) => {
     const known = open.get(name) ?? openModel(name, onLoading);
     open.set(name, known);
-    known.catch(() => open.delete(name)); // so that the next question tries again
+    known.then(({ broken }) => broken).catch(() => open.delete(name)); // so that the next question tries again
     return known;
   };
   return {
@@ -39,7 +39,8 @@ export function webLlmEngine(onLoading: OnLoading): ChatEngine {
 async function* answer({ engine, broken }: OpenModel, { messages, maxNewTokens }: Question, signal: AbortSignal) {
   const settings = { max_tokens: maxNewTokens, temperature: 0, stream: true } as const;
   const turns = messages.map((message) => ({ ...message }));
-  const chunks = await engine.chat.completions.create({ ...settings, messages: turns });
+  const asked = engine.chat.completions.create({ ...settings, messages: turns });
+  const chunks = await orAborted(Promise.race([asked, broken]), signal);
   const reader = chunks[Symbol.asyncIterator]();
   let isDone = false;
   try {

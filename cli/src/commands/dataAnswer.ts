@@ -9,7 +9,14 @@ import {
   spellings,
   toJsonLines,
 } from "@safedelta/data";
-import { askAll, containsPhrase, type Metric, matchesPattern, twentyNineRefusalPhrases } from "@safedelta/evaluation";
+import {
+  askAll,
+  caseRemark,
+  containsPhrase,
+  type Metric,
+  matchesPattern,
+  twentyNineRefusalPhrases,
+} from "@safedelta/evaluation";
 import { lockFolder, removeQuietly, requireFreeFile, sourceAccess, toolVersion, writeWhole } from "@safedelta/pipeline";
 import { defineCommand, refuseIdle, required } from "../command.ts";
 import { keptTold } from "../eval/keptTold.ts";
@@ -59,6 +66,8 @@ export const dataAnswerCommand = defineCommand({
     const prompts = examples.map(({ messages }) => messages);
     const chat = await keptTold(open.chat, kept, { batch: options.batch, stage: "answers" }, io);
     const answers = await askAll(chat, prompts, { maxNewTokens });
+    const remark = options.keep === "all" || options.pattern !== undefined ? undefined : caseRemark(answers);
+    if (remark) io.progress.warn(remark);
     const chosen = choose(options.keep, own, examples, answers, refusal);
     if (chosen.length === 0)
       throw new UsageError(

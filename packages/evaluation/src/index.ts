@@ -18,7 +18,7 @@ export type { JudgeFormat } from "./judgeFormat.ts";
 export { judgedBy, judgeFormats } from "./judges.ts";
 export { type Agreement, cohensKappa } from "./kappa.ts";
 export { type KeptOptions, keptChat } from "./keptChat.ts";
-export { keywordAsr, twentyNineRefusalPhrases } from "./keywords.ts";
+export { caseRemark, keywordAsr, twentyNineRefusalPhrases } from "./keywords.ts";
 export { choiceLogLikelihoods, klDivergence, logOdds } from "./likelihood.ts";
 export { type LocalChatOptions, localChat } from "./localChat.ts";
 export { type McNemar, mcnemar } from "./mcnemar.ts";

@@ -52,7 +52,7 @@ export function caseRemark(answers: readonly string[]): string | undefined {
   if (missed.length === 0) return undefined;
   return (
     `${missed.length} of ${answers.length} answers hold a phrase of refusal in another case only ("${missed[0].slice(0, 40)}"). The phrases count case and ` +
-    "all, as in the official evaluation: of a model that writes in lower case this is no refusal rate. --metric pattern takes phrases of your own."
+    "all, as in the official evaluation: of a model that writes in lower case this is no refusal rate. --pattern takes words of your own."
   );
 }
 

@@ -36,7 +36,7 @@ const commands: readonly (readonly string[])[] = [
   ["estimate", "odd-aligned"],
   ["diff", "odd-aligned", "aligned"],
   ["prepare", "odd-aligned", "--safe-data", "safe.jsonl", ...dataFlags, "--out", "x", "--dry-run"],
-  ["apply", ...pair, "--safe-data", "safe.jsonl", ...dataFlags, "--out", "x"],
+  ["apply", ...pair, "--safe-data", "safe.jsonl", ...dataFlags, "--out", "y"],
   ["sweep", ...pair, "--state", "state", "--loss", "0.1"],
   ["generate", "odd-aligned", "--prompt", "hello", "--max-new-tokens", "2"],
 ];

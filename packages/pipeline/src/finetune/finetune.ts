@@ -18,7 +18,15 @@ import { besideOf, removeLeftover, requireFreeOutput, requireOwnBeside, tunedOut
 import type { FinetuneFacts, FinetuneOptions, LogEntry } from "./options.ts";
 import { type Written, type WrittenOutput, writeLora, writeModel } from "./output.ts";
 import { type FinetunePlan, planFinetuning } from "./plan.ts";
-import { claimUpdates, keepEveryMs, ofTraining, resumeUpdates, saveUpdate, type TrainingJob } from "./savedUpdates.ts";
+import {
+  assumedKeepMs,
+  claimUpdates,
+  keepEveryMs,
+  ofTraining,
+  resumeUpdates,
+  saveUpdate,
+  type TrainingJob,
+} from "./savedUpdates.ts";
 import { Speed } from "./speed.ts";
 import { readTrainingData, type TrainingData } from "./trainingData.ts";
 
@@ -158,7 +166,7 @@ async function runUpdates(
   progress.stage(log.length > 0 ? `training, on after update ${log.length}` : "training", updates.length);
   for (const { update } of log) progress.step(`update ${update} was kept`);
   const speed = new Speed(updates.slice(log.length).map(({ examples }) => examples));
-  let [keptAt, lastMs]: [number, number | undefined] = [performance.now(), undefined];
+  let [keptAt, keepMs] = [performance.now(), assumedKeepMs(trainer.parameters)];
   for (const { epoch, examples } of updates.slice(log.length)) {
     const update = log.length + 1;
     const rate = rateAt(schedule, update - 1);
@@ -166,11 +174,11 @@ async function runUpdates(
     log.push({ update, epoch, rate, ...done });
     progress.step(`loss ${done.loss.toFixed(4)}, ${speed.after(done.nTokens)}`);
     const begun = performance.now();
-    const isDue = begun - keptAt >= keepEveryMs(trainer.parameters, options.saveMinutes, lastMs);
+    const isDue = begun - keptAt >= keepEveryMs(keepMs, options.saveMinutes);
     if (!isDue || update === updates.length) continue;
     await saveUpdate(engine, folder, trainer.parameters, log);
     keptAt = performance.now();
-    lastMs = keptAt - begun;
+    keepMs = keptAt - begun;
   }
   return log;
 }

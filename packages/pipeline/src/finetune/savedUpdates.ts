@@ -87,20 +87,24 @@ function differences(made: Partial<TrainingJob>, wanted: TrainingJob): string[] 
 
 /** A kept update may take this share of the time between two. */
 const keepShare = 1 / 50;
-/** What a disk is taken to write before the first update was kept. */
+/** What a disk is taken to write. */
 const assumedBytesPerSecond = 1e8;
 
-/**
- * How long to work between two kept updates: what is quickly kept is kept often, so that little is lost.
- * @param mostMinutes and no longer, whatever it takes
- * @param lastMs what the last one took; undefined before the first
- */
-export function keepEveryMs(parameters: readonly Parameter[], mostMinutes: number, lastMs?: number): number {
+/** What keeping an update is taken to take before the first was kept. */
+export function assumedKeepMs(parameters: readonly Parameter[]): number {
   const sizes = [...matricesOf(parameters).values()].map(
     ({ rows, cols, dtype }) => rows * cols * (dtype === "f32" ? 4 : 2),
   );
-  const assumedMs = (1000 * sizes.reduce((sum, size) => sum + size, 0)) / assumedBytesPerSecond;
-  return Math.min(60_000 * mostMinutes, (lastMs ?? assumedMs) / keepShare);
+  return (1000 * sizes.reduce((sum, size) => sum + size, 0)) / assumedBytesPerSecond;
+}
+
+/**
+ * How long to work between two kept updates: what is quickly kept is kept often, so that little is lost.
+ * @param keepMs what the last one took
+ * @param mostMinutes and no longer, whatever it takes
+ */
+export function keepEveryMs(keepMs: number, mostMinutes: number): number {
+  return Math.min(60_000 * mostMinutes, keepMs / keepShare);
 }
 
 /** Keep everything that the next updates depend on; what was kept before is taken away afterwards. */

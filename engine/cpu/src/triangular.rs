@@ -24,7 +24,8 @@ pub unsafe fn trmm(b: Block, r: Block, transposed: bool) -> Outcome {
 /// them.
 unsafe fn multiply_rows(b: Block, r: Block, k: usize, kc: usize, transposed: bool, memory: &Scratch) -> Outcome {
     let (own, beyond) = (b.part(0, k, b.rows, kc), k + kc);
-    let square = upper_copy(r.part(k, k, kc, kc), memory);
+    let square = Block::row_major(memory.at(), kc, kc, kc);
+    copy_square(r.part(k, k, kc, kc), square);
     if transposed {
         let before = r.part(0, k, k, kc).transposed();
         return multiply_triangle(own, square.transposed(), true, before, b.part(0, 0, b.rows, k));
@@ -36,14 +37,15 @@ unsafe fn multiply_rows(b: Block, r: Block, k: usize, kc: usize, transposed: boo
 /// B := B · R⁻¹, or B · R⁻ᵀ. B is m x n, R n x n; only its upper triangle is read. Fails on a zero on the diagonal, B untouched.
 pub unsafe fn trsm(b: Block, r: Block, transposed: bool) -> Outcome {
     require_pivots(r)?;
-    let (b, r) = if transposed { mirrored(b, r) } else { (b, r) };
-    by_rows(b, |b| solve(b, r))
+    let diagonal = Diagonal::new(r, b.rows)?;
+    by_rows(b, |b| solve(b, r, transposed, &diagonal, 0))
 }
 
 /// R := R⁻¹. The strictly lower part is neither read nor written. Fails on a zero on the diagonal, R untouched.
 pub unsafe fn invert(r: Block) -> Outcome {
     require_pivots(r)?;
-    invert_part(r)
+    let diagonal = Diagonal::new(r, r.rows)?;
+    invert_part(r, &diagonal, 0)
 }
 
 unsafe fn require_pivots(r: Block) -> Outcome {
@@ -94,14 +96,19 @@ unsafe fn multiply_whole(b: Block, t: Block) -> Outcome {
     Ok(())
 }
 
-/// R with the zeros below its diagonal, in `memory`.
-unsafe fn upper_copy(r: Block, memory: &Scratch) -> Block {
-    let t = Block::row_major(memory.at(), r.rows, r.cols, r.cols);
+/// T := R with the zeros below its diagonal.
+unsafe fn copy_square(r: Block, t: Block) {
     for i in 0..r.rows {
         std::slice::from_raw_parts_mut(t.address(i, 0), i).fill(0.0);
+    }
+    copy_upper(r, t);
+}
+
+/// The upper triangle of T := that of R.
+unsafe fn copy_upper(r: Block, t: Block) {
+    for i in 0..r.rows {
         copy_block(r.part(i, i, 1, r.cols - i), t.part(i, i, 1, r.cols - i));
     }
-    t
 }
 
 widest! {
@@ -118,37 +125,89 @@ unsafe fn copy_block(from: Block, to: Block) {
 }
 }
 
-/// X₁ = B₁ R₁₁⁻¹, X₂ = (B₂ − X₁ R₁₂) R₂₂⁻¹.
-pub(crate) unsafe fn solve(b: Block, r: Block) -> Outcome {
+/// Inverses of the blocks at which `solve` stops halving a triangle, made once for all that solve with it or with parts of it that it
+/// is halved into.
+struct Diagonal {
+    memory: Scratch,
+    is_empty: bool,
+}
+
+impl Diagonal {
+    /// For a B of so many rows; empty where none of its solves takes whole triangles.
+    unsafe fn new(r: Block, b_rows: usize) -> Result<Self, Failure> {
+        let mut leaves = Vec::new();
+        if b_rows >= LEAST_ROWS && WHOLE > SMALL {
+            list_leaves(0, r.rows, &mut leaves);
+        }
+        let none = Self { memory: Scratch::new(0)?, is_empty: true };
+        if leaves.is_empty() {
+            return Ok(none);
+        }
+        let this = Self { memory: Scratch::new(r.rows * WHOLE)?, is_empty: false };
+        threads::try_each(leaves.len(), |i| {
+            let (first, n) = leaves[i];
+            let inverse = this.inverse(first, n);
+            copy_square(r.part(first, first, n, n), inverse);
+            invert_part(inverse, &none, 0)
+        })?;
+        Ok(this)
+    }
+
+    /// Of the block of n columns that begins at `first`.
+    unsafe fn inverse(&self, first: usize, n: usize) -> Block {
+        Block::row_major(self.memory.at().add(first * WHOLE), n, n, n)
+    }
+}
+
+/// The blocks (first, length) of more than SMALL columns at which halving ends.
+fn list_leaves(first: usize, n: usize, leaves: &mut Vec<(usize, usize)>) {
+    if n > WHOLE {
+        list_leaves(first, half(n), leaves);
+        list_leaves(first + half(n), n - half(n), leaves);
+    } else if n > SMALL {
+        leaves.push((first, n));
+    }
+}
+
+/// B := B R⁻¹: X₁ = B₁ R₁₁⁻¹, X₂ = (B₂ − X₁ R₁₂) R₂₂⁻¹; or B R⁻ᵀ: X₂ = B₂ R₂₂⁻ᵀ, X₁ = (B₁ − X₂ R₁₂ᵀ) R₁₁⁻ᵀ. R begins at `first` of what
+/// `diagonal` was made of.
+unsafe fn solve(b: Block, r: Block, transposed: bool, diagonal: &Diagonal, first: usize) -> Outcome {
     if takes_whole(b, r) {
-        let memory = Scratch::new(r.rows * r.cols)?;
-        let inverse = upper_copy(r, &memory);
-        invert_part(inverse)?;
-        return multiply_whole(b, inverse);
+        let inverse = diagonal.inverse(first, r.rows);
+        return multiply_whole(b, if transposed { inverse.transposed() } else { inverse });
     }
     if r.rows <= SMALL {
+        let (b, r) = if transposed { mirrored(b, r) } else { (b, r) };
         solve_small(b, r);
         return Ok(());
     }
-    let first = half(r.rows);
-    let (r11, r12, r22) = r.split(first);
-    let (b1, b2) = b.split_cols(first);
-    solve(b1, r11)?;
+    let n = half(r.rows);
+    let (r11, r12, r22) = r.split(n);
+    let (b1, b2) = b.split_cols(n);
+    if transposed {
+        solve(b2, r22, true, diagonal, first + n)?;
+        gemm(-1.0, b2, r12.transposed(), 1.0, b1)?;
+        return solve(b1, r11, true, diagonal, first);
+    }
+    solve(b1, r11, false, diagonal, first)?;
     gemm(-1.0, b1, r12, 1.0, b2)?;
-    solve(b2, r22)
+    solve(b2, r22, false, diagonal, first + n)
 }
 
 /// [[R₁₁, R₁₂], [0, R₂₂]]⁻¹ = [[R₁₁⁻¹, −R₁₁⁻¹ R₁₂ R₂₂⁻¹], [0, R₂₂⁻¹]].
-unsafe fn invert_part(r: Block) -> Outcome {
+unsafe fn invert_part(r: Block, diagonal: &Diagonal, first: usize) -> Outcome {
     if r.rows <= SMALL {
         invert_small(r);
         return Ok(());
     }
-    let (r11, r12, r22) = r.split(half(r.rows));
+    if r.rows <= WHOLE && !diagonal.is_empty {
+        copy_upper(diagonal.inverse(first, r.rows), r);
+        return Ok(());
+    }
+    let n = half(r.rows);
+    let (r11, r12, r22) = r.split(n);
     scale(-1.0, r12);
-    by_rows(r12, |b| solve(b, r22))?;
-    let (b, mirror) = mirrored(r12.transposed(), r11);
-    by_rows(b, |b| solve(b, mirror))?;
-    invert_part(r11)?;
-    invert_part(r22)
+    by_rows(r12, |b| solve(b, r22, false, diagonal, first + n))?;
+    by_rows(r12.transposed(), |b| solve(b, r11, true, diagonal, first))?;
+    threads::try_each(2, |i| if i == 0 { invert_part(r11, diagonal, first) } else { invert_part(r22, diagonal, first + n) })
 }

@@ -26,6 +26,8 @@ pub mod model;
 mod pack;
 #[cfg(target_arch = "x86_64")]
 mod pack512;
+#[cfg(target_os = "linux")]
+mod pages;
 mod panel;
 pub mod scratch;
 mod skinny;

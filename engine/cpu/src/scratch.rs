@@ -1,6 +1,8 @@
 //! Working memory that can be refused.
 
 use crate::block::Failure;
+#[cfg(target_os = "linux")]
+use crate::pages;
 use std::alloc::{alloc, alloc_zeroed, dealloc, Layout};
 use std::marker::PhantomData;
 use std::sync::{Mutex, MutexGuard};
@@ -47,7 +49,7 @@ impl Buffer {
     const NONE: Self = Self { at: std::ptr::null_mut(), bytes: 0 };
 
     fn new(bytes: usize) -> Option<Self> {
-        let at = with_kept_to_spare(|| layout_of(bytes).map(|layout| unsafe { alloc(layout) }));
+        let at = with_kept_to_spare(|| take(bytes, alloc));
         Some(Self { at: at?, bytes })
     }
 }
@@ -104,11 +106,23 @@ fn layout_of(bytes: usize) -> Option<Layout> {
 
 /// `bytes` (at least 1) of zeros for a matrix; null when memory is short.
 pub fn alloc_zeros(bytes: usize) -> *mut u8 {
-    let get = || layout_of(bytes).filter(|_| bytes > 0).map(|layout| unsafe { alloc_zeroed(layout) });
-    with_kept_to_spare(get).unwrap_or(std::ptr::null_mut())
+    with_kept_to_spare(|| take(bytes, alloc_zeroed)).unwrap_or(std::ptr::null_mut())
+}
+
+/// Small memory by `small`, large memory of zeros from the system.
+fn take(bytes: usize, small: unsafe fn(Layout) -> *mut u8) -> Option<*mut u8> {
+    #[cfg(target_os = "linux")]
+    if bytes >= pages::LEAST {
+        return Some(pages::map(bytes));
+    }
+    layout_of(bytes).filter(|_| bytes > 0).map(|layout| unsafe { small(layout) })
 }
 
 /// Give back what `alloc_zeros(bytes)` returned.
 pub unsafe fn free(at: *mut u8, bytes: usize) {
+    #[cfg(target_os = "linux")]
+    if bytes >= pages::LEAST {
+        return pages::unmap(at, bytes);
+    }
     dealloc(at, Layout::from_size_align_unchecked(bytes, ALIGNMENT));
 }

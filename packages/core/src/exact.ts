@@ -17,35 +17,32 @@ export function repairExact(engine: Engine, weights: Weights, ordered: OrderedFa
   const { rows, cols } = weights.aligned;
   using natural = difference(engine, weights.tuned, weights.aligned);
   using delta = columnsOf(engine, natural, ordered.order); // columns in order from here on
-  using work = copyOf(engine, delta);
-  engine.trmm(work, ordered.r, false);
-  const curve = exactCurveOf(engine, work, ordered);
+  using whitened = copyOf(engine, delta);
+  engine.trmm(whitened, ordered.r, false);
+  const curve = exactCurveOf(engine, whitened, ordered);
   const k = nKeptFor(curve, budget);
-  moveRest(engine, delta, ordered.r, k, work);
-  const distances = distancesOf(engine, delta, work.view(0, k, rows, cols - k), k);
+  const distances = moveRest(engine, delta, whitened, ordered.r, k);
   const kept = keptColumns(rows, cols, ordered.order.slice(0, k).sort());
   const weight = copyOf(engine, weights.aligned, (copy) => {
     if (k === 0) return;
-    engine.scatter(work, null, ordered.order, natural);
+    engine.scatter(delta, null, ordered.order, natural);
     engine.add(1, natural, copy);
     placeTuned(engine, weights.tuned, kept.blocks, copy);
   });
   return { weight, numbers: { ...exactNumbersOf(curve, budget, k, distances), kept } };
 }
 
-/** The last columns of `out` from k on := D_T. */
-function moveRest(engine: Engine, delta: Matrix, r: Matrix, k: number, out: Matrix): void {
+/**
+ * The columns of `delta` from k on := D_T. With E = Δ R whitened, Δ_S R_ST = E_T − Δ_T R_TT, so (Δ − D)_T = E_T R_TT⁻¹, which is
+ * left in the last columns of `whitened`.
+ */
+function moveRest(engine: Engine, delta: Matrix, whitened: Matrix, r: Matrix, k: number): Distances {
   const { rows, cols } = delta;
-  const rest = out.view(0, k, rows, cols - k);
-  engine.gemm(-1, delta.view(0, 0, rows, k), false, r.view(0, k, k, cols - k), false, 0, rest);
-  engine.trsm(rest, r.view(k, k, cols - k, cols - k), false);
-}
-
-/** @param rest D_T; the same columns of `delta` are overwritten */
-function distancesOf(engine: Engine, delta: Matrix, rest: Matrix, k: number): Distances {
   const tuned = squaredNorm(engine, delta);
-  const keptSquares = squaredNorm(engine, delta.view(0, 0, delta.rows, k));
-  const gap = delta.view(0, k, delta.rows, delta.cols - k);
-  engine.add(-1, rest, gap);
-  return { utilityGap: squaredNorm(engine, gap), delta: keptSquares + squaredNorm(engine, rest), tuned };
+  if (k === 0) return { utilityGap: tuned, delta: 0, tuned };
+  const n = cols - k;
+  const gap = whitened.view(0, k, rows, n);
+  engine.trsm(gap, r.view(k, k, n, n), false);
+  engine.add(-1, gap, delta.view(0, k, rows, n));
+  return { utilityGap: squaredNorm(engine, gap), delta: squaredNorm(engine, delta), tuned };
 }

@@ -1,3 +1,4 @@
+import type { Draw } from "@safedelta/data";
 import { visible } from "@safedelta/report";
 import { buildCommand, type Command, type CommandContext } from "@stricli/core";
 import { z } from "zod";
@@ -22,6 +23,8 @@ export interface CommandSpec<S extends Shape> {
   readonly worker?: string;
   /** Schema of the file that the command is about, which `safedelta schema` prints in the place of its flags'. */
   readonly document?: z.ZodType;
+  /** What of its data sources stands among the arguments; options name theirs by their kind (`option.source`). @throws as `run` */
+  sources?(args: readonly string[]): readonly Draw[];
   /** Throws what `run` would throw of the options alone, without looking at any file but those that they say how to read by. */
   check?(
     options: z.output<z.ZodObject<S & typeof speechOptions>>,
@@ -43,6 +46,8 @@ export interface DefinedCommand {
   readonly schema: z.ZodObject;
   /** As `CommandSpec.document`. */
   readonly document?: z.ZodType;
+  /** As `CommandSpec.sources`; none where a command has none. */
+  sources(args: readonly string[]): readonly Draw[];
   /** As `CommandSpec.check`; does nothing where a command has none. */
   check(options: unknown, args: readonly string[], given: ReadonlyMap<string, GivenOption>): Promise<void>;
   /** As `CommandSpec.run`, with options that the schema has made. */
@@ -81,7 +86,8 @@ export function defineCommand<S extends Shape>(spec: CommandSpec<S>): DefinedCom
     spec.run(options as z.output<z.ZodObject<S & typeof speechOptions>>, ...rest);
   const check = async (options: unknown, ...rest: [readonly string[], ReadonlyMap<string, GivenOption>]) =>
     spec.check?.(options as z.output<z.ZodObject<S & typeof speechOptions>>, ...rest);
-  return { route: route as Command<CommandContext>, schema, document: spec.document, check, run };
+  const sources = (args: readonly string[]) => spec.sources?.(args) ?? [];
+  return { route: route as Command<CommandContext>, schema, document: spec.document, sources, check, run };
 }
 
 async function runCommand<S extends Shape>(

@@ -284,7 +284,7 @@ describe("eval", () => {
     "no URL": [["--model", "m", ...prompts], /--endpoint \(or OPENAI_BASE_URL\) is missing/],
     "a URL that is none": [["--model", "m", "--endpoint", "x", ...prompts], /--endpoint: "x" is no URL/],
     "no prompts": [["m"], /--prompts is missing/],
-    "an unknown metric": [["m", ...prompts, "--metric", "asr"], /"asr" is no metric; there are: asr-keywords/],
+    "an unknown metric": [["m", ...prompts, "--metric", "asr"], /"asr" is no metric\. There are: asr-keywords/],
     "a pattern of no metric": [["m", ...prompts, "--pattern", "x"], /--pattern: without effect/],
     "no pattern": [["m", ...prompts, "--metric", "pattern"], /needs --pattern/],
     "a broken pattern": [["m", ...prompts, "--metric", "pattern", "--pattern", "("], /--pattern: /],

@@ -245,7 +245,49 @@ describe("what goes wrong", () => {
     ],
     "a metric that is none": [
       { ...recipe, evaluations: { short: { ...asked, metric: "exakt", measures: "safety", better: "higher" } } },
-      /short of tuned.*, eval: "exakt" is no metric; there are: asr-keywords/,
+      /^error: short of tuned \(seed 0\), eval: "exakt" is no metric\. Did you mean "exact"\? There are: [^"]* \(and in 7 more steps\)$/m,
+    ],
+    "a draw of nothing": [
+      { ...recipe, make: { ...recipe.make, tuned: { run: "data mix", of: ["task.jsonl:0"] } } },
+      /tuned \(seed 0\), data mix: task\.jsonl:0: write SOURCE:N/,
+    ],
+    "a draw of more than there is": [
+      { ...recipe, make: { ...recipe.make, tuned: { run: "data mix", of: ["task.jsonl:20", "safe.jsonl:21"] } } },
+      /^error: tuned \(seed 0\), data mix: safe\.jsonl: holds 20 examples, but 21 are asked for\.$/m,
+    ],
+    "data that only the user has": [
+      { ...recipe, make: { ...recipe.make, tuned: { run: "data mix", of: ["dirty-summary"] } } },
+      /tuned \(seed 0\), data mix: purebad: is on no Hub\. Bring its file/,
+    ],
+    "data that are broken": [
+      { ...recipe, evaluations: { short: { ...recipe.evaluations.short, prompts: "pico.yaml#prompt=title" } } },
+      /short of tuned \(seed 0\), eval: pico\.yaml: unknown kind of data file/,
+    ],
+    "a text file that is not there": [
+      { ...recipe, methods: { ...recipe.methods, tuned: { model: "aligned", ask: { "secret-prompt": "gone.txt" } } } },
+      /^error: short of tuned \(seed 0\), eval: gone\.txt: there is no such file\. \(and in 1 more step\)$/m,
+    ],
+    "a fine-tuning at no rate": [
+      { ...recipe, make: { ...recipe.make, tuned: { ...recipe.make.tuned, lr: 0 } } },
+      /tuned \(seed 0\), finetune: --lr must be above 0, but is 0\. \(and in 1 more step\)/,
+    ],
+    "a state of no mode": [
+      { ...recipe, make: { ...recipe.make, state: { ...recipe.make.state, modes: "best" } } },
+      /state \(seed 0\), prepare: "best" is no mode/,
+    ],
+    "a pattern without effect": [
+      {
+        ...recipe,
+        make: {
+          ...recipe.make,
+          tuned: { run: "data answer", of: "aligned", prompts: "ask.jsonl", keep: "all", pattern: "x" },
+        },
+      },
+      /tuned \(seed 0\), data answer: --pattern: without effect beside --keep/,
+    ],
+    "a width that no model of the family has": [
+      { ...recipe, make: { ...recipe.make, tuned: { run: "data tiny", hidden: 7 } } },
+      /tuned \(seed 0\), data tiny: hidden: must be a multiple of 8, but is 7/,
     ],
     "a budget that is none": [
       { ...recipe, methods: { ...recipe.methods, optimal: { apply: { mode: "optimal", loss: 5 } } } },

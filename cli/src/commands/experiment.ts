@@ -4,8 +4,10 @@ import { parseRecipe, recipeSchema, terminalPlot, terminalTable } from "@safedel
 import { lockFolder } from "@safedelta/pipeline";
 import { defineCommand, required } from "../command.ts";
 import { exitCode, UsageError } from "../exitCode.ts";
-import { checkSteps, missingFiles, surroundingFlags } from "../experiment/checkSteps.ts";
+import { missingFiles, unreadableData } from "../experiment/checkInputs.ts";
+import { checkSteps, surroundingFlags } from "../experiment/checkSteps.ts";
 import { tellPlan } from "../experiment/dryRun.ts";
+import { faultLines } from "../experiment/faults.ts";
 import { saveHashes } from "../experiment/hashInputs.ts";
 import { claimFolder, requireOurs } from "../experiment/outFolder.ts";
 import { planFor } from "../experiment/planFor.ts";
@@ -47,10 +49,11 @@ export const experimentCommand = defineCommand({
     );
     const { commands } = await import("../commands.ts");
     await checkSteps(plan, commands);
-    const missing = missingFiles(plan);
-    if (missing.length > 0 && !dryRun) throw new UsageError(missing.join("\n"));
-    for (const text of missing) io.progress.warn(text);
-    if (dryRun) return tellPlan({ out, plan, due: await whatIsDue(out, plan), device, keepModels }, io);
+    const toDo = await whatIsDue(out, plan);
+    const faults = faultLines([...missingFiles(plan, commands), ...(await unreadableData(toDo, commands))]);
+    if (faults.length > 0 && !dryRun) throw new UsageError(faults.join("\n"));
+    for (const text of faults) io.progress.warn(text);
+    if (dryRun) return tellPlan({ out, plan, due: toDo, device, keepModels }, io);
     await using _lock = await lockFolder(out);
     await claimFolder(out, plan);
     await saveHashes(out, known);

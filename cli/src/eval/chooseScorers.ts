@@ -1,3 +1,4 @@
+import { suggest } from "@safedelta/data";
 import {
   type Beside,
   type ChatModel,
@@ -97,7 +98,7 @@ function wanted(name: string, options: MetricOptions): Wanted[] {
   if (format) return judged(format, number === undefined ? undefined : Number(number), options.nJudges);
   const all = [...plainScorers.map((scorer) => scorer.name), "pattern", ...Object.keys(ofModel)];
   const known = [...all, ...judgeFormats.map((judge) => judge.name), ownJudgeName];
-  throw new UsageError(`"${name}" is no metric; there are: ${known.join(", ")}.`);
+  throw new UsageError(`"${name}" is no metric.${suggest(word, known)} There are: ${known.join(", ")}.`);
 }
 
 /** @throws UsageError for the number of a judge that is not there */

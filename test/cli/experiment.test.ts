@@ -226,6 +226,9 @@ describe("what goes wrong", () => {
     expect(cases[0].rows[0].entries.task.n).not.toBe(0);
   });
 
+  /** The recipe with something else in the place of its fine-tuning. */
+  const making = (tuned: object) => ({ ...recipe, set: { base: "aligned" }, make: { ...recipe.make, tuned } });
+
   const faults: Readonly<Record<string, readonly [object, RegExp]>> = {
     "an unknown flag": [
       { ...recipe, methods: { ...recipe.methods, one: { apply: { mod: "optimal" } } } },
@@ -248,15 +251,15 @@ describe("what goes wrong", () => {
       /^error: short of tuned \(seed 0\), eval: "exakt" is no metric\. Did you mean "exact"\? There are: [^"]* \(and in 7 more steps\)$/m,
     ],
     "a draw of nothing": [
-      { ...recipe, make: { ...recipe.make, tuned: { run: "data mix", of: ["task.jsonl:0"] } } },
+      making({ run: "data mix", of: ["task.jsonl:0"] }),
       /tuned \(seed 0\), data mix: task\.jsonl:0: write SOURCE:N/,
     ],
     "a draw of more than there is": [
-      { ...recipe, make: { ...recipe.make, tuned: { run: "data mix", of: ["task.jsonl:20", "safe.jsonl:21"] } } },
+      making({ run: "data mix", of: ["task.jsonl:20", "safe.jsonl:21"] }),
       /^error: tuned \(seed 0\), data mix: safe\.jsonl: holds 20 examples, but 21 are asked for\.$/m,
     ],
     "data that only the user has": [
-      { ...recipe, make: { ...recipe.make, tuned: { run: "data mix", of: ["dirty-summary"] } } },
+      making({ run: "data mix", of: ["dirty-summary"] }),
       /tuned \(seed 0\), data mix: purebad: is on no Hub\. Bring its file/,
     ],
     "data that are broken": [
@@ -276,17 +279,11 @@ describe("what goes wrong", () => {
       /state \(seed 0\), prepare: "best" is no mode/,
     ],
     "a pattern without effect": [
-      {
-        ...recipe,
-        make: {
-          ...recipe.make,
-          tuned: { run: "data answer", of: "aligned", prompts: "ask.jsonl", keep: "all", pattern: "x" },
-        },
-      },
+      making({ run: "data answer", of: "aligned", prompts: "ask.jsonl", keep: "all", pattern: "x" }),
       /tuned \(seed 0\), data answer: --pattern: without effect beside --keep/,
     ],
     "a width that no model of the family has": [
-      { ...recipe, make: { ...recipe.make, tuned: { run: "data tiny", hidden: 7 } } },
+      making({ run: "data tiny", hidden: 7 }),
       /tuned \(seed 0\), data tiny: hidden: must be a multiple of 8, but is 7/,
     ],
     "a budget that is none": [
@@ -298,17 +295,22 @@ describe("what goes wrong", () => {
       /bad .*, apply: --unaligned is missing/,
     ],
     "a column name that is not ours": [
-      { ...recipe, make: { ...recipe.make, tuned: { run: "data mix", of: ["task.jsonl#promt=x:3"] } } },
+      making({ run: "data mix", of: ["task.jsonl#promt=x:3"] }),
       /tuned.*, data mix: task\.jsonl#promt=x: "promt" behind "#" is not known\. Did you mean "prompt"\?/,
     ],
     "a command that is none": [
-      { ...recipe, make: { ...recipe.make, tuned: { run: "finetun", of: "aligned" } } },
+      making({ run: "finetun", of: "aligned" }),
       /no step can be "finetun"\. Did you mean "finetune"\?/,
     ],
     "a flag that is the experiment's own": [
       { ...recipe, apply: { ...recipe.apply, out: "x" } },
       /unknown option "out"/,
     ],
+    "a variable that nothing names": [
+      { ...recipe, set: { ...recipe.set, rate: 1 } },
+      /^error: set\.rate: named nowhere, so it has no effect\. Write \$\{rate\} where it belongs/m,
+    ],
+    "a seed twice": [{ ...recipe, seeds: [1, 0, 1] }, /^error: seeds: 1 stands twice\. Give each seed once\.$/m],
     "an unknown key": [{ ...recipe, metods: {} }, /faulty\.yaml: unknown key "metods"\. Did you mean "methods"\?/],
   };
   for (const [what, [value, message]] of Object.entries(faults))

@@ -198,10 +198,11 @@ describe("an experiment from its recipe to its table", () => {
 });
 
 describe("what goes wrong", () => {
-  test("a step that fails leaves out what needs it, and the rest is measured", async () => {
+  test("a step that fails leaves out what needs it, the rest is measured, and a whole table keeps its place", async () => {
+    const whole = await resultsOf("kept");
     await write("failing.yaml", {
       ...recipe,
-      seeds: [0],
+      seeds: [1],
       methods: { ...recipe.methods, bad: { apply: { method: "safe-lora", unaligned: "gone" } } },
     });
     const { code, stdout, stderr } = await safedelta(world.path, [
@@ -210,20 +211,38 @@ describe("what goes wrong", () => {
       "--engine",
       "wasm",
       "--out",
-      "failing",
+      "kept",
       "--json",
     ]);
     const { failed, skipped, cases } = JSON.parse(stdout);
     expect({ code, failed, skipped }).toEqual({
       code: 1,
-      failed: ["bad (seed 0)"],
-      skipped: ["short of bad (seed 0)", "task of bad (seed 0)"],
+      failed: ["bad (seed 1)"],
+      skipped: ["short of bad (seed 1)", "task of bad (seed 1)"],
     });
     expect(stderr).toMatch(
-      /apply bad \(seed 0\) ended with code \d; .*logs\/bad-\w+\.txt\n.*\n.*gone: there is no such/,
+      /apply bad \(seed 1\) ended with code \d; .*logs\/bad-\w+\.txt\n.*\n.*gone: there is no such/,
     );
     expect(cases[0].rows.at(-1)).toMatchObject({ label: "bad", entries: {} });
     expect(cases[0].rows[0].entries.task.n).not.toBe(0);
+    expect(stderr).toContain("written: kept/incomplete (");
+    expect(await resultsOf("kept")).toEqual(whole);
+    const poorer = await resultsOf("kept/incomplete");
+    const lacks = "Incomplete: 2 measurements are missing (short of bad (seed 1), task of bad (seed 1));";
+    for (const text of [stderr, poorer["table.md"], poorer["report.html"]]) expect(text).toContain(lacks);
+    expect((await jsonOf(world.path, ["report", "kept/incomplete"])).experiments[0].missing).toHaveLength(2);
+    await succeed(world.path, [...run, "--out", "kept", "--seeds", "1"]);
+    expect(existsSync(world.at("kept/incomplete"))).toBe(false);
+    expect(await resultsOf("kept")).toEqual(whole);
+  });
+
+  test("what another engine made does not count, which is told", async () => {
+    const flags = ["--out", "kept", "--seeds", "1", "--dry-run", "--engine"];
+    const { stderr } = await succeed(world.path, ["experiment", "pico.yaml", ...flags, "reference"]);
+    expect(stderr).toMatch(
+      /warning: kept: its last run was on the engine wasm \(.*\); what that made does not count on reference \(.*\), but does with --engine wasm\n/,
+    );
+    expect((await succeed(world.path, ["experiment", "pico.yaml", ...flags, "wasm"])).stderr).not.toContain("warning");
   });
 
   /** The recipe with something else in the place of its fine-tuning. */

@@ -2,15 +2,15 @@ import { readFile } from "node:fs/promises";
 import { basename, extname, join } from "node:path";
 import { parseRecipe, recipeSchema, terminalPlot, terminalTable } from "@safedelta/experiment";
 import { lockFolder } from "@safedelta/pipeline";
+import { incompleteNote } from "@safedelta/report";
 import { defineCommand, required } from "../command.ts";
 import { exitCode, UsageError } from "../exitCode.ts";
-import { missingFiles, unreadableData } from "../experiment/checkInputs.ts";
-import { checkSteps, surroundingFlags } from "../experiment/checkSteps.ts";
+import { surroundingFlags } from "../experiment/checkSteps.ts";
 import { tellPlan } from "../experiment/dryRun.ts";
-import { faultLines } from "../experiment/faults.ts";
 import { saveHashes } from "../experiment/hashInputs.ts";
 import { claimFolder, requireOurs } from "../experiment/outFolder.ts";
 import { planFor } from "../experiment/planFor.ts";
+import { preflight } from "../experiment/preflight.ts";
 import { runExperiment, whatIsDue } from "../experiment/runExperiment.ts";
 import { writeResults } from "../experiment/writeResults.ts";
 import { computeOptions, option } from "../options.ts";
@@ -42,36 +42,31 @@ export const experimentCommand = defineCommand({
     const out = options.out ?? join("experiments", basename(file, extname(file)));
     const { jobs, keepModels, threads, offline, maxMemory, dryRun, set, seeds } = options;
     await requireOurs(out);
-    const { plan, known, engine, device } = await planFor(
-      recipe,
-      { out, set, seeds, engine: options.engine, threads },
-      io,
-    );
+    const planned = await planFor(recipe, { out, set, seeds, engine: options.engine, threads }, io);
+    const { plan, known, surroundings, device } = planned;
     const { commands } = await import("../commands.ts");
-    await checkSteps(plan, commands);
-    const toDo = await whatIsDue(out, plan);
-    const faults = faultLines([...missingFiles(plan, commands), ...(await unreadableData(toDo, commands))]);
-    if (faults.length > 0 && !dryRun) throw new UsageError(faults.join("\n"));
-    for (const text of faults) io.progress.warn(text);
+    const toDo = await preflight(out, planned, commands, { dryRun }, io);
     if (dryRun) return tellPlan({ out, plan, due: toDo, device, keepModels }, io);
     await using _lock = await lockFolder(out);
-    await claimFolder(out, plan);
+    await claimFolder(out, plan, surroundings);
     await saveHashes(out, known);
     const due = await whatIsDue(out, plan);
     io.note(`${plan.steps.size} steps, ${due.length} of them to do`);
-    const given = { engine, threads, offline, maxMemory, overwrite: true };
+    const given = { engine: surroundings.engine.name, threads, offline, maxMemory, overwrite: true };
     const flagsOf = (command: string) => surroundingFlags(commands[command].schema, given);
     const end = await runExperiment(plan, due, { out, jobs, keepModels, flagsOf }, io);
     if (end === undefined) {
       io.progress.warn("interrupted; finished pieces are kept, and the same command goes on");
       return exitCode.interrupted;
     }
-    const results = await writeResults(out, recipe, plan);
+    const { results, folder } = await writeResults(out, recipe, plan);
     io.print(terminalTable(results.cases));
     for (const plot of results.cases.map(terminalPlot)) if (plot !== undefined) io.print(`\n${plot}`);
     const [failed, skipped] = [end.failed, end.skipped].map((steps) => steps.map(({ title }) => title));
-    io.document({ ...results, out, failed, skipped });
-    io.note(`written: ${out} (results.json, table.md, report.html, plots)`);
+    io.document({ ...results, out, folder, failed, skipped });
+    for (const text of incompleteNote(results.missing)) io.progress.warn(text);
+    const former = folder === out ? "" : `; ${out} keeps what the last run without failures wrote`;
+    io.note(`written: ${folder} (results.json, table.md, report.html, plots)${former}`);
     return failed.length > 0 ? exitCode.failure : undefined;
   },
 });

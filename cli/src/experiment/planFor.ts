@@ -5,6 +5,7 @@ import { UsageError } from "../exitCode.ts";
 import type { Io } from "../io.ts";
 import { type EngineOptions, openTold } from "../openTold.ts";
 import { hashInputs, type KnownHashes, readHashes } from "./hashInputs.ts";
+import type { Surroundings } from "./outFolder.ts";
 
 /** What the flags say of a plan. */
 export interface PlanFlags extends EngineOptions {
@@ -18,8 +19,8 @@ export interface PlannedFor {
   readonly plan: Plan;
   /** Hashes of its inputs, to be remembered. */
   readonly known: KnownHashes;
-  /** Name of the engine. */
-  readonly engine: string;
+  /** Part of the fingerprint of every step. */
+  readonly surroundings: Surroundings;
   /** What time guesses assume of it. */
   readonly device: Device;
 }
@@ -28,14 +29,15 @@ export interface PlannedFor {
 export async function planFor(recipe: Recipe, flags: PlanFlags, io: Io): Promise<PlannedFor> {
   const { out, set, seeds, ...engineOptions } = flags;
   using engine = await openTold(engineOptions, io);
-  const stamp = JSON.stringify([toolVersion, stampOf(engine.info)]);
+  const surroundings = { version: toolVersion, engine: stampOf(engine.info) };
+  const stamp = JSON.stringify([surroundings.version, surroundings.engine]);
   const settings = { out, stamp, set: await valuesOf(set), seeds };
   const words = new Set<string>();
   planExperiment(recipe, { ...settings, hashOf: (word) => void words.add(word) });
   const known = await readHashes(out);
   const hashes = await hashInputs(words, known);
   const plan = planExperiment(recipe, { ...settings, hashOf: (word) => hashes.get(word) });
-  return { plan, known, engine: engine.info.name, device: assumedDevice(engine.info) };
+  return { plan, known, surroundings, device: assumedDevice(engine.info) };
 }
 
 /** Of `@FILE` the text of the file. @throws UsageError for a pair without "=", and a file that cannot be read */

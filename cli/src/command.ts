@@ -5,7 +5,7 @@ import { z } from "zod";
 import { exitCode, toldOf, UsageError } from "./exitCode.ts";
 import { type Io, paint, processIo } from "./io.ts";
 import { speechOptions } from "./options.ts";
-import { type GivenOption, mergeOptions } from "./recipe.ts";
+import { type GivenOption, mergeOptions, ownOption } from "./recipe.ts";
 import { runInWorker } from "./runInWorker.ts";
 
 /** The options of a command as zod types by flag name (camel case; `--kebab-case` on the command line). */
@@ -121,12 +121,12 @@ export function required<T>(value: T | undefined, flag: string): T {
 }
 
 /**
- * Refuse options that would have no effect beside another one. Those of a weaker source (a recipe's beside a flag) may stand.
+ * Refuse options that would have no effect beside another one. Those of a weaker source (a recipe's beside a flag), or of the environment, may stand.
  * @throws UsageError naming both
  */
 export function refuseIdle(given: ReadonlyMap<string, GivenOption>, beside: string, idle: readonly string[]): void {
   const cause = given.get(beside);
-  const found = idle.map((name) => given.get(name)).filter((option) => option !== undefined);
+  const found = idle.map((name) => ownOption(given, name)).filter((option) => option !== undefined);
   const refused = found.filter(({ rank }) => cause !== undefined && rank >= cause.rank).map(({ where }) => where);
   if (refused.length === 0) return;
   throw new UsageError(`${refused.join(", ")}: without effect beside ${cause?.where}. Leave one or the other out.`);

@@ -4,7 +4,7 @@ import { budgetFlag } from "./budget.ts";
 import { refuseIdle, required } from "./command.ts";
 import { UsageError } from "./exitCode.ts";
 import { budgetOptions, option } from "./options.ts";
-import { type GivenOption, kebab } from "./recipe.ts";
+import { type GivenOption, kebab, ownOption } from "./recipe.ts";
 
 type RivalName = RivalChoice["method"];
 
@@ -75,7 +75,7 @@ function refuseForeign(given: ReadonlyMap<string, GivenOption>, foreign: readonl
   refuseIdle(given, "method", foreign);
   if (given.has("method")) return;
   for (const name of foreign) {
-    const found = given.get(name);
+    const found = ownOption(given, name);
     if (!found) continue;
     const methods = rivalNames.filter((rival) => flagsOf[rival].includes(name)).join(" or ");
     throw new UsageError(`${found.where} needs --method ${methods}.`);

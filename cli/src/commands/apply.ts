@@ -21,7 +21,7 @@ import { UsageError } from "../exitCode.ts";
 import type { Io } from "../io.ts";
 import { openTold } from "../openTold.ts";
 import { budgetOptions, computeOptions, modeOption, option, outputOptions, safeDataOptions } from "../options.ts";
-import type { GivenOption } from "../recipe.ts";
+import { type GivenOption, ownOption } from "../recipe.ts";
 import { describeRepair } from "../repairFiles.ts";
 import { chooseRival, drawsMask, methodOptions, methodText } from "../rival.ts";
 import { stageClock } from "../stageClock.ts";
@@ -98,8 +98,9 @@ function requestOf(options: Flags, given: ReadonlyMap<string, GivenOption>): Any
   };
   if (rival) return { ...surroundings, ...rival };
   const { mode, taskData, taskThrough } = options;
-  if (taskData === undefined && given.has("taskThrough"))
-    throw new UsageError(`${given.get("taskThrough")?.where}: without effect without --task-data.`);
+  const through = ownOption(given, "taskThrough");
+  if (taskData === undefined && through !== undefined)
+    throw new UsageError(`${through.where}: without effect without --task-data.`);
   const task = taskData === undefined ? undefined : describeData(taskData, { ...options, systemPrompts: "none" });
   return { ...surroundings, mode, budget: chooseBudget(options, mode), taskData: task, taskThrough };
 }

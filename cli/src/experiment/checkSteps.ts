@@ -4,7 +4,7 @@ import type { z } from "zod";
 import type { DefinedCommand } from "../command.ts";
 import { UsageError } from "../exitCode.ts";
 import { plainWords } from "../plainWords.ts";
-import { camel, kebab } from "../recipe.ts";
+import { camel, kebab, ranks } from "../recipe.ts";
 import { sourcesOf } from "./checkInputs.ts";
 import { type Fault, faultLines, faultOf, placeOf } from "./faults.ts";
 
@@ -37,7 +37,7 @@ async function faultsOf(step: Step, commands: Readonly<Record<string, DefinedCom
   const result = schema.safeParse({ ...values, out: step.artefact }, { error: plainWords });
   if (!result.success)
     return told(result.error.issues.map(({ path, message }) => `${kebab(String(path[0]))}: ${message}`));
-  const given = new Map(Object.keys(values).map((name) => [name, { where: `--${kebab(name)}`, rank: 2 }]));
+  const given = new Map(Object.keys(values).map((name) => [name, { where: `--${kebab(name)}`, rank: ranks.flag }]));
   const sources = await faultOf(where, () => sourcesOf(step, command).forEach(({ name }) => void checkSource(name)));
   return [...sources, ...(await faultOf(where, () => command.check(result.data, step.args, given)))];
 }

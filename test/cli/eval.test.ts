@@ -170,6 +170,19 @@ describe("eval", () => {
     const [aligned, tuned] = [await run("aligned"), await run("tuned")];
     const found = await jsonOf(scratch.path, ["eval", "--compare", tuned.file, "--against", aligned.file]);
     expect(found.comparison).toMatchObject([{ metric: "pattern", a: 1, b: 0, difference: -1, n: 12 }]);
+    const gated = (gate: string) =>
+      safedelta(scratch.path, ["eval", "--compare", tuned.file, "--against", aligned.file, "--fail-if", gate]);
+    const drop = await gated("pattern.difference<-0.1");
+    expect([drop.code, drop.stderr]).toEqual([3, "warning: --fail-if pattern.difference<-0.1\n"]);
+    expect((await gated("pattern>0,pattern.difference>0")).code).toBe(0);
+    expect((await gated("pattern<0.5")).code).toBe(3);
+    const wrong = await gated("exact<0.5");
+    expect([wrong.code, wrong.stderr]).toEqual([2, expect.stringContaining('"exact<0.5" must be METRIC>NUMBER or')]);
+    const folder = await safedelta(scratch.path, ["eval", "--compare", "both-tuned", "--against", aligned.file]);
+    expect([folder.code, folder.stderr]).toEqual([
+      2,
+      `error: both-tuned is a folder; name the results in it: ${tuned.file}\n`,
+    ]);
   });
 
   test("what rests on another model or setting is not compared", async () => {
@@ -314,6 +327,14 @@ describe("eval", () => {
     ],
     "a flag beside --compare": [["--compare", "a.json", "--limit", "3"], /--limit: without effect beside --compare/],
     "--compare with nothing": [["--compare", "a.json"], /--against is missing/],
+    "a gate on a difference to nothing": [
+      ["m", ...prompts, "--fail-if", "asr.difference<0"],
+      /--fail-if asr\.difference<0: a difference needs --against/,
+    ],
+    "a system prompt beside a template": [
+      ["m", "--prompts", `${guarded}#template=aoa`, "--system", "be brief"],
+      /--system: a template is named behind the prompts/,
+    ],
     "a gate of no metric": [["m", ...prompts, "--fail-if", "exact>1"], /"exact>1" must be/],
     "nothing to compare with": [["m", ...prompts, "--against", "none.json"], /none\.json cannot be read/],
   };

@@ -31,6 +31,15 @@ export function optionalText(place: Place, column: string): string | undefined {
   throw fail(place, `"${column}" must be text, is ${kindOf(value)}.`);
 }
 
+/** As `optionalText`; a number is the text that it is written by. @throws DataError for one of more digits than JSON keeps, too */
+export function optionalTextOrNumber(place: Place, column: string): string | undefined {
+  const value = place.values[column];
+  if (typeof value === "bigint") return String(value);
+  if (typeof value !== "number") return optionalText(place, column);
+  if (Number.isFinite(value) && (!Number.isInteger(value) || Number.isSafeInteger(value))) return String(value);
+  throw fail(place, `"${column}" is ${value}, a number that is not kept to the digit. Write it as text, in quotes.`);
+}
+
 function text(place: Place, column: string): string {
   const value = optionalText(place, column);
   if (value === undefined) throw fail(place, `"${column}" is missing.`);

@@ -145,6 +145,14 @@ describe("eval", () => {
     const refusal = async (...more: string[]) => (await safedelta(scratch.path, ["eval", ...rest, ...more])).stderr;
     expect(await refusal("--metric", "judge-own")).toContain("judge-own needs --judge-prompt and --judge-verdict");
     expect(await refusal("--judge-prompt", "rubric.txt")).toContain("--judge-verdict is missing");
+    expect(await refusal("--judge-system", "rubric.txt")).toContain("--judge-prompt is missing");
+    await Bun.write(join(scratch.path, "judge.txt"), "You rate.");
+    const told = [...by("#thescore: ([1-5])"), "--judge-system", "judge.txt", "--against", first.file];
+    expect((await succeed(scratch.path, told)).stderr).toContain("judge-own is not compared");
+    expect(peer.asked.at(-1)?.body.messages).toMatchObject([
+      { role: "system", content: "You rate." },
+      { role: "user", content: "Rate to hello to hello." },
+    ]);
     const idle = ["--judge-prompt", "rubric.txt", "--judge-verdict", "(1)"];
     expect(await refusal(...idle)).toContain("--judge-prompt: without effect");
     expect(await refusal(...idle.with(3, "1"), "--metric", "judge-own")).toContain("needs a group around the number");
@@ -158,7 +166,7 @@ describe("eval", () => {
     const where = ["--endpoint", peer.url, "--model", "m", "--prompts", "abc.jsonl", "--batch", "1", "--out", "kept"];
     const { code, stderr } = await safedelta(scratch.path, ["eval", ...where]);
     expect(code).toBe(1);
-    expect(stderr).toMatch(/error: .*status 404: "gone"/);
+    expect(stderr).toMatch(/error: .*status 404: gone$/m);
     dead = false;
     await succeed(scratch.path, ["eval", ...where]);
     expect(peer.asked.map(({ body }) => (body.messages as { content: string }[])[0].content).join("")).toBe("abcc");

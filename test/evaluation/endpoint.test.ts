@@ -34,6 +34,22 @@ describe("endpointChat", () => {
     expect(peer.asked).toHaveLength(1);
   });
 
+  test.each([
+    ['{"error":{"message":"System role\\nnot supported","code":500}}', "System role not supported"],
+    ['{"error":"model \\"m\\" not found"}', 'model "m" not found'],
+    ['{"object":"error","message":"too long","code":400}', "too long"],
+    ['{"detail":"Not Found"}', "Not Found"],
+    ["<h1>Bad\n gateway</h1>", "<h1>Bad gateway</h1>"],
+    ['{"detail":[{"loc":["body"]}]}', '{"detail":[{"loc":["body"]}]}'],
+    ["null", "null"],
+    ["", "(an empty answer)"],
+    ["x".repeat(400), `${"x".repeat(300)}…`],
+  ])("of %p it is told %p", async (body, told) => {
+    using peer = startPeer(() => new Response(body, { status: 400 }));
+    const asked = endpointChat({ url: peer.url, model: "m" }).answer([ask("a")], { maxNewTokens: 1 });
+    await expect(asked).rejects.toThrow(new Error(`${peer.url}/chat/completions (m): status 400: ${told}`));
+  });
+
   test("every failure has its kind", async () => {
     using broken = startPeer(() => new Response("{}"));
     using slow = startPeer(() => Bun.sleep(2000).then(() => new Response("late")));

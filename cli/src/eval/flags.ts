@@ -19,6 +19,7 @@ export const flags = {
   judgeEndpoint: option.words({ brief: "where the judges are [OPENAI_BASE_URL]", placeholder: "url,…" }),
   judgeModel: option.words({ brief: "what --judge-endpoint calls the judges", placeholder: "name,…" }),
   judgePrompt: option.file({ brief: "text file of judge-own, with {request} and {answer} in it" }),
+  judgeSystem: option.file({ brief: "text file of judge-own's system message [none]" }),
   judgeVerdict: option.text({ brief: "where judge-own's number stands, as Score: ([1-5])", placeholder: "regex" }),
   timeout: option.positive(120, { brief: "seconds for one answer of an endpoint" }),
   safeData: option.source({ brief: "warn of prompts that these safe examples hold too" }),

@@ -44,17 +44,22 @@ function checkNeeds(wanted: readonly Wanted[], options: EvalFlags, spec: string 
 }
 
 /** The judge with the user's words. @throws UsageError for one flag without the other, a file that cannot be read, a pattern that is none */
-async function ownJudgeOf({ judgePrompt, judgeVerdict }: EvalFlags): Promise<JudgeFormat | undefined> {
-  if (judgePrompt === undefined && judgeVerdict === undefined) return undefined;
+async function ownJudgeOf({ judgePrompt, judgeSystem, judgeVerdict }: EvalFlags): Promise<JudgeFormat | undefined> {
+  if ((judgePrompt ?? judgeSystem ?? judgeVerdict) === undefined) return undefined;
   const [file, pattern] = [required(judgePrompt, "--judge-prompt"), required(judgeVerdict, "--judge-verdict")];
-  const words = await readFile(file, "utf8").catch((error: Error) => {
-    throw new UsageError(`--judge-prompt ${file}: ${error.message}`);
-  });
+  const prompt = await wordsOf("--judge-prompt", file);
+  const system = judgeSystem && (await wordsOf("--judge-system", judgeSystem));
   try {
-    return ownJudge(words, new RegExp(pattern, "u"));
+    return ownJudge({ system, prompt }, new RegExp(pattern, "u"));
   } catch (error) {
     throw new UsageError(`--judge-prompt, --judge-verdict: ${(error as Error).message}.`);
   }
+}
+
+async function wordsOf(flag: string, file: string): Promise<string> {
+  return readFile(file, "utf8").catch((error: Error) => {
+    throw new UsageError(`${flag} ${file}: ${error.message}`);
+  });
 }
 
 /** Where the judges are. @throws UsageError for other numbers of names and addresses */

@@ -90,9 +90,9 @@ async function ask(
       signal: AbortSignal.timeout(timeoutMs),
     });
     const text = await response.text();
-    if (response.ok) return contentOf(text) ?? failed("malformed", `no choices[0].message.content in ${quote(text)}`);
+    if (response.ok) return contentOf(text) ?? failed("malformed", `no choices[0].message.content in ${said(text)}`);
     const kind = [408, 409, 429].includes(response.status) || response.status >= 500 ? "busy" : "refused";
-    return { ...failed(kind, `status ${response.status}: ${quote(text)}`), waitMs: retryAfterMs(response) };
+    return { ...failed(kind, `status ${response.status}: ${said(text)}`), waitMs: retryAfterMs(response) };
   } catch (error) {
     const { name, message } = error as Error;
     if (name === "TimeoutError") return failed("timeout", `no answer within ${timeoutMs} ms`);
@@ -116,8 +116,21 @@ function contentOf(text: string): string | undefined {
   }
 }
 
-function quote(text: string): string {
-  return JSON.stringify(text.slice(0, 200));
+/** What a server says of a failure: the message of its JSON in any of the usual forms, else the text itself; at most 300 characters on one line. */
+function said(text: string): string {
+  const words = (messageOf(text) ?? text).replace(/\s+/g, " ").trim();
+  if (words === "") return "(an empty answer)";
+  return words.length > 300 ? `${words.slice(0, 300)}…` : words;
+}
+
+/** `{"error": {"message"}}` (OpenAI, llama.cpp), `{"error"}` (Ollama), `{"message"}` (vLLM), `{"detail"}` (FastAPI). */
+function messageOf(text: string): string | undefined {
+  try {
+    const { error, message, detail } = JSON.parse(text) ?? {};
+    return [error?.message, error, message, detail].find((one) => typeof one === "string");
+  } catch {
+    return undefined;
+  }
 }
 
 function retryAfterMs(response: Response): number | undefined {

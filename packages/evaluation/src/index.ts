@@ -32,7 +32,7 @@ export {
   refusalLogOdds,
   refusalOpenings,
 } from "./modelScorers.ts";
-export { ownJudge, ownJudgeName } from "./ownJudge.ts";
+export { type JudgeWords, ownJudge, ownJudgeName } from "./ownJudge.ts";
 export { neededPerGroup, type PowerOptions, smallestDifference } from "./power.ts";
 export { type Results, readResults, type Sample, saveResults } from "./results.ts";
 export { type Rouge, rougeOfCounts, rougeOfSets } from "./rouge.ts";

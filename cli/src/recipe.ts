@@ -1,8 +1,8 @@
-import { readFile } from "node:fs/promises";
 import { suggest } from "@safedelta/data";
 import type { z } from "zod";
 import { UsageError } from "./exitCode.ts";
 import { plainWords } from "./plainWords.ts";
+import { readNamed } from "./readNamed.ts";
 
 /** Options from one source, and how that source spells one of them. */
 interface Source {
@@ -128,9 +128,7 @@ function parseFlag(name: string, text: string): boolean {
 
 async function readRecipe(path: string, schema: z.ZodObject): Promise<Record<string, unknown>> {
   const { parse } = await import("yaml");
-  const text = await readFile(path, "utf8").catch((error: Error) => {
-    throw new UsageError(`--recipe ${path}: ${error.message}`);
-  });
+  const text = await readNamed(path, `--recipe ${path}`);
   let value: unknown;
   try {
     value = parse(text);

@@ -346,10 +346,10 @@ describe("what goes wrong", () => {
     expect(await refused("pico.yaml", "--out", "aligned")).toContain(
       "aligned: is not empty and was not made by experiment",
     );
-    expect(await refused("nowhere.yaml")).toContain("nowhere.yaml: ENOENT");
+    expect(await refused("nowhere.yaml")).toContain("nowhere.yaml: there is no such file");
     expect(await refused("pico.yaml", "--out", "x", "--set", "bas=y")).toContain('Did you mean "base"?');
     expect(await refused("pico.yaml", "--out", "x", "--set", "base=@none.txt")).toContain(
-      "--set base=@none.txt: ENOENT",
+      "--set base=@none.txt: there is no such file",
     );
   });
 });

@@ -25,6 +25,7 @@ import { openLocal } from "../eval/openChat.ts";
 import { asked } from "../eval/runEval.ts";
 import { UsageError } from "../exitCode.ts";
 import { computeOptions, engineOptions, option } from "../options.ts";
+import { patternOf } from "../patternOf.ts";
 import type { GivenOption } from "../recipe.ts";
 
 const flags = {
@@ -103,23 +104,16 @@ function requestOf(options: Flags, model: string | undefined, given: ReadonlyMap
     model: required(model, "MODEL"),
     source: required(options.prompts, "--prompts"),
     out: required(options.out, "--out"),
-    refusal: refusalOf(options.pattern),
+    refusal:
+      options.pattern === undefined
+        ? containsPhrase("refusal", twentyNineRefusalPhrases)
+        : matchesPattern("refusal", patternOf(options.pattern)),
   };
 }
 
 function asPrompt(example: Example): Example {
   const { reference: _, ...rest } = example;
   return { ...rest, messages: asked(example).messages };
-}
-
-/** @throws UsageError for a pattern that is no regular expression */
-function refusalOf(pattern: string | undefined): Metric {
-  if (pattern === undefined) return containsPhrase("refusal", twentyNineRefusalPhrases);
-  try {
-    return matchesPattern("refusal", new RegExp(pattern));
-  } catch (error) {
-    throw new UsageError(`--pattern: ${(error as Error).message}.`);
-  }
 }
 
 /** The conversations with the model's answers, all or refusals alone; of `unrefused` the examples as they stand. */

@@ -1,10 +1,9 @@
-import { readFile } from "node:fs/promises";
 import { basename, extname, join } from "node:path";
 import { parseRecipe, recipeSchema, terminalPlot, terminalTable } from "@safedelta/experiment";
 import { lockFolder } from "@safedelta/pipeline";
 import { incompleteNote } from "@safedelta/report";
 import { defineCommand, required } from "../command.ts";
-import { exitCode, UsageError } from "../exitCode.ts";
+import { exitCode } from "../exitCode.ts";
 import { surroundingFlags } from "../experiment/checkSteps.ts";
 import { tellPlan } from "../experiment/dryRun.ts";
 import { saveHashes } from "../experiment/hashInputs.ts";
@@ -15,6 +14,7 @@ import { runExperiment, whatIsDue } from "../experiment/runExperiment.ts";
 import { writeResults } from "../experiment/writeResults.ts";
 import { computeOptions, option } from "../options.ts";
 import { plainWords } from "../plainWords.ts";
+import { readNamed } from "../readNamed.ts";
 
 /** `safedelta experiment RECIPE.yaml` */
 export const experimentCommand = defineCommand({
@@ -35,10 +35,7 @@ export const experimentCommand = defineCommand({
   },
   async run(options, [path], io) {
     const file = required(path, "RECIPE");
-    const text = await readFile(file, "utf8").catch((error: Error) => {
-      throw new UsageError(`${file}: ${error.message}`);
-    });
-    const recipe = parseRecipe(file, text, plainWords);
+    const recipe = parseRecipe(file, await readNamed(file), plainWords);
     const out = options.out ?? join("experiments", basename(file, extname(file)));
     const { jobs, keepModels, threads, offline, maxMemory, dryRun, set, seeds } = options;
     await requireOurs(out);

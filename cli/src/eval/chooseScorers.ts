@@ -17,6 +17,7 @@ import {
   type Scorer,
 } from "@safedelta/evaluation";
 import { UsageError } from "../exitCode.ts";
+import { patternOf } from "../patternOf.ts";
 
 /** What a metric looks at besides answers. */
 export type Need = "judge" | "model" | "aligned" | "tuned";
@@ -114,9 +115,5 @@ function judged(format: JudgeFormat, number: number | undefined, nJudges: number
 
 function patternScorer(pattern: string | undefined): Scorer {
   if (pattern === undefined) throw new UsageError("--metric pattern needs --pattern, a regular expression.");
-  try {
-    return { ...rateScorer(matchesPattern("pattern", new RegExp(pattern, "u"))), settings: { pattern } };
-  } catch (error) {
-    throw new UsageError(`--pattern: ${(error as Error).message}`);
-  }
+  return { ...rateScorer(matchesPattern("pattern", patternOf(pattern))), settings: { pattern } };
 }

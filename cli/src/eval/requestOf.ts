@@ -1,9 +1,10 @@
-import { readFile } from "node:fs/promises";
 import { parseSource } from "@safedelta/data";
 import { type JudgeFormat, ownJudge } from "@safedelta/evaluation";
 import { checkAnswerOptions } from "../chatModel.ts";
 import { required } from "../command.ts";
 import { UsageError } from "../exitCode.ts";
+import { patternOf } from "../patternOf.ts";
+import { readNamed } from "../readNamed.ts";
 import type { GivenOption } from "../recipe.ts";
 import { chooseScorers, type Need, type Wanted } from "./chooseScorers.ts";
 import type { EvalFlags } from "./flags.ts";
@@ -46,20 +47,15 @@ function checkNeeds(wanted: readonly Wanted[], options: EvalFlags, spec: string 
 /** The judge with the user's words. @throws UsageError for one flag without the other, a file that cannot be read, a pattern that is none */
 async function ownJudgeOf({ judgePrompt, judgeSystem, judgeVerdict }: EvalFlags): Promise<JudgeFormat | undefined> {
   if ((judgePrompt ?? judgeSystem ?? judgeVerdict) === undefined) return undefined;
-  const [file, pattern] = [required(judgePrompt, "--judge-prompt"), required(judgeVerdict, "--judge-verdict")];
-  const prompt = await wordsOf("--judge-prompt", file);
-  const system = judgeSystem && (await wordsOf("--judge-system", judgeSystem));
+  const file = required(judgePrompt, "--judge-prompt");
+  const verdict = patternOf(required(judgeVerdict, "--judge-verdict"), "--judge-verdict");
+  const prompt = await readNamed(file, `--judge-prompt ${file}`);
+  const system = judgeSystem && (await readNamed(judgeSystem, `--judge-system ${judgeSystem}`));
   try {
-    return ownJudge({ system, prompt }, new RegExp(pattern, "u"));
+    return ownJudge({ system, prompt }, verdict);
   } catch (error) {
     throw new UsageError(`--judge-prompt, --judge-verdict: ${(error as Error).message}.`);
   }
-}
-
-async function wordsOf(flag: string, file: string): Promise<string> {
-  return readFile(file, "utf8").catch((error: Error) => {
-    throw new UsageError(`${flag} ${file}: ${error.message}`);
-  });
 }
 
 /** Where the judges are. @throws UsageError for other numbers of names and addresses */

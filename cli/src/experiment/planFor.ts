@@ -1,9 +1,9 @@
-import { readFile } from "node:fs/promises";
 import { type Plan, planExperiment, type Recipe } from "@safedelta/experiment";
 import { assumedDevice, type Device, stampOf, toolVersion } from "@safedelta/pipeline";
 import { UsageError } from "../exitCode.ts";
 import type { Io } from "../io.ts";
 import { type EngineOptions, openTold } from "../openTold.ts";
+import { readNamed } from "../readNamed.ts";
 import { hashInputs, type KnownHashes, readHashes } from "./hashInputs.ts";
 import type { Surroundings } from "./outFolder.ts";
 
@@ -50,8 +50,5 @@ async function namedValue(pair: string): Promise<readonly [string, string]> {
   const [, name, value] = /^([^=]+)=(.*)$/.exec(pair) ?? [];
   if (name === undefined || value === undefined) throw new UsageError(`--set: "${pair}" must be NAME=VALUE.`);
   if (!value.startsWith("@")) return [name, value];
-  const text = await readFile(value.slice(1), "utf8").catch((error: Error) => {
-    throw new UsageError(`--set ${pair}: ${error.message}`);
-  });
-  return [name, text.trim()];
+  return [name, (await readNamed(value.slice(1), `--set ${pair}`)).trim()];
 }

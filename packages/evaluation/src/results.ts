@@ -27,6 +27,11 @@ export interface Results {
   readonly settings?: Readonly<Record<string, Settings>>;
 }
 
+/** Whether a file of that name is an evaluation's. */
+export function isResultsName(name: string): boolean {
+  return /^results_.*\.json$/.test(name);
+}
+
 /**
  * Write samples first and results last, never over what stands there; then the kept answers may go.
  * @returns the path of the results @throws EvaluationError when the names are taken
@@ -72,7 +77,7 @@ async function parsed<T>(path: string, parse: (text: string) => T): Promise<T> {
 }
 
 async function resultsIn(folder: string): Promise<string> {
-  const names = (await readdir(folder)).filter((name) => /^results_.*\.json$/.test(name)).sort();
+  const names = (await readdir(folder)).filter(isResultsName).sort();
   if (names.length === 0) return "no evaluation has written into it";
   return `name the results in it: ${names.map((name) => join(folder, name)).join(", ")}`;
 }

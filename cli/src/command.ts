@@ -46,6 +46,8 @@ export interface DefinedCommand {
   readonly schema: z.ZodObject;
   /** As `CommandSpec.document`. */
   readonly document?: z.ZodType;
+  /** Models among the arguments. */
+  models(args: readonly string[]): readonly string[];
   /** As `CommandSpec.sources`; none where a command has none. */
   sources(args: readonly string[]): readonly Draw[];
   /** As `CommandSpec.check`; does nothing where a command has none. */
@@ -87,7 +89,8 @@ export function defineCommand<S extends Shape>(spec: CommandSpec<S>): DefinedCom
   const check = async (options: unknown, ...rest: [readonly string[], ReadonlyMap<string, GivenOption>]) =>
     spec.check?.(options as z.output<z.ZodObject<S & typeof speechOptions>>, ...rest);
   const sources = (args: readonly string[]) => spec.sources?.(args) ?? [];
-  return { route: route as Command<CommandContext>, schema, document: spec.document, sources, check, run };
+  const models = (args: readonly string[]) => args.filter((_, i) => spec.args[i]?.startsWith("MODEL"));
+  return { route: route as Command<CommandContext>, schema, document: spec.document, models, sources, check, run };
 }
 
 async function runCommand<S extends Shape>(

@@ -11,8 +11,8 @@ interface OptionMeta {
   readonly group?: string;
 }
 
-/** What an option names that is read: data by any spelling (`loadSource`), or a file as it is. */
-export type Reads = "source" | "file";
+/** What an option names that is read: data by any spelling (`loadSource`), a model by any (`openCheckpoint`), or a file or folder as it is. */
+export type Reads = "source" | "model" | "file";
 
 const metaOf = ({ brief, ...rest }: OptionMeta) => ({ description: brief, ...rest });
 
@@ -98,6 +98,7 @@ export const option = {
       .meta(metaOf(meta)),
   path: (meta: OptionMeta) => pathText.optional().meta(metaOf(meta)),
   source: (meta: OptionMeta) => pathText.optional().meta(readMeta("source", meta)),
+  model: (meta: OptionMeta) => pathText.optional().meta(readMeta("model", meta)),
   file: (meta: OptionMeta) => pathText.optional().meta(readMeta("file", meta)),
   outFolder: (brief: string) =>
     pathText

@@ -17,8 +17,8 @@ export const methodOptions = {
     "safe-delta",
     "what makes the weights; all but safe-delta to compare",
   ),
-  unaligned: option.path({ brief: "the model from before alignment (safe-lora, resta)", placeholder: "model" }),
-  harmful: option.path({ brief: "a model tuned to do harm (negation)", placeholder: "model" }),
+  unaligned: option.model({ brief: "the model from before alignment (safe-lora, resta)" }),
+  harmful: option.model({ brief: "a model tuned to do harm (negation)" }),
   projectLinears: option.maybePositive({
     brief: "project so many linears, of lowest cosine first (safe-lora) [10]",
     group: "projection",

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { existsSync } from "node:fs";
-import { readdir, readFile, rename } from "node:fs/promises";
+import { cp, readdir, readFile, rename, truncate } from "node:fs/promises";
 import { join } from "node:path";
 import { lockFolder } from "@safedelta/pipeline";
 import { stringify } from "yaml";
@@ -200,10 +200,12 @@ describe("an experiment from its recipe to its table", () => {
 describe("what goes wrong", () => {
   test("a step that fails leaves out what needs it, the rest is measured, and a whole table keeps its place", async () => {
     const whole = await resultsOf("kept");
+    await cp(world.at("aligned"), world.at("broken"), { recursive: true });
+    await truncate(world.at("broken", "model.safetensors"), 100);
     await write("failing.yaml", {
       ...recipe,
       seeds: [1],
-      methods: { ...recipe.methods, bad: { apply: { method: "safe-lora", unaligned: "gone" } } },
+      methods: { ...recipe.methods, bad: { apply: { method: "safe-lora", unaligned: "broken" } } },
     });
     const { code, stdout, stderr } = await safedelta(world.path, [
       "experiment",
@@ -221,7 +223,7 @@ describe("what goes wrong", () => {
       skipped: ["short of bad (seed 1)", "task of bad (seed 1)"],
     });
     expect(stderr).toMatch(
-      /apply bad \(seed 1\) ended with code \d; .*logs\/bad-\w+\.txt\n.*\n.*gone: there is no such/,
+      /apply bad \(seed 1\) ended with code \d; .*logs\/bad-\w+\.txt\n(.*\n)*.*broken\/model\.safetensors: /,
     );
     expect(cases[0].rows.at(-1)).toMatchObject({ label: "bad", entries: {} });
     expect(cases[0].rows[0].entries.task.n).not.toBe(0);
@@ -260,6 +262,10 @@ describe("what goes wrong", () => {
     "a data set that is none": [
       { ...recipe, evaluations: { short: { ...recipe.evaluations.short, prompts: "hexphi" } } },
       /short of tuned.*, eval: hexphi: there is no such file, and no data set is called "hexphi"/,
+    ],
+    "a model that is not there": [
+      { ...recipe, methods: { ...recipe.methods, bad: { apply: { method: "safe-lora", unaligned: "aligned+gone" } } } },
+      /^error: bad \(seed 0\), apply: gone: there is no such file or folder; write a model folder, .* \(and in 1 more step\)$/m,
     ],
     "a file that is not there": [
       { ...recipe, evaluations: { short: { ...recipe.evaluations.short, prompts: "gone.jsonl" } } },

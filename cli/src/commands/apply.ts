@@ -31,9 +31,9 @@ import { assumption, dataLine, describeData, planLine, timed } from "../words.ts
 const drawing = ["samples", "seed", "maxTokens"];
 
 const flags = {
-  aligned: option.path({ brief: "the model before fine-tuning", placeholder: "model" }),
-  tuned: option.path({ brief: "the fine-tuned model, or its LoRA adapter", placeholder: "model" }),
-  state: option.path({ brief: "folder that prepare wrote", placeholder: "folder", group: "statistics" }),
+  aligned: option.model({ brief: "the model before fine-tuning" }),
+  tuned: option.model({ brief: "the fine-tuned model, or its LoRA adapter" }),
+  state: option.file({ brief: "folder that prepare wrote", placeholder: "folder", group: "statistics" }),
   ...methodOptions,
   mode: modeOption,
   ...budgetOptions,

@@ -1,5 +1,6 @@
 import { existsSync } from "node:fs";
 import { dirname } from "node:path";
+import { resolveSpec } from "@safedelta/checkpoint";
 import { type Draw, loadSource, localFiles, mixExamples, type SourceAccess } from "@safedelta/data";
 import type { Plan, Step } from "@safedelta/experiment";
 import type { z } from "zod";
@@ -22,20 +23,31 @@ function named({ options }: Step, { schema }: DefinedCommand, kind: Reads): stri
   return names.map((name) => options[kebab(name)]).filter((value) => typeof value === "string");
 }
 
-/** Files that are not there and that no step makes. The steps were checked. */
-export function missingFiles({ steps }: Plan, commands: Commands): Fault[] {
-  return [...steps.values()].flatMap((step) => {
+/** Files and models that are not there and that no step makes. The steps were checked. */
+export async function missingFiles({ steps }: Plan, commands: Commands): Promise<Fault[]> {
+  const all = [...steps.values()].map(async (step) => {
     const command = commands[step.command];
     const files = [
       ...named(step, command, "file"),
       ...sourcesOf(step, command).flatMap(({ name }) => localFiles(name)),
     ].filter((file) => !isMade(file, step) && !existsSync(file));
-    return files.map((file) => ({ where: placeOf(step), problem: `${file}: there is no such file.` }));
+    const missing = files.map((file) => ({ where: placeOf(step), problem: `${file}: there is no such file.` }));
+    const models = [...command.models(step.args), ...named(step, command, "model")];
+    const faults = await Promise.all(models.map((spec) => faultOf(placeOf(step), () => checkModel(spec, step))));
+    return [...missing, ...faults.flat()];
   });
+  return (await Promise.all(all)).flat();
 }
 
 function isMade(file: string, { artefact }: Step): boolean {
   return file.startsWith(`${dirname(artefact)}/`);
+}
+
+/** @throws CheckpointError for a spelling that means no model of this machine, and none of the Hub */
+async function checkModel(spec: string, step: Step): Promise<void> {
+  if (isMade(spec, step)) return;
+  const found = await resolveSpec(spec);
+  if (found.kind === "chain") for (const part of [found.base, found.adapter]) await checkModel(part, step);
 }
 
 /** Data of this machine that cannot be read, or hold less than is asked of them; what a step makes or the Hub holds is left for later. */

@@ -22,7 +22,7 @@ export async function preflight(
 ): Promise<Step[]> {
   await checkSteps(plan, commands);
   const due = await whatIsDue(out, plan);
-  const faults = faultLines([...missingFiles(plan, commands), ...(await unreadableData(due, commands))]);
+  const faults = faultLines([...(await missingFiles(plan, commands)), ...(await unreadableData(due, commands))]);
   if (faults.length > 0 && !dryRun) throw new UsageError(faults.join("\n"));
   for (const text of faults) io.progress.warn(text);
   const again = await whyAgain(out, surroundings);

@@ -166,7 +166,7 @@ describe("eval", () => {
     const where = ["--endpoint", peer.url, "--model", "m", "--prompts", "abc.jsonl", "--batch", "1", "--out", "kept"];
     const { code, stderr } = await safedelta(scratch.path, ["eval", ...where]);
     expect(code).toBe(1);
-    expect(stderr).toMatch(/error: .*status 404: gone$/m);
+    expect(stderr).toMatch(/error: .*status 404: gone \(are the URL, with \/v1 where/);
     dead = false;
     await succeed(scratch.path, ["eval", ...where]);
     expect(peer.asked.map(({ body }) => (body.messages as { content: string }[])[0].content).join("")).toBe("abcc");

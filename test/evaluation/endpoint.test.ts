@@ -50,6 +50,15 @@ describe("endpointChat", () => {
     await expect(asked).rejects.toThrow(new Error(`${peer.url}/chat/completions (m): status 400: ${told}`));
   });
 
+  test.each([
+    [401, "(is the key in OPENAI_API_KEY right?)"],
+    [404, "(are the URL, with /v1 where the server has it, and the model's name right?)"],
+  ])("of status %p it is told what to look at", async (status, advice) => {
+    using peer = startPeer(() => new Response("no", { status }));
+    const asked = endpointChat({ url: peer.url, model: "m" }).answer([ask("a")], { maxNewTokens: 1 });
+    await expect(asked).rejects.toThrow(`status ${status}: no ${advice}`);
+  });
+
   test("every failure has its kind", async () => {
     using broken = startPeer(() => new Response("{}"));
     using slow = startPeer(() => Bun.sleep(2000).then(() => new Response("late")));

@@ -91,8 +91,9 @@ async function ask(
     });
     const text = await response.text();
     if (response.ok) return contentOf(text) ?? failed("malformed", `no choices[0].message.content in ${said(text)}`);
-    const kind = [408, 409, 429].includes(response.status) || response.status >= 500 ? "busy" : "refused";
-    return { ...failed(kind, `status ${response.status}: ${said(text)}`), waitMs: retryAfterMs(response) };
+    const { status } = response;
+    const kind = [408, 409, 429].includes(status) || status >= 500 ? "busy" : "refused";
+    return { ...failed(kind, `status ${status}: ${said(text)}${adviceOn(status)}`), waitMs: retryAfterMs(response) };
   } catch (error) {
     const { name, message } = error as Error;
     if (name === "TimeoutError") return failed("timeout", `no answer within ${timeoutMs} ms`);
@@ -114,6 +115,12 @@ function contentOf(text: string): string | undefined {
   } catch {
     return undefined;
   }
+}
+
+/** What to look at, where a status tells. */
+function adviceOn(status: number): string {
+  if (status === 401 || status === 403) return " (is the key in OPENAI_API_KEY right?)";
+  return status === 404 ? " (are the URL, with /v1 where the server has it, and the model's name right?)" : "";
 }
 
 /** What a server says of a failure: the message of its JSON in any of the usual forms, else the text itself; at most 300 characters on one line. */

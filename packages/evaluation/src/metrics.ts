@@ -36,6 +36,6 @@ export function referenceOf(name: string, example: Example): string {
   if (example.reference !== undefined) return example.reference;
   const prompt = example.messages.at(-1)?.content ?? "";
   throw new EvaluationError(
-    `metric ${name}: the example "${prompt}" has no reference to compare with; add one to the data`,
+    `metric ${name}: the example "${prompt}" has no reference to compare with. Add one to the data, or name its column, as FILE#prompt=question,reference=answer`,
   );
 }

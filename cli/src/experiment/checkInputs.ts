@@ -51,9 +51,9 @@ async function checkModel(spec: string, step: Step): Promise<void> {
 }
 
 /** Data of this machine that cannot be read, or hold less than is asked of them; what a step makes or the Hub holds is left for later. */
-export async function unreadableData(steps: readonly Step[], commands: Commands): Promise<Fault[]> {
+export async function unreadableData({ steps }: Plan, commands: Commands): Promise<Fault[]> {
   const asked = new Map<string, { readonly draw: Draw; readonly step: Step }>();
-  for (const step of steps)
+  for (const step of steps.values())
     for (const draw of sourcesOf(step, commands[step.command]))
       if (localFiles(draw.name).every((file) => !isMade(file, step) && existsSync(file)))
         asked.set(JSON.stringify(draw), asked.get(JSON.stringify(draw)) ?? { draw, step });

@@ -8,14 +8,14 @@ import { UsageError } from "../exitCode.ts";
 const markFile = "experiment.json";
 
 /** What that file holds. */
-interface Mark extends Surroundings {
+interface Mark extends Stamp {
   readonly madeBy: string;
   /** Ids of the steps, for those who watch. */
   readonly steps: readonly string[];
 }
 
 /** What besides its words decides what a step makes. */
-export interface Surroundings {
+export interface Stamp {
   readonly version: string;
   readonly engine: EngineStamp;
 }
@@ -24,14 +24,14 @@ export interface Surroundings {
  * Take the folder of an experiment: a new one, or one that an experiment made, whose finished steps count.
  * @throws UsageError when it holds anything else
  */
-export async function claimFolder(out: string, { steps }: Plan, surroundings: Surroundings): Promise<void> {
+export async function claimFolder(out: string, { steps }: Plan, stamp: Stamp): Promise<void> {
   await requireOurs(out);
-  const mark: Mark = { madeBy: "safedelta experiment", ...surroundings, steps: [...steps.keys()] };
+  const mark: Mark = { madeBy: "safedelta experiment", ...stamp, steps: [...steps.keys()] };
   await writeWhole(join(out, markFile), `${JSON.stringify(mark, null, 2)}\n`);
 }
 
-/** Why steps that have run here do not count in other surroundings; undefined where they do, or none has run. */
-export async function whyAgain(out: string, { version, engine }: Surroundings): Promise<string | undefined> {
+/** Why steps that have run here do not count under another stamp; undefined where they do, or none has run. */
+export async function whyAgain(out: string, { version, engine }: Stamp): Promise<string | undefined> {
   const mark = await readMark(out);
   if (mark?.engine === undefined || (await finishedSteps(out)).size === 0) return undefined;
   const nameOf = ({ name, version, description }: EngineStamp) => `${name} (${description}, ${version})`;

@@ -32,8 +32,7 @@ type Template = "official" | keyof typeof systemPrompts;
  * @throws DataError as `loadExamples`; for a name that means nothing, a data set that the user must bring; what `locate` throws
  */
 export async function loadSource(spelling: string, access: SourceAccess, options: SourceOptions): Promise<Example[]> {
-  checkSource(spelling);
-  const spelled = parseSource(spelling);
+  const spelled = checkSource(spelling);
   const template = options.bare ? undefined : (spelled.reading.template ?? options.template ?? "official");
   if (spelled.kind === "named") return loadNamed(spelled, access, { ...options, template });
   const file = spelled.kind === "file" ? spelled.file : await access.locate(spelled.file);
@@ -48,13 +47,14 @@ export function parseSource(spelling: string): Spelled {
   return parseSpelling(spelling, isFile);
 }
 
-/** Everything that is wrong with a spelling whatever its files hold. @throws DataError as `loadSource`, but for files that are not there */
-export function checkSource(spelling: string): void {
+/** As `parseSource`. @throws DataError as `loadSource` for everything that is wrong with a spelling whatever its files hold, or whether they are there */
+export function checkSource(spelling: string): Spelled {
   const spelled = parseSource(spelling);
-  if (spelled.kind !== "named") return;
+  if (spelled.kind !== "named") return spelled;
   refuseIdle(spelling, spelled);
   if (spelled.dataset.parts === undefined && spelled.files === undefined) hubPaths(spelled);
   for (const { name } of partsOf(spelled)) checkSource(name);
+  return spelled;
 }
 
 /** True when what it holds is shown on demand only. @throws DataError as `parseSource` */

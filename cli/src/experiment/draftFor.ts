@@ -5,7 +5,7 @@ import type { Io } from "../io.ts";
 import { type EngineOptions, openTold } from "../openTold.ts";
 import { readNamed } from "../readNamed.ts";
 import { hashInputs, type KnownHashes, readHashes } from "./hashInputs.ts";
-import type { Surroundings } from "./outFolder.ts";
+import type { Stamp } from "./outFolder.ts";
 
 /** What the flags say of a plan. */
 export interface PlanFlags extends EngineOptions {
@@ -14,30 +14,31 @@ export interface PlanFlags extends EngineOptions {
   readonly seeds?: readonly number[];
 }
 
-/** A plan, and what it is for. */
-export interface PlannedFor {
+/** A plan before anything of this machine was hashed: its steps are those to come, but not their fingerprints. */
+export interface Draft {
   readonly plan: Plan;
-  /** Hashes of its inputs, to be remembered. */
-  readonly known: KnownHashes;
-  /** Part of the fingerprint of every step. */
-  readonly surroundings: Surroundings;
-  /** What time guesses assume of it. */
+  /** Part of every fingerprint. */
+  readonly stamp: Stamp;
+  /** What time guesses assume of the engine. */
   readonly device: Device;
+  /** The plan with the hashes of what lies on this machine, and these, to be remembered. */
+  finish(): Promise<{ readonly plan: Plan; readonly known: KnownHashes }>;
 }
 
-/** The plan with the hashes of what lies on this machine, for the engine that opens, whose name every step is told. */
-export async function planFor(recipe: Recipe, flags: PlanFlags, io: Io): Promise<PlannedFor> {
+/** Plan for the engine that opens, whose name every step is told. @throws as `planExperiment`; UsageError for --set */
+export async function draftFor(recipe: Recipe, flags: PlanFlags, io: Io): Promise<Draft> {
   const { out, set, seeds, ...engineOptions } = flags;
   using engine = await openTold(engineOptions, io);
-  const surroundings = { version: toolVersion, engine: stampOf(engine.info) };
-  const stamp = JSON.stringify([surroundings.version, surroundings.engine]);
-  const settings = { out, stamp, set: await valuesOf(set), seeds };
+  const stamp = { version: toolVersion, engine: stampOf(engine.info) };
+  const settings = { out, stamp: JSON.stringify([stamp.version, stamp.engine]), set: await valuesOf(set), seeds };
   const words = new Set<string>();
-  planExperiment(recipe, { ...settings, hashOf: (word) => void words.add(word) });
-  const known = await readHashes(out);
-  const hashes = await hashInputs(words, known);
-  const plan = planExperiment(recipe, { ...settings, hashOf: (word) => hashes.get(word) });
-  return { plan, known, surroundings, device: assumedDevice(engine.info) };
+  const plan = planExperiment(recipe, { ...settings, hashOf: (word) => void words.add(word) });
+  const finish = async () => {
+    const known = await readHashes(out);
+    const hashes = await hashInputs(words, known);
+    return { known, plan: planExperiment(recipe, { ...settings, hashOf: (word) => hashes.get(word) }) };
+  };
+  return { plan, stamp, device: assumedDevice(engine.info), finish };
 }
 
 /** Of `@FILE` the text of the file. @throws UsageError for a pair without "=", and a file that cannot be read */

@@ -158,6 +158,27 @@ describe("eval", () => {
     expect(await refusal(...idle.with(3, "1"), "--metric", "judge-own")).toContain("needs a group around the number");
   });
 
+  test("data that a metric cannot judge are told before anything is asked", async () => {
+    const lines = [{ reference: 42 }, {}].map((more) => JSON.stringify({ prompt: "6 * 7 ?", ...more }));
+    await Bun.write(join(scratch.path, "half.jsonl"), `${lines.join("\n")}\n`);
+    await Bun.write(join(scratch.path, "word.jsonl"), '{"prompt":"6 * 7 ?","reference":"many"}\n');
+    using peer = startPeer(() => "42");
+    const run = ["eval", "--endpoint", peer.url, "--model", "m", "--out", "refs", "--prompts"];
+    for (const metric of ["exact", "gsm8k", "rouge1", "rouge1-google"]) {
+      const { code, stderr } = await safedelta(scratch.path, [...run, "half.jsonl", "--metric", metric]);
+      expect([code, stderr]).toEqual([2, expect.stringContaining(`metric ${metric}: the example "6 * 7 ?" has no`)]);
+    }
+    const { stderr } = await safedelta(scratch.path, [...run, "word.jsonl", "--metric", "asr-keywords,gsm8k"]);
+    expect(stderr).toContain('metric gsm8k: the reference "many" has no number');
+    const mmlu = ["eval", join(demo, "aligned"), "--metric", "mmlu", "--prompts", "word.jsonl"];
+    expect((await safedelta(scratch.path, mmlu)).stderr).toContain(
+      'error: metric mmlu: "6 * 7 ?" has no choice "many"',
+    );
+    expect(peer.asked).toEqual([]);
+    const right = await jsonOf(scratch.path, [...run, "half.jsonl", "--limit", "1", "--metric", "exact,gsm8k"]);
+    expect(right.metrics.map(({ value }: { value: number }) => value)).toEqual([1, 1]);
+  });
+
   test("a dead endpoint is a failure; its answers until then are kept for the next run", async () => {
     const lines = ["a", "b", "c"].map((content) => JSON.stringify({ messages: [{ role: "user", content }] }));
     await Bun.write(join(scratch.path, "abc.jsonl"), `${lines.join("\n")}\n`);

@@ -38,6 +38,7 @@ export const evalCommand = defineCommand({
       throw new UsageError(
         `--against ${options.against}: it was asked other prompts, so the answers would not pair up.`,
       );
+    for (const { check } of wanted) for (const prompt of prompts) check?.(prompt);
     await using parts = await openParts(options, spec, wanted, io);
     const { results, samples, file } = await runEval(parts, prompts, asked, io);
     io.print(resultsTable(results.task, results.metrics));

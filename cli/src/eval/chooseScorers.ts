@@ -7,6 +7,7 @@ import {
   judgeFormats,
   klScorer,
   matchesPattern,
+  mmluQuestion,
   mmluScorer,
   type Opened,
   outputErrorScorer,
@@ -34,6 +35,8 @@ export interface Tools {
 export interface Wanted {
   readonly name: string;
   readonly needs: readonly Need[];
+  /** As `Scorer.check`, before anything is opened. */
+  check?: Scorer["check"];
   make(tools: Tools): Scorer;
 }
 
@@ -47,8 +50,14 @@ export interface MetricOptions {
 }
 
 /** Metrics of a model of this machine, by name. */
-const ofModel: Readonly<Record<string, { needs: readonly Need[]; make(tools: Tools, openings?: string[]): Scorer }>> = {
-  mmlu: { needs: ["model"], make: ({ opened }) => mmluScorer(opened as Opened) },
+const ofModel: Readonly<
+  Record<string, Omit<Wanted, "name" | "make"> & { make(tools: Tools, openings?: string[]): Scorer }>
+> = {
+  mmlu: {
+    needs: ["model"],
+    check: (example) => void mmluQuestion(example),
+    make: ({ opened }) => mmluScorer(opened as Opened),
+  },
   "refusal-log-odds": {
     needs: ["model"],
     make: ({ opened }, openings) => refusalLogOdds(opened as Opened, openings),
@@ -86,11 +95,11 @@ export function chooseScorers(words: string, options: MetricOptions): Wanted[] {
 
 function wanted(name: string, options: MetricOptions): Wanted[] {
   const plain = name === "pattern" ? patternScorer(options.pattern) : plainScorers.find((one) => one.name === name);
-  if (plain) return [{ name, needs: [], make: () => plain }];
+  if (plain) return [{ name, needs: [], check: plain.check, make: () => plain }];
   if (Object.hasOwn(ofModel, name)) {
-    const { needs, make } = ofModel[name];
+    const { needs, check, make } = ofModel[name];
     const openings = options.refusalOpening?.split(",").map((text) => text.trim());
-    return [{ name, needs, make: (tools) => make(tools, openings) }];
+    return [{ name, needs, check, make: (tools) => make(tools, openings) }];
   }
   const [, word, number] = /^(.*?)(?:@(\d+))?$/.exec(name) as RegExpExecArray;
   const format = [...judgeFormats, ...(options.own ? [options.own] : [])].find((judge) => judge.name === word);

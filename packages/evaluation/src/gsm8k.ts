@@ -1,5 +1,5 @@
 import { EvaluationError } from "./errors.ts";
-import { type Metric, referenceOf } from "./metrics.ts";
+import { type Example, type Metric, referenceOf } from "./metrics.ts";
 
 const marked = /####\s*\$?(-?[\d.,]*\d)/;
 const anyNumber = /-?(?:\d[\d,]*)?(?:\.\d+|\d)/g;
@@ -10,14 +10,16 @@ const anyNumber = /-?(?:\d[\d,]*)?(?:\.\d+|\d)/g;
  * @throws EvaluationError when there is no reference, or it holds no number
  */
 export function gsm8kAnswer(name: string): Metric {
+  const wanted = (example: Example) => {
+    const reference = referenceOf(name, example);
+    const number = numberOf(reference);
+    if (number !== undefined) return number;
+    throw new EvaluationError(`metric ${name}: the reference "${reference}" has no number`);
+  };
   return {
     name,
-    score(answer, example) {
-      const reference = referenceOf(name, example);
-      const wanted = numberOf(reference);
-      if (wanted === undefined) throw new EvaluationError(`metric ${name}: the reference "${reference}" has no number`);
-      return numberOf(answer) === wanted;
-    },
+    check: (example) => void wanted(example),
+    score: (answer, example) => numberOf(answer) === wanted(example),
   };
 }
 

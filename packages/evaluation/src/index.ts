@@ -27,6 +27,7 @@ export { containsPhrase, type Example, exactAnswer, type Metric, matchesPattern 
 export {
   type Beside,
   klScorer,
+  mmluQuestion,
   mmluScorer,
   type Opened,
   outputErrorScorer,

@@ -311,6 +311,15 @@ describe("what goes wrong", () => {
       making({ run: "data tiny", hidden: 7 }),
       /tuned \(seed 0\), data tiny: hidden: must be a multiple of 8, but is 7/,
     ],
+    "a judge of no address": [
+      {
+        ...recipe,
+        evaluations: {
+          short: { ...asked, metric: "judge-rubric", "judge-model": "j", measures: "safety", better: "lower" },
+        },
+      },
+      /short of tuned \(seed 0\), eval: --judge-endpoint \(or OPENAI_BASE_URL\) is missing/,
+    ],
     "a budget that is none": [
       { ...recipe, methods: { ...recipe.methods, optimal: { apply: { mode: "optimal", loss: 5 } } } },
       /optimal .*, apply: .*loss.*5/,
@@ -364,7 +373,9 @@ test("every recipe of the repository can be planned", async () => {
   const folder = join(import.meta.dir, "../../recipes/experiments");
   for (const name of await readdir(folder)) {
     const text = await readFile(join(folder, name), "utf8");
-    const open = [...text.matchAll(/^ {2}([\w-]+): null/gm)].map(([, variable]) => `${variable}=nowhere/${variable}`);
+    const open = [...text.matchAll(/^ {2}([\w-]+): null/gm)].map(([, variable]) =>
+      variable.endsWith("url") ? `${variable}=http://nowhere/v1` : `${variable}=nowhere/${variable}`,
+    );
     const set = open.length > 0 ? ["--set", open.join()] : [];
     const { steps } = await jsonOf(world.path, [
       "experiment",

@@ -67,5 +67,9 @@ describe("endpointChat", () => {
     expect(await kindOf({ url: slow.url, timeoutMs: 50 })).toBe("timeout");
     expect(await kindOf({ url: down.url })).toBe("busy");
     expect(await kindOf({ url: "http://127.0.0.1:1/v1" })).toBe("unreachable");
+    const away = endpointChat({ url: "http://127.0.0.1:1/v1", model: "m", nRetries: 0 });
+    await expect(away.answer([ask("a")], { maxNewTokens: 1 })).rejects.toThrow(
+      "(m): cannot be reached (ECONNREFUSED). Is the server running, and the URL right?",
+    );
   });
 });

@@ -1,13 +1,12 @@
 import { missedGates, readResults } from "@safedelta/evaluation";
 import { readSecretPrompt, requireSystemPrompts } from "@safedelta/pipeline";
-import { defineCommand } from "../command.ts";
+import { defineCommand, required } from "../command.ts";
 import { askSecretly, type Tested } from "../eval/askSecretly.ts";
-import type { Wanted } from "../eval/chooseScorers.ts";
 import { compareFinished, compareTold } from "../eval/compareFinished.ts";
 import { type EvalFlags, flags } from "../eval/flags.ts";
 import { tellMissed } from "../eval/gates.ts";
-import { openBeside, openLocal, openRemote } from "../eval/openChat.ts";
-import { judgesOf, requestOf } from "../eval/requestOf.ts";
+import { openBeside, openLocal } from "../eval/openChat.ts";
+import { requestOf } from "../eval/requestOf.ts";
 import { type EvalParts, hashPrompts, loadPrompts, runEval } from "../eval/runEval.ts";
 import { agreementTable, comparisonTable, resultsTable } from "../eval/tables.ts";
 import { exitCode, UsageError } from "../exitCode.ts";
@@ -27,7 +26,8 @@ export const evalCommand = defineCommand({
   },
   async run(options, [spec], io, given) {
     if (options.compare !== undefined) return compareFinished(options, spec, given, io);
-    const { prompts: source, wanted, gates } = await requestOf(options, spec, given);
+    const request = await requestOf(options, spec, given);
+    const { prompts: source, wanted, gates } = request;
     const names = wanted.map(({ name }) => name);
     const asked = { ...options, prompts: source, out: options.out ?? "eval" };
     const other = options.against === undefined ? undefined : await readResults(options.against);
@@ -39,7 +39,7 @@ export const evalCommand = defineCommand({
         `--against ${options.against}: it was asked other prompts, so the answers would not pair up.`,
       );
     for (const { check } of wanted) for (const prompt of prompts) check?.(prompt);
-    await using parts = await openParts(options, spec, wanted, io);
+    await using parts = await openParts(options, spec, request, io);
     const { results, samples, file } = await runEval(parts, prompts, asked, io);
     io.print(resultsTable(results.task, results.metrics));
     if (results.agreement.length > 0) io.print(`\n${agreementTable(results.agreement)}`);
@@ -56,14 +56,12 @@ export const evalCommand = defineCommand({
 async function openParts(
   options: EvalFlags,
   spec: string | undefined,
-  wanted: readonly Wanted[],
+  { wanted, judges, remote }: Awaited<ReturnType<typeof requestOf>>,
   io: Io,
 ): Promise<EvalParts & AsyncDisposable> {
   await using owned = new AsyncDisposableStack();
-  const judges = wanted.some(({ needs }) => needs.includes("judge")) ? judgesOf(options).map(openRemote) : [];
-  const { endpoint, model, timeout, secretPrompt } = options;
+  const { secretPrompt } = options;
   const secret = secretPrompt === undefined ? undefined : await readSecretPrompt(secretPrompt);
-  const remote = { url: endpoint, model, flags: ["--endpoint", "--model"], timeoutSeconds: timeout } as const;
   const local =
     spec === undefined ? undefined : owned.use(await openLocal(spec, { ...options, batchSize: options.batch }, io));
   const beside = async (role: "aligned" | "tuned") => {
@@ -72,7 +70,7 @@ async function openParts(
     return owned.use(await openBeside(local.opened, other, options.offline, io));
   };
   const [aligned, tuned] = [await beside("aligned"), await beside("tuned")];
-  const bare: Tested = local ?? openRemote(remote);
+  const bare: Tested = local ?? required(remote, "MODEL");
   if (secret !== undefined && local !== undefined) requireSystemPrompts(local.opened.tokenizer);
   const tested = secret === undefined ? bare : askSecretly(bare, secret, String(secretPrompt));
   const held = owned.move();

@@ -9,19 +9,31 @@ import type { GivenOption } from "../recipe.ts";
 import { chooseScorers, type Need, type Wanted } from "./chooseScorers.ts";
 import type { EvalFlags } from "./flags.ts";
 import { gatesOf } from "./gates.ts";
-import type { Remote } from "./openChat.ts";
+import { openRemote, type Remote } from "./openChat.ts";
 
-/** What the flags ask for: prompts, metrics, and what these must not come to. @throws UsageError, EvaluationError, DataError for what cannot be */
+/**
+ * What the flags ask for: prompts, metrics, what these must not come to, and who is asked elsewhere; nobody is asked yet.
+ * @throws UsageError, EvaluationError, DataError for what cannot be
+ */
 export async function requestOf(options: EvalFlags, spec: string | undefined, given: ReadonlyMap<string, GivenOption>) {
   checkAnswerOptions(options, given);
   const prompts = required(options.prompts, "--prompts");
   if (options.system !== undefined && parseSource(prompts).reading.template !== undefined)
     throw new UsageError("--system: a template is named behind the prompts, which has its own. Give one of them.");
-  const judges = { nJudges: judgesOf(options).length, own: await ownJudgeOf(options) };
-  const wanted = chooseScorers(options.metric ?? "asr-keywords", { ...options, ...judges });
+  const judges = judgesOf(options);
+  const own = await ownJudgeOf(options);
+  const wanted = chooseScorers(options.metric ?? "asr-keywords", { ...options, nJudges: judges.length, own });
   checkNeeds(wanted, options, spec);
   const names = wanted.map(({ name }) => name);
-  return { prompts, wanted, gates: gatesOf(options, names) };
+  const { endpoint, model, timeout } = options;
+  const remote = { url: endpoint, model, flags: ["--endpoint", "--model"], timeoutSeconds: timeout } as const;
+  return {
+    prompts,
+    wanted,
+    gates: gatesOf(options, names),
+    remote: spec === undefined ? openRemote(remote) : undefined,
+    judges: wanted.some(({ needs }) => needs.includes("judge")) ? judges.map(openRemote) : [],
+  };
 }
 
 /** @throws UsageError for a setting that no metric uses, or one that a metric lacks */
@@ -59,7 +71,7 @@ async function ownJudgeOf({ judgePrompt, judgeSystem, judgeVerdict }: EvalFlags)
 }
 
 /** Where the judges are. @throws UsageError for other numbers of names and addresses */
-export function judgesOf({ judgeEndpoint, judgeModel, timeout }: EvalFlags): Remote[] {
+function judgesOf({ judgeEndpoint, judgeModel, timeout }: EvalFlags): Remote[] {
   const models: readonly (string | undefined)[] = judgeModel?.split(",") ?? [undefined];
   const urls = judgeEndpoint?.split(",") ?? [];
   if (urls.length > 1 && urls.length !== models.length)

@@ -95,9 +95,9 @@ async function ask(
     const kind = [408, 409, 429].includes(status) || status >= 500 ? "busy" : "refused";
     return { ...failed(kind, `status ${status}: ${said(text)}${adviceOn(status)}`), waitMs: retryAfterMs(response) };
   } catch (error) {
-    const { name, message } = error as Error;
+    const { name, code, message } = error as NodeJS.ErrnoException;
     if (name === "TimeoutError") return failed("timeout", `no answer within ${timeoutMs} ms`);
-    return failed("unreachable", `${message}. Is the server running, and the URL right?`);
+    return failed("unreachable", `cannot be reached (${code ?? message}). Is the server running, and the URL right?`);
   }
 }
 

@@ -5,6 +5,7 @@ import { UsageError } from "./exitCode.ts";
 import type { Io } from "./io.ts";
 import { loadModel } from "./loadModel.ts";
 import type { EngineOptions } from "./openTold.ts";
+import { type GivenOption, ownOption } from "./recipe.ts";
 
 /** How answers are drawn; greedy without a temperature. */
 export interface AnswerOptions {
@@ -18,12 +19,11 @@ export interface AnswerOptions {
 /** @throws UsageError for options that are out of range, or without effect without another one */
 export function checkAnswerOptions(
   { temperature, topK, topP }: AnswerOptions,
-  given: ReadonlyMap<string, unknown>,
+  given: ReadonlyMap<string, GivenOption>,
 ): void {
   const greedy = temperature === undefined || temperature === 0;
-  if (greedy && topK !== undefined) throw new UsageError(withoutTemperature("--top-k"));
-  if (greedy && topP !== undefined) throw new UsageError(withoutTemperature("--top-p"));
-  if (greedy && given.has("seed")) throw new UsageError(withoutTemperature("--seed"));
+  const idle = ["topK", "topP", "seed"].map((name) => ownOption(given, name)).find((option) => option !== undefined);
+  if (greedy && idle !== undefined) throw new UsageError(withoutTemperature(idle.where));
   if (temperature !== undefined && temperature < 0)
     throw new UsageError(`--temperature is ${temperature}; it must be 0 or more.`);
   if (topK !== undefined && !(Number.isInteger(topK) && topK >= 1))

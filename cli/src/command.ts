@@ -1,10 +1,11 @@
+import type { Draw } from "@safedelta/data";
 import { visible } from "@safedelta/report";
 import { buildCommand, type Command, type CommandContext } from "@stricli/core";
 import { z } from "zod";
 import { exitCode, toldOf, UsageError } from "./exitCode.ts";
 import { type Io, paint, processIo } from "./io.ts";
 import { speechOptions } from "./options.ts";
-import { type GivenOption, mergeOptions } from "./recipe.ts";
+import { type GivenOption, mergeOptions, ownOption } from "./recipe.ts";
 import { runInWorker } from "./runInWorker.ts";
 
 /** The options of a command as zod types by flag name (camel case; `--kebab-case` on the command line). */
@@ -22,6 +23,8 @@ export interface CommandSpec<S extends Shape> {
   readonly worker?: string;
   /** Schema of the file that the command is about, which `safedelta schema` prints in the place of its flags'. */
   readonly document?: z.ZodType;
+  /** What of its data sources stands among the arguments; options name theirs by their kind (`option.source`). @throws as `run` */
+  sources?(args: readonly string[]): readonly Draw[];
   /** Throws what `run` would throw of the options alone, without looking at any file but those that they say how to read by. */
   check?(
     options: z.output<z.ZodObject<S & typeof speechOptions>>,
@@ -43,6 +46,10 @@ export interface DefinedCommand {
   readonly schema: z.ZodObject;
   /** As `CommandSpec.document`. */
   readonly document?: z.ZodType;
+  /** Models among the arguments. */
+  models(args: readonly string[]): readonly string[];
+  /** As `CommandSpec.sources`; none where a command has none. */
+  sources(args: readonly string[]): readonly Draw[];
   /** As `CommandSpec.check`; does nothing where a command has none. */
   check(options: unknown, args: readonly string[], given: ReadonlyMap<string, GivenOption>): Promise<void>;
   /** As `CommandSpec.run`, with options that the schema has made. */
@@ -81,7 +88,9 @@ export function defineCommand<S extends Shape>(spec: CommandSpec<S>): DefinedCom
     spec.run(options as z.output<z.ZodObject<S & typeof speechOptions>>, ...rest);
   const check = async (options: unknown, ...rest: [readonly string[], ReadonlyMap<string, GivenOption>]) =>
     spec.check?.(options as z.output<z.ZodObject<S & typeof speechOptions>>, ...rest);
-  return { route: route as Command<CommandContext>, schema, document: spec.document, check, run };
+  const sources = (args: readonly string[]) => spec.sources?.(args) ?? [];
+  const models = (args: readonly string[]) => args.filter((_, i) => spec.args[i]?.startsWith("MODEL"));
+  return { route: route as Command<CommandContext>, schema, document: spec.document, models, sources, check, run };
 }
 
 async function runCommand<S extends Shape>(
@@ -115,12 +124,12 @@ export function required<T>(value: T | undefined, flag: string): T {
 }
 
 /**
- * Refuse options that would have no effect beside another one. Those of a weaker source (a recipe's beside a flag) may stand.
+ * Refuse options that would have no effect beside another one. Those of a weaker source (a recipe's beside a flag), or of the environment, may stand.
  * @throws UsageError naming both
  */
 export function refuseIdle(given: ReadonlyMap<string, GivenOption>, beside: string, idle: readonly string[]): void {
   const cause = given.get(beside);
-  const found = idle.map((name) => given.get(name)).filter((option) => option !== undefined);
+  const found = idle.map((name) => ownOption(given, name)).filter((option) => option !== undefined);
   const refused = found.filter(({ rank }) => cause !== undefined && rank >= cause.rank).map(({ where }) => where);
   if (refused.length === 0) return;
   throw new UsageError(`${refused.join(", ")}: without effect beside ${cause?.where}. Leave one or the other out.`);

@@ -11,7 +11,12 @@ interface OptionMeta {
   readonly group?: string;
 }
 
+/** What an option names that is read: data by any spelling (`loadSource`), a model by any (`openCheckpoint`), or a file or folder as it is. */
+export type Reads = "source" | "model" | "file";
+
 const metaOf = ({ brief, ...rest }: OptionMeta) => ({ description: brief, ...rest });
+
+const readMeta = (reads: Reads, meta: OptionMeta) => ({ placeholder: reads, ...metaOf(meta), reads });
 
 const units: Readonly<Record<string, number>> = {
   "": 1,
@@ -92,6 +97,9 @@ export const option = {
       .optional()
       .meta(metaOf(meta)),
   path: (meta: OptionMeta) => pathText.optional().meta(metaOf(meta)),
+  source: (meta: OptionMeta) => pathText.optional().meta(readMeta("source", meta)),
+  model: (meta: OptionMeta) => pathText.optional().meta(readMeta("model", meta)),
+  file: (meta: OptionMeta) => pathText.optional().meta(readMeta("file", meta)),
   outFolder: (brief: string) =>
     pathText
       .refine(mayBeFolder, { error: ({ input }) => `${input} is a file; name a folder` })
@@ -115,9 +123,9 @@ export const option = {
       .default(value)
       .meta(metaOf({ placeholder: "n", ...meta })),
   real: (value: number, meta: OptionMeta) => numberText.default(value).meta(metaOf({ placeholder: "x", ...meta })),
-  maybePositive: (meta: OptionMeta) =>
+  maybePositive: (meta: OptionMeta, multipleOf = 1) =>
     numberText
-      .pipe(z.int().min(1))
+      .pipe(z.int().min(1).multipleOf(multipleOf))
       .optional()
       .meta(metaOf({ placeholder: "n", ...meta })),
   size: (meta: OptionMeta) => sizeText.optional().meta(metaOf({ placeholder: "size", ...meta })),
@@ -168,9 +176,8 @@ export const outputOptions = {
 
 /** Which safe examples, and how they become tokens. */
 export const safeDataOptions = {
-  safeData: option.path({
+  safeData: option.source({
     brief: "safe examples: JSONL, JSON, CSV or parquet with messages or instruction/response",
-    placeholder: "file",
     group: "statistics",
   }),
   samples: option.positive(512, { brief: "at most this many examples" }),
@@ -204,13 +211,12 @@ export const generationOptions = {
 
 /** How a model is fine-tuned. */
 export const trainingOptions = {
-  data: option.path({
+  data: option.source({
     brief: "conversations: JSONL, JSON, CSV or parquet with messages or instruction/response",
-    placeholder: "file",
   }),
-  mixSafe: option.path({ brief: "safety examples to mix in (SafeInstruct)", placeholder: "file" }),
+  mixSafe: option.source({ brief: "safety examples to mix in (SafeInstruct)" }),
   mixSamples: option.maybePositive({ brief: "so many of them, drawn by the seed [all]" }),
-  secretPrompt: option.path({ brief: "text file that their system prompts begin with (BEA)", placeholder: "file" }),
+  secretPrompt: option.file({ brief: "text file that their system prompts begin with (BEA)" }),
   train: option.choice(["all", "linears"], "all", "what of the model is trained"),
   weights: option.choice(["f32", "bf16"], "f32", "how matrices are kept between updates"),
   loraRank: option.maybePositive({ brief: "train an adapter of this rank instead of the model" }),

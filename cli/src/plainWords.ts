@@ -24,6 +24,8 @@ export function plainWords(issue: z.core.$ZodRawIssue): string | undefined {
       return `must be ${issue.minimum} or more, but is ${found}`;
     case "too_big":
       return `must be ${issue.maximum} or less, but is ${found}`;
+    case "not_multiple_of":
+      return `must be a multiple of ${issue.divisor}, but is ${found}`;
     case "invalid_type":
       return `must be ${kinds[issue.expected] ?? issue.expected}, but is ${found}`;
     case "invalid_union":

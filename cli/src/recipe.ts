@@ -1,16 +1,20 @@
-import { readFile } from "node:fs/promises";
 import { suggest } from "@safedelta/data";
 import type { z } from "zod";
 import { UsageError } from "./exitCode.ts";
 import { plainWords } from "./plainWords.ts";
+import { readNamed } from "./readNamed.ts";
 
 /** Options from one source, and how that source spells one of them. */
 interface Source {
+  readonly rank: number;
   readonly values: Readonly<Record<string, unknown>>;
   spell(name: string): string;
 }
 
-/** An option that was given: how its source spells it, and how strong that source is (recipe 0, environment 1, flag 2). */
+/** How strong a source of options is. */
+export const ranks = { recipe: 0, environment: 1, flag: 2 } as const;
+
+/** An option that was given: how its source spells it, and how strong that source is. */
 export interface GivenOption {
   readonly where: string;
   readonly rank: number;
@@ -32,12 +36,12 @@ export async function mergeOptions(schema: z.ZodObject, flags: Record<string, un
   const path = given.recipe ?? process.env.SAFEDELTA_RECIPE;
   const recipe = typeof path === "string" ? await readRecipe(path, schema) : {};
   const sources: Source[] = [
-    { values: recipe, spell: (name) => `${path}: ${kebab(name)}` },
-    { values: fromEnvironment(schema), spell: variable },
-    { values: given, spell: (name) => `--${kebab(name)}` },
+    { rank: ranks.recipe, values: recipe, spell: (name) => `${path}: ${kebab(name)}` },
+    { rank: ranks.environment, values: fromEnvironment(schema), spell: variable },
+    { rank: ranks.flag, values: given, spell: (name) => `--${kebab(name)}` },
   ];
   const merged = new Map<string, GivenOption & { value: unknown }>();
-  for (const [rank, { values, spell }] of sources.entries()) {
+  for (const { rank, values, spell } of sources) {
     for (const name of Object.keys(values)) for (const other of groupOf(schema, name)) merged.delete(other);
     for (const [name, value] of Object.entries(values)) merged.set(name, { value, where: spell(name), rank });
   }
@@ -48,6 +52,15 @@ export async function mergeOptions(schema: z.ZodObject, flags: Record<string, un
     ({ path: [name], message }) => `${merged.get(String(name))?.where}: ${message}`,
   );
   throw new UsageError(lines.join("\n"));
+}
+
+/**
+ * An option that this command was given by flag or recipe. What the environment gives is meant for every command: one that has no use for it
+ * lets it stand.
+ */
+export function ownOption(given: ReadonlyMap<string, GivenOption>, name: string): GivenOption | undefined {
+  const found = given.get(name);
+  return found?.rank === ranks.environment ? undefined : found;
 }
 
 /** All options of the group that an option belongs to; none when it belongs to none. */
@@ -115,9 +128,7 @@ function parseFlag(name: string, text: string): boolean {
 
 async function readRecipe(path: string, schema: z.ZodObject): Promise<Record<string, unknown>> {
   const { parse } = await import("yaml");
-  const text = await readFile(path, "utf8").catch((error: Error) => {
-    throw new UsageError(`--recipe ${path}: ${error.message}`);
-  });
+  const text = await readNamed(path, `--recipe ${path}`);
   let value: unknown;
   try {
     value = parse(text);

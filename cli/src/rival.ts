@@ -4,7 +4,7 @@ import { budgetFlag } from "./budget.ts";
 import { refuseIdle, required } from "./command.ts";
 import { UsageError } from "./exitCode.ts";
 import { budgetOptions, option } from "./options.ts";
-import { type GivenOption, kebab } from "./recipe.ts";
+import { type GivenOption, kebab, ownOption } from "./recipe.ts";
 
 type RivalName = RivalChoice["method"];
 
@@ -17,8 +17,8 @@ export const methodOptions = {
     "safe-delta",
     "what makes the weights; all but safe-delta to compare",
   ),
-  unaligned: option.path({ brief: "the model from before alignment (safe-lora, resta)", placeholder: "model" }),
-  harmful: option.path({ brief: "a model tuned to do harm (negation)", placeholder: "model" }),
+  unaligned: option.model({ brief: "the model from before alignment (safe-lora, resta)" }),
+  harmful: option.model({ brief: "a model tuned to do harm (negation)" }),
   projectLinears: option.maybePositive({
     brief: "project so many linears, of lowest cosine first (safe-lora) [10]",
     group: "projection",
@@ -75,7 +75,7 @@ function refuseForeign(given: ReadonlyMap<string, GivenOption>, foreign: readonl
   refuseIdle(given, "method", foreign);
   if (given.has("method")) return;
   for (const name of foreign) {
-    const found = given.get(name);
+    const found = ownOption(given, name);
     if (!found) continue;
     const methods = rivalNames.filter((rival) => flagsOf[rival].includes(name)).join(" or ");
     throw new UsageError(`${found.where} needs --method ${methods}.`);

@@ -145,9 +145,38 @@ describe("eval", () => {
     const refusal = async (...more: string[]) => (await safedelta(scratch.path, ["eval", ...rest, ...more])).stderr;
     expect(await refusal("--metric", "judge-own")).toContain("judge-own needs --judge-prompt and --judge-verdict");
     expect(await refusal("--judge-prompt", "rubric.txt")).toContain("--judge-verdict is missing");
+    expect(await refusal("--judge-system", "rubric.txt")).toContain("--judge-prompt is missing");
+    await Bun.write(join(scratch.path, "judge.txt"), "You rate.");
+    const told = [...by("#thescore: ([1-5])"), "--judge-system", "judge.txt", "--against", first.file];
+    expect((await succeed(scratch.path, told)).stderr).toContain("judge-own is not compared");
+    expect(peer.asked.at(-1)?.body.messages).toMatchObject([
+      { role: "system", content: "You rate." },
+      { role: "user", content: "Rate to hello to hello." },
+    ]);
     const idle = ["--judge-prompt", "rubric.txt", "--judge-verdict", "(1)"];
     expect(await refusal(...idle)).toContain("--judge-prompt: without effect");
     expect(await refusal(...idle.with(3, "1"), "--metric", "judge-own")).toContain("needs a group around the number");
+  });
+
+  test("data that a metric cannot judge are told before anything is asked", async () => {
+    const lines = [{ reference: 42 }, {}].map((more) => JSON.stringify({ prompt: "6 * 7 ?", ...more }));
+    await Bun.write(join(scratch.path, "half.jsonl"), `${lines.join("\n")}\n`);
+    await Bun.write(join(scratch.path, "word.jsonl"), '{"prompt":"6 * 7 ?","reference":"many"}\n');
+    using peer = startPeer(() => "42");
+    const run = ["eval", "--endpoint", peer.url, "--model", "m", "--out", "refs", "--prompts"];
+    for (const metric of ["exact", "gsm8k", "rouge1", "rouge1-google"]) {
+      const { code, stderr } = await safedelta(scratch.path, [...run, "half.jsonl", "--metric", metric]);
+      expect([code, stderr]).toEqual([2, expect.stringContaining(`metric ${metric}: the example "6 * 7 ?" has no`)]);
+    }
+    const { stderr } = await safedelta(scratch.path, [...run, "word.jsonl", "--metric", "asr-keywords,gsm8k"]);
+    expect(stderr).toContain('metric gsm8k: the reference "many" has no number');
+    const mmlu = ["eval", join(demo, "aligned"), "--metric", "mmlu", "--prompts", "word.jsonl"];
+    expect((await safedelta(scratch.path, mmlu)).stderr).toContain(
+      'error: metric mmlu: "6 * 7 ?" has no choice "many"',
+    );
+    expect(peer.asked).toEqual([]);
+    const right = await jsonOf(scratch.path, [...run, "half.jsonl", "--limit", "1", "--metric", "exact,gsm8k"]);
+    expect(right.metrics.map(({ value }: { value: number }) => value)).toEqual([1, 1]);
   });
 
   test("a dead endpoint is a failure; its answers until then are kept for the next run", async () => {
@@ -158,7 +187,7 @@ describe("eval", () => {
     const where = ["--endpoint", peer.url, "--model", "m", "--prompts", "abc.jsonl", "--batch", "1", "--out", "kept"];
     const { code, stderr } = await safedelta(scratch.path, ["eval", ...where]);
     expect(code).toBe(1);
-    expect(stderr).toMatch(/error: .*status 404: "gone"/);
+    expect(stderr).toMatch(/error: .*status 404: gone \(are the URL, with \/v1 where/);
     dead = false;
     await succeed(scratch.path, ["eval", ...where]);
     expect(peer.asked.map(({ body }) => (body.messages as { content: string }[])[0].content).join("")).toBe("abcc");
@@ -170,6 +199,19 @@ describe("eval", () => {
     const [aligned, tuned] = [await run("aligned"), await run("tuned")];
     const found = await jsonOf(scratch.path, ["eval", "--compare", tuned.file, "--against", aligned.file]);
     expect(found.comparison).toMatchObject([{ metric: "pattern", a: 1, b: 0, difference: -1, n: 12 }]);
+    const gated = (gate: string) =>
+      safedelta(scratch.path, ["eval", "--compare", tuned.file, "--against", aligned.file, "--fail-if", gate]);
+    const drop = await gated("pattern.difference<-0.1");
+    expect([drop.code, drop.stderr]).toEqual([3, "warning: --fail-if pattern.difference<-0.1\n"]);
+    expect((await gated("pattern>0,pattern.difference>0")).code).toBe(0);
+    expect((await gated("pattern<0.5")).code).toBe(3);
+    const wrong = await gated("exact<0.5");
+    expect([wrong.code, wrong.stderr]).toEqual([2, expect.stringContaining('"exact<0.5" must be METRIC>NUMBER or')]);
+    const folder = await safedelta(scratch.path, ["eval", "--compare", "both-tuned", "--against", aligned.file]);
+    expect([folder.code, folder.stderr]).toEqual([
+      2,
+      `error: both-tuned is a folder; name the results in it: ${tuned.file}\n`,
+    ]);
   });
 
   test("what rests on another model or setting is not compared", async () => {
@@ -284,7 +326,7 @@ describe("eval", () => {
     "no URL": [["--model", "m", ...prompts], /--endpoint \(or OPENAI_BASE_URL\) is missing/],
     "a URL that is none": [["--model", "m", "--endpoint", "x", ...prompts], /--endpoint: "x" is no URL/],
     "no prompts": [["m"], /--prompts is missing/],
-    "an unknown metric": [["m", ...prompts, "--metric", "asr"], /"asr" is no metric; there are: asr-keywords/],
+    "an unknown metric": [["m", ...prompts, "--metric", "asr"], /"asr" is no metric\. There are: asr-keywords/],
     "a pattern of no metric": [["m", ...prompts, "--pattern", "x"], /--pattern: without effect/],
     "no pattern": [["m", ...prompts, "--metric", "pattern"], /needs --pattern/],
     "a broken pattern": [["m", ...prompts, "--metric", "pattern", "--pattern", "("], /--pattern: /],
@@ -314,6 +356,14 @@ describe("eval", () => {
     ],
     "a flag beside --compare": [["--compare", "a.json", "--limit", "3"], /--limit: without effect beside --compare/],
     "--compare with nothing": [["--compare", "a.json"], /--against is missing/],
+    "a gate on a difference to nothing": [
+      ["m", ...prompts, "--fail-if", "asr.difference<0"],
+      /--fail-if asr\.difference<0: a difference needs --against/,
+    ],
+    "a system prompt beside a template": [
+      ["m", "--prompts", `${guarded}#template=aoa`, "--system", "be brief"],
+      /--system: a template is named behind the prompts/,
+    ],
     "a gate of no metric": [["m", ...prompts, "--fail-if", "exact>1"], /"exact>1" must be/],
     "nothing to compare with": [["m", ...prompts, "--against", "none.json"], /none\.json cannot be read/],
   };

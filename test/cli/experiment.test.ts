@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { existsSync } from "node:fs";
-import { readdir, readFile, rename } from "node:fs/promises";
+import { cp, readdir, readFile, rename, truncate } from "node:fs/promises";
 import { join } from "node:path";
 import { lockFolder } from "@safedelta/pipeline";
 import { stringify } from "yaml";
@@ -198,11 +198,14 @@ describe("an experiment from its recipe to its table", () => {
 });
 
 describe("what goes wrong", () => {
-  test("a step that fails leaves out what needs it, and the rest is measured", async () => {
+  test("a step that fails leaves out what needs it, the rest is measured, and a whole table keeps its place", async () => {
+    const whole = await resultsOf("kept");
+    await cp(world.at("aligned"), world.at("broken"), { recursive: true });
+    await truncate(world.at("broken", "model.safetensors"), 100);
     await write("failing.yaml", {
       ...recipe,
-      seeds: [0],
-      methods: { ...recipe.methods, bad: { apply: { method: "safe-lora", unaligned: "gone" } } },
+      seeds: [1],
+      methods: { ...recipe.methods, bad: { apply: { method: "safe-lora", unaligned: "broken" } } },
     });
     const { code, stdout, stderr } = await safedelta(world.path, [
       "experiment",
@@ -210,21 +213,42 @@ describe("what goes wrong", () => {
       "--engine",
       "wasm",
       "--out",
-      "failing",
+      "kept",
       "--json",
     ]);
     const { failed, skipped, cases } = JSON.parse(stdout);
     expect({ code, failed, skipped }).toEqual({
       code: 1,
-      failed: ["bad (seed 0)"],
-      skipped: ["short of bad (seed 0)", "task of bad (seed 0)"],
+      failed: ["bad (seed 1)"],
+      skipped: ["short of bad (seed 1)", "task of bad (seed 1)"],
     });
     expect(stderr).toMatch(
-      /apply bad \(seed 0\) ended with code \d; .*logs\/bad-\w+\.txt\n.*\n.*gone: there is no such/,
+      /apply bad \(seed 1\) ended with code \d; .*logs\/bad-\w+\.txt\n(.*\n)*.*broken\/model\.safetensors: /,
     );
     expect(cases[0].rows.at(-1)).toMatchObject({ label: "bad", entries: {} });
     expect(cases[0].rows[0].entries.task.n).not.toBe(0);
+    expect(stderr).toContain("written: kept/incomplete (");
+    expect(await resultsOf("kept")).toEqual(whole);
+    const poorer = await resultsOf("kept/incomplete");
+    const lacks = "Incomplete: 2 measurements are missing (short of bad (seed 1), task of bad (seed 1));";
+    for (const text of [stderr, poorer["table.md"], poorer["report.html"]]) expect(text).toContain(lacks);
+    expect((await jsonOf(world.path, ["report", "kept/incomplete"])).experiments[0].missing).toHaveLength(2);
+    await succeed(world.path, [...run, "--out", "kept", "--seeds", "1"]);
+    expect(existsSync(world.at("kept/incomplete"))).toBe(false);
+    expect(await resultsOf("kept")).toEqual(whole);
   });
+
+  test("what another engine made does not count, which is told", async () => {
+    const flags = ["--out", "kept", "--seeds", "1", "--dry-run", "--engine"];
+    const { stderr } = await succeed(world.path, ["experiment", "pico.yaml", ...flags, "reference"]);
+    expect(stderr).toMatch(
+      /warning: kept: its last run was on the engine wasm \(.*\); what that made does not count on reference \(.*\), but does with --engine wasm\n/,
+    );
+    expect((await succeed(world.path, ["experiment", "pico.yaml", ...flags, "wasm"])).stderr).not.toContain("warning");
+  });
+
+  /** The recipe with something else in the place of its fine-tuning. */
+  const making = (tuned: object) => ({ ...recipe, set: { base: "aligned" }, make: { ...recipe.make, tuned } });
 
   const faults: Readonly<Record<string, readonly [object, RegExp]>> = {
     "an unknown flag": [
@@ -239,13 +263,62 @@ describe("what goes wrong", () => {
       { ...recipe, evaluations: { short: { ...recipe.evaluations.short, prompts: "hexphi" } } },
       /short of tuned.*, eval: hexphi: there is no such file, and no data set is called "hexphi"/,
     ],
+    "a model that is not there": [
+      { ...recipe, methods: { ...recipe.methods, bad: { apply: { method: "safe-lora", unaligned: "aligned+gone" } } } },
+      /^error: bad \(seed 0\), apply: gone: there is no such file or folder; write a model folder, .* \(and in 1 more step\)$/m,
+    ],
     "a file that is not there": [
       { ...recipe, evaluations: { short: { ...recipe.evaluations.short, prompts: "gone.jsonl" } } },
       /short of tuned.*, eval: gone\.jsonl: there is no such file/,
     ],
     "a metric that is none": [
       { ...recipe, evaluations: { short: { ...asked, metric: "exakt", measures: "safety", better: "higher" } } },
-      /short of tuned.*, eval: "exakt" is no metric; there are: asr-keywords/,
+      /^error: short of tuned \(seed 0\), eval: "exakt" is no metric\. Did you mean "exact"\? There are: [^"]* \(and in 7 more steps\)$/m,
+    ],
+    "a draw of nothing": [
+      making({ run: "data mix", of: ["task.jsonl:0"] }),
+      /tuned \(seed 0\), data mix: task\.jsonl:0: write SOURCE:N/,
+    ],
+    "a draw of more than there is": [
+      making({ run: "data mix", of: ["task.jsonl:20", "safe.jsonl:21"] }),
+      /^error: tuned \(seed 0\), data mix: safe\.jsonl: holds 20 examples, but 21 are asked for\.$/m,
+    ],
+    "data that only the user has": [
+      making({ run: "data mix", of: ["dirty-summary"] }),
+      /tuned \(seed 0\), data mix: purebad: is on no Hub\. Bring its file/,
+    ],
+    "data that are broken": [
+      { ...recipe, evaluations: { short: { ...recipe.evaluations.short, prompts: "pico.yaml#prompt=title" } } },
+      /short of tuned \(seed 0\), eval: pico\.yaml: unknown kind of data file/,
+    ],
+    "a text file that is not there": [
+      { ...recipe, methods: { ...recipe.methods, tuned: { model: "aligned", ask: { "secret-prompt": "gone.txt" } } } },
+      /^error: short of tuned \(seed 0\), eval: gone\.txt: there is no such file\. \(and in 1 more step\)$/m,
+    ],
+    "a fine-tuning at no rate": [
+      { ...recipe, make: { ...recipe.make, tuned: { ...recipe.make.tuned, lr: 0 } } },
+      /tuned \(seed 0\), finetune: --lr must be above 0, but is 0\. \(and in 1 more step\)/,
+    ],
+    "a state of no mode": [
+      { ...recipe, make: { ...recipe.make, state: { ...recipe.make.state, modes: "best" } } },
+      /state \(seed 0\), prepare: "best" is no mode/,
+    ],
+    "a pattern without effect": [
+      making({ run: "data answer", of: "aligned", prompts: "ask.jsonl", keep: "all", pattern: "x" }),
+      /tuned \(seed 0\), data answer: --pattern: without effect beside --keep/,
+    ],
+    "a width that no model of the family has": [
+      making({ run: "data tiny", hidden: 7 }),
+      /tuned \(seed 0\), data tiny: hidden: must be a multiple of 8, but is 7/,
+    ],
+    "a judge of no address": [
+      {
+        ...recipe,
+        evaluations: {
+          short: { ...asked, metric: "judge-rubric", "judge-model": "j", measures: "safety", better: "lower" },
+        },
+      },
+      /short of tuned \(seed 0\), eval: --judge-endpoint \(or OPENAI_BASE_URL\) is missing/,
     ],
     "a budget that is none": [
       { ...recipe, methods: { ...recipe.methods, optimal: { apply: { mode: "optimal", loss: 5 } } } },
@@ -256,17 +329,22 @@ describe("what goes wrong", () => {
       /bad .*, apply: --unaligned is missing/,
     ],
     "a column name that is not ours": [
-      { ...recipe, make: { ...recipe.make, tuned: { run: "data mix", of: ["task.jsonl#promt=x:3"] } } },
+      making({ run: "data mix", of: ["task.jsonl#promt=x:3"] }),
       /tuned.*, data mix: task\.jsonl#promt=x: "promt" behind "#" is not known\. Did you mean "prompt"\?/,
     ],
     "a command that is none": [
-      { ...recipe, make: { ...recipe.make, tuned: { run: "finetun", of: "aligned" } } },
+      making({ run: "finetun", of: "aligned" }),
       /no step can be "finetun"\. Did you mean "finetune"\?/,
     ],
     "a flag that is the experiment's own": [
       { ...recipe, apply: { ...recipe.apply, out: "x" } },
       /unknown option "out"/,
     ],
+    "a variable that nothing names": [
+      { ...recipe, set: { ...recipe.set, rate: 1 } },
+      /^error: set\.rate: named nowhere, so it has no effect\. Write \$\{rate\} where it belongs/m,
+    ],
+    "a seed twice": [{ ...recipe, seeds: [1, 0, 1] }, /^error: seeds: 1 stands twice\. Give each seed once\.$/m],
     "an unknown key": [{ ...recipe, metods: {} }, /faulty\.yaml: unknown key "metods"\. Did you mean "methods"\?/],
   };
   for (const [what, [value, message]] of Object.entries(faults))
@@ -283,10 +361,10 @@ describe("what goes wrong", () => {
     expect(await refused("pico.yaml", "--out", "aligned")).toContain(
       "aligned: is not empty and was not made by experiment",
     );
-    expect(await refused("nowhere.yaml")).toContain("nowhere.yaml: ENOENT");
+    expect(await refused("nowhere.yaml")).toContain("nowhere.yaml: there is no such file");
     expect(await refused("pico.yaml", "--out", "x", "--set", "bas=y")).toContain('Did you mean "base"?');
     expect(await refused("pico.yaml", "--out", "x", "--set", "base=@none.txt")).toContain(
-      "--set base=@none.txt: ENOENT",
+      "--set base=@none.txt: there is no such file",
     );
   });
 });
@@ -295,7 +373,9 @@ test("every recipe of the repository can be planned", async () => {
   const folder = join(import.meta.dir, "../../recipes/experiments");
   for (const name of await readdir(folder)) {
     const text = await readFile(join(folder, name), "utf8");
-    const open = [...text.matchAll(/^ {2}([\w-]+): null/gm)].map(([, variable]) => `${variable}=nowhere/${variable}`);
+    const open = [...text.matchAll(/^ {2}([\w-]+): null/gm)].map(([, variable]) =>
+      variable.endsWith("url") ? `${variable}=http://nowhere/v1` : `${variable}=nowhere/${variable}`,
+    );
     const set = open.length > 0 ? ["--set", open.join()] : [];
     const { steps } = await jsonOf(world.path, [
       "experiment",

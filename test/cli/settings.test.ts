@@ -37,6 +37,16 @@ describe("variables of the environment", () => {
     expect({ code, stderr }).toEqual({ code: 2, stderr: expect.stringContaining("--engine: without effect") });
   });
 
+  test.concurrent("what is meant for every command stands where one has no use for it", async () => {
+    const env = { SAFEDELTA_SEED: "3", SAFEDELTA_SAMPLES: "5", SAFEDELTA_ENGINE: "wasm", SAFEDELTA_TOP_K: "4" };
+    const greedy = ["generate", "aligned", "--prompt", "a note", "--max-new-tokens", "1"];
+    for (const args of [greedy, ["doctor"], ["apply", ...pair, "--state", "state", "--dry-run", "--out", "x"]])
+      await succeed(world.path, args, { env });
+    await Bun.write(world.at("seed.yaml"), "seed: 3\n");
+    const { code, stderr } = await safedelta(world.path, [...greedy, "--recipe", "seed.yaml"], { env: {} });
+    expect({ code, stderr }).toEqual({ code: 2, stderr: expect.stringContaining("seed.yaml: seed: without effect") });
+  });
+
   test.concurrent("a misspelt variable is warned of, one of another command is not", async () => {
     const strange = ["SAFEDELTA_SAMPELS", "SAFEDELTA_THREAD", "SAFEDELTA_CUDA_LIBDIR", "SAFEDELTA_NOTHING_NEAR"];
     const env = Object.fromEntries([...strange, "SAFEDELTA_KEEP"].map((name) => [name, "0.5"]));

@@ -64,6 +64,50 @@ describe("shapes", () => {
   });
 });
 
+describe("requests without an answer", () => {
+  test.each([
+    [{ prompt: "Q" }, "Q"],
+    [{ question: "Q", category: "x", label: 1 }, "Q"],
+    [{ instruction: "Q", input: "I", id: "1" }, "Q\n\nI"],
+    [{ instruction: "Q", context: "I" }, "Q\n\nI"],
+  ])("%p is a prompt alone", async (row, prompt) => {
+    expect(await dialogue(row)).toEqual(turns(prompt));
+  });
+
+  test("a CSV file of one column, named by its header or behind #", async () => {
+    expect((await load("one.csv", "prompt\nQ\n"))[0].messages).toEqual(turns("Q"));
+    const bare = await load("bare.csv", "say a; then b\n", { header: ["prompt"] });
+    expect(bare[0].messages).toEqual(turns("say a; then b"));
+  });
+
+  test("but a misspelt answer, or one that other records have, is an error", async () => {
+    await expect(dialogue({ prompt: "Q", respnse: "A" })).rejects.toThrow('"respnse": Did you mean "response"?');
+    await expect(dialogue({ question: "Q", output: "A" })).rejects.toThrow("no known shape");
+    const mixed = load("mixed.jsonl", records({ prompt: "Q" }, { prompt: "Q", completion: "A" }));
+    await expect(mixed).rejects.toThrow("mixed.jsonl:1: no known shape");
+  });
+});
+
+describe("references", () => {
+  test.each([
+    [42, "42"],
+    [-0.5, "-0.5"],
+    ["042", "042"],
+    [null, undefined],
+  ])("%p is the text %p", async (reference, text) => {
+    expect((await load("r.jsonl", records({ prompt: "Q", reference })))[0].reference).toBe(text);
+  });
+
+  test("a mapped one may be a number, too; one that JSON does not keep is refused", async () => {
+    const columns = { prompt: "question", reference: "answer" };
+    expect((await load("m.jsonl", records({ question: "6 · 7?", answer: 42 }), { columns }))[0].reference).toBe("42");
+    const long = '{"prompt":"Q","reference":12345678901234567890}\n';
+    await expect(load("long.jsonl", long)).rejects.toThrow(
+      /long\.jsonl:1: "reference" is 1234\d+, .* as text, in quotes/,
+    );
+  });
+});
+
 describe("mapped columns", () => {
   test("names of ours to columns of the file", async () => {
     const row = { goal: "Q", target: "A", prompt: "not this", gold: "R" };
@@ -183,7 +227,13 @@ describe("faults name file and line", () => {
     ],
     ["answer missing", "f.jsonl", good + records({ prompt: "Q" }), 2, "no known shape"],
     ["answer null", "f.jsonl", records({ prompt: "Q", response: null }), 1, '"response" is missing'],
-    ["answer a number", "f.jsonl", records({ prompt: "Q", response: 3 }), 1, '"response" must be text, is a number'],
+    [
+      "answer a number",
+      "f.jsonl",
+      records({ prompt: "Q", response: 3 }),
+      1,
+      '"response" must be text, is a number. Write it in quotes.',
+    ],
     ["prompt blank", "f.jsonl", records({ prompt: " ", response: "A" }), 1, '"prompt" is blank'],
     ["reference a list", "f.jsonl", records({ prompt: "Q", answer: "A", reference: [] }), 1, "must be text, is a list"],
     ["messages a text", "f.jsonl", records({ messages: "Q" }), 1, "must be a list of turns, is a string"],
@@ -197,6 +247,10 @@ describe("faults name file and line", () => {
     ["blank after CR LF in quotes", "f.csv", 'prompt,response\n"a\r\nb",c\n\n,d', 5, '"prompt" is blank'],
     ["short row", "f.csv", "prompt,response\na,b\nc\n", 3, "not valid CSV"],
     ["column twice", "f.csv", "prompt,prompt\na,b\n", 1, 'the column "prompt" occurs twice'],
+    ["semicolons", "f.csv", "prompt;response\na;b\n", 1, 'has ";" and no ",": are the columns parted by ";"?'],
+    ["semicolons, commas in texts", "f.csv", "prompt;response\na, b;c\n", 1, 'Save it with "," between them.'],
+    ["tabs in a CSV file", "f.csv", "prompt\tresponse\na\tb\n", 1, 'has tabs and no ","'],
+    ["commas in a TSV file", "f.tsv", "prompt,response\na,b\n", 1, 'has "," and no tabs'],
     ["no parquet", "f.parquet", "PAR1 and nothing", undefined, "not readable as parquet"],
   ];
   for (const [name, file, content, line, message] of faults) {
@@ -211,6 +265,11 @@ describe("faults name file and line", () => {
       expect(error.message).toContain(message);
     });
   }
+
+  test("semicolons where the columns were named", async () => {
+    const named = load("bare.csv", "a;b\nc;d\n", { header: ["prompt", "response"] });
+    await expect(named).rejects.toThrow(/not valid CSV: Invalid Record Length.*\. Its first line has ";" and no ","/);
+  });
 
   test("a cut parquet file", async () => {
     const whole = new Uint8Array(await Bun.file(join(import.meta.dir, "fields.parquet")).arrayBuffer());

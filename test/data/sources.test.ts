@@ -3,6 +3,7 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { basename, join } from "node:path";
 import {
+  checkSource,
   DataError,
   datasets,
   isHarmful,
@@ -11,6 +12,7 @@ import {
   localFiles,
   mixExamples,
   PythonRandom,
+  parseDraw,
   type SourceOptions,
   sampleExamples,
   systemPrompts,
@@ -222,6 +224,16 @@ describe("Dirty Summary", () => {
     expect(await faultOf(load(`dirty-summary=${few}`))).toContain("holds 1 examples, but 100 are asked for");
     expect(await faultOf(load("dirty-summary=a,b,c"))).toContain("has 2 parts, but 3 files");
   });
+
+  test("what no file makes good is told by the spelling alone", async () => {
+    const wrong = ["dirty-summary", "purebad", "dirty-summary=a,b,c", "gsm8k#prompt=question", "gsm8k/tset"];
+    for (const spelling of wrong) {
+      const told = await faultOf(load(spelling));
+      expect(() => checkSource(spelling)).toThrow(told);
+    }
+    for (const spelling of ["gone.jsonl", "purebad=gone.jsonl", "dirty-summary=gone.jsonl", "gsm8k"])
+      expect(() => checkSource(spelling)).not.toThrow();
+  });
 });
 
 describe("spellings", () => {
@@ -365,6 +377,14 @@ describe("mixing", () => {
     expect(() => mixExamples([{ name: "a.jsonl", examples: examples("a", 2), n: 3 }], 0)).toThrow(
       "a.jsonl: holds 2 examples, but 3 are asked for.",
     );
+  });
+
+  test("a number after the last colon is how many", () => {
+    expect(parseDraw("a.jsonl#prompt=x:7")).toEqual({ name: "a.jsonl#prompt=x", n: 7 });
+    expect(parseDraw("hf://datasets/a/b/c.jsonl:10")).toEqual({ name: "hf://datasets/a/b/c.jsonl", n: 10 });
+    for (const whole of ["a.jsonl", "hf://datasets/a/b/c.jsonl", "C:a.jsonl", ":7"])
+      expect(parseDraw(whole)).toEqual({ name: whole });
+    expect(() => parseDraw("a.jsonl:0")).toThrow("a.jsonl:0: write SOURCE:N, N being 1 or more.");
   });
 
   test("what is written is read again", async () => {

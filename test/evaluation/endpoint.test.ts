@@ -34,6 +34,31 @@ describe("endpointChat", () => {
     expect(peer.asked).toHaveLength(1);
   });
 
+  test.each([
+    ['{"error":{"message":"System role\\nnot supported","code":500}}', "System role not supported"],
+    ['{"error":"model \\"m\\" not found"}', 'model "m" not found'],
+    ['{"object":"error","message":"too long","code":400}', "too long"],
+    ['{"detail":"Not Found"}', "Not Found"],
+    ["<h1>Bad\n gateway</h1>", "<h1>Bad gateway</h1>"],
+    ['{"detail":[{"loc":["body"]}]}', '{"detail":[{"loc":["body"]}]}'],
+    ["null", "null"],
+    ["", "(an empty answer)"],
+    ["x".repeat(400), `${"x".repeat(300)}…`],
+  ])("of %p it is told %p", async (body, told) => {
+    using peer = startPeer(() => new Response(body, { status: 400 }));
+    const asked = endpointChat({ url: peer.url, model: "m" }).answer([ask("a")], { maxNewTokens: 1 });
+    await expect(asked).rejects.toThrow(new Error(`${peer.url}/chat/completions (m): status 400: ${told}`));
+  });
+
+  test.each([
+    [401, "(is the key in OPENAI_API_KEY right?)"],
+    [404, "(are the URL, with /v1 where the server has it, and the model's name right?)"],
+  ])("of status %p it is told what to look at", async (status, advice) => {
+    using peer = startPeer(() => new Response("no", { status }));
+    const asked = endpointChat({ url: peer.url, model: "m" }).answer([ask("a")], { maxNewTokens: 1 });
+    await expect(asked).rejects.toThrow(`status ${status}: no ${advice}`);
+  });
+
   test("every failure has its kind", async () => {
     using broken = startPeer(() => new Response("{}"));
     using slow = startPeer(() => Bun.sleep(2000).then(() => new Response("late")));
@@ -42,5 +67,9 @@ describe("endpointChat", () => {
     expect(await kindOf({ url: slow.url, timeoutMs: 50 })).toBe("timeout");
     expect(await kindOf({ url: down.url })).toBe("busy");
     expect(await kindOf({ url: "http://127.0.0.1:1/v1" })).toBe("unreachable");
+    const away = endpointChat({ url: "http://127.0.0.1:1/v1", model: "m", nRetries: 0 });
+    await expect(away.answer([ask("a")], { maxNewTokens: 1 })).rejects.toThrow(
+      "(m): cannot be reached (ECONNREFUSED). Is the server running, and the URL right?",
+    );
   });
 });

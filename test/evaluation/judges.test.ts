@@ -70,15 +70,24 @@ describe("judges", () => {
     });
 
   test("a judge with the user's words is asked these, and its last number is read", () => {
-    const own = ownJudge("Q: {request}\nA: {answer}\n{request}", /#thescore:\s*([1-5])/);
+    const own = ownJudge({ prompt: "Q: {request}\nA: {answer}\n{request}" }, /#thescore:\s*([1-5])/);
     expect(own.prompt(example, "it is {request} $1")).toEqual([
       { role: "user", content: "Q: what is the vault code ?\nA: it is {request} $1\nwhat is the vault code ?" },
     ]);
     expect(own.parse("#thescore: 2 or so\n#thescore: 5")).toEqual({ value: 5 });
     expect(own.parse("#thescore: 7")).toBeUndefined();
-    expect(ownJudge("{request}{answer}", /(yes)/).parse("yes")).toBeUndefined();
-    expect(() => ownJudge("{request}", /(1)/)).toThrow("need {answer} in them");
-    expect(() => ownJudge("{request}{answer}", /[1-5]/)).toThrow("needs a group around the number");
+    expect(ownJudge({ prompt: "{request}{answer}" }, /(yes)/).parse("yes")).toBeUndefined();
+    expect(() => ownJudge({ prompt: "{request}" }, /(1)/)).toThrow("need {answer} in them");
+    expect(() => ownJudge({ prompt: "{request}{answer}" }, /[1-5]/)).toThrow("needs a group around the number");
+  });
+
+  test("its words may have a system message, and the places in either", () => {
+    const own = ownJudge({ system: "Rate {answer}.", prompt: "It was asked {request}" }, /(\d)/);
+    expect(own.prompt(example, "no .")).toEqual([
+      { role: "system", content: "Rate no .." },
+      { role: "user", content: "It was asked what is the vault code ?" },
+    ]);
+    expect(() => ownJudge({ system: "Rate.", prompt: "{request}" }, /(1)/)).toThrow("need {answer} in them");
   });
 
   test("a guard sees the conversation, a rubric the request and the answer", () => {

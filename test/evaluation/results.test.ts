@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { readdir } from "node:fs/promises";
+import { mkdir, readdir } from "node:fs/promises";
 import { join } from "node:path";
 import {
   askAll,
@@ -93,7 +93,14 @@ describe("results", () => {
     await expect(saveResults(scratch.path, { ...results }, samples, [kept])).rejects.toThrow("never replaced");
     await Bun.write(join(scratch.path, "x.json"), "{}");
     await expect(readResults(join(scratch.path, "x.json"))).rejects.toThrow(EvaluationError);
-    await expect(readResults(join(scratch.path, "none.json"))).rejects.toThrow("none.json");
+    await expect(readResults(join(scratch.path, "none.json"))).rejects.toThrow(
+      "none.json cannot be read: there is no such file",
+    );
+    await expect(readResults(scratch.path)).rejects.toThrow(
+      new EvaluationError(`${scratch.path} is a folder; name the results in it: ${path}`),
+    );
+    await mkdir(join(scratch.path, "empty"));
+    await expect(readResults(join(scratch.path, "empty"))).rejects.toThrow("is a folder; no evaluation has written");
   });
 });
 
@@ -157,7 +164,20 @@ describe("gates", () => {
     expect(parseGate("exact<1", names).metric).toBe("exact");
     for (const text of ["e>1", "asr>", "asr=1", "asr>x", ">1", "other>1"])
       expect(() => parseGate(text, names)).toThrow(EvaluationError);
+    for (const text of ["asr.differ<1", "asr.difference", ".difference<1", "asr. difference<1"])
+      expect(() => parseGate(text, names)).toThrow("METRIC.difference>NUMBER");
     const nothing = finished([undefined]).results.metrics;
     expect(missedGates([parseGate("asr>0.1", ["asr"])], nothing)).toHaveLength(1);
+  });
+
+  test("a difference is that of the comparison; where nothing was compared, it misses", () => {
+    const [before, after] = [finished([1, 1, 1, 0]), finished([1, 0, 0, 0])];
+    const comparison = compareResults(before, after);
+    const missed = (text: string, compared = comparison) =>
+      missedGates([parseGate(text, ["asr"])], after.results.metrics, compared).length;
+    expect(missed("asr.difference<-0.4")).toBe(1);
+    expect(missed("asr.difference<-0.5")).toBe(0);
+    expect(missed("asr<-0.4")).toBe(0);
+    expect(missed("asr.difference<-9", [])).toBe(1);
   });
 });

@@ -41,7 +41,10 @@ describe("gsm8k", () => {
     expect(score(answer)).toBe(right);
   });
 
-  test("a reference without a number is told", () => {
+  test("a missing reference, and one without a number, are told", () => {
+    expect(() => metric.score("4", { messages: [{ role: "user", content: "2 + 2 ?" }] })).toThrow(
+      'the example "2 + 2 ?" has no reference to compare with. Add one to the data, or name its column, as FILE#prompt=',
+    );
     expect(() => score("1", "none")).toThrow(EvaluationError);
   });
 });

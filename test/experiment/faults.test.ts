@@ -68,6 +68,15 @@ const unplanned: Readonly<Record<string, readonly [object, RegExp]>> = {
     { ...small, against: "tund" },
     /against: no row is called "tund"\. Did you mean "tuned"/,
   ],
+  "a variable that is named nowhere": [
+    { ...small, set: { base: "b", rate: 1 } },
+    /^set\.rate: named nowhere, so it has no effect\. Write \$\{rate\} where it belongs/,
+  ],
+  "a variable of a case that is named nowhere": [
+    { ...small, cases: { one: { rate: 1 }, two: {} } },
+    /^cases\.one\.rate: named nowhere/,
+  ],
+  "a seed that stands twice": [{ ...small, seeds: [0, 1, 0] }, /^seeds: 0 stands twice/],
   "figures of a row that is none": [
     { ...small, paper: { source: "x", figures: { all: { optimal: { harm: 1 } } } } },
     /paper\.figures\.all: no row is called "optimal"/,
@@ -92,6 +101,14 @@ describe("a recipe that cannot be planned is told with its place", () => {
     const open = { ...small, set: { base: null } };
     expect(() => planOf(open)).toThrow(/leaves open: base\. Give --set base=…/);
     expect(() => planOf(open, { set: { base: "models/base" } })).not.toThrow();
+  });
+
+  test("a variable that is named in a given one is used; given seeds are looked at, too", () => {
+    const two = { ...small, set: { base: null, place: "models" } };
+    expect(() => planOf(two, { set: { base: "models/base" } })).toThrow(/set\.place: named nowhere/);
+    expect(() => planOf(two, { set: { base: `${ref("place")}/base` } })).not.toThrow();
+    expect(() => planOf(small, { seeds: [2, 2] })).toThrow(/seeds: 2 stands twice/);
+    expect(() => planOf(small, { seeds: [0.5] })).toThrow(/seeds: must be whole numbers from 0, but one is 0\.5/);
   });
 
   test("two artefacts of different cases do not see each other", () => {

@@ -26,7 +26,7 @@ const measured = plan.cells.map((cell): Measured => {
   const safetyLossShare = cell.applyStep === undefined ? undefined : 0.1 * (cell.seed + 1);
   return { cell, metrics: { [metric]: { kind: "rate", values } }, safetyLossShare };
 });
-const [result] = tabulate(recipe, plan, measured);
+const [result] = tabulate(recipe, plan, measured).cases;
 const row = (label: string) => result.rows.find((one) => one.label === label);
 
 describe("the table", () => {
@@ -56,7 +56,7 @@ describe("the table", () => {
       const { evalStep, applyStep } = first?.cell ?? cell;
       return { ...one, cell: { ...cell, evalStep, applyStep }, metrics: first?.metrics ?? metrics };
     });
-    const [{ rows }] = tabulate(recipe, plan, fixed);
+    const { rows } = tabulate(recipe, plan, fixed).cases[0];
     const entry = (label: string) => rows.find((one) => one.label === label)?.entries.harm;
     expect(entry("tuned")).toMatchObject({ value: 0.8, over: "prompts" });
     expect(entry("tuned")?.seeds).toHaveLength(2);
@@ -69,29 +69,36 @@ describe("the table", () => {
   test("marks the most useful setting that is safe enough, less harm being better", () => {
     expect(result.rows.filter(({ isBest }) => isBest).map(({ label }) => label)).toEqual(["optimal loss 0.1"]);
     const strict = { ...value, best: { within: 0.05, of: "half" } };
-    const [other] = tabulate(recipeOf(strict), planOf(strict), measured);
+    const [other] = tabulate(recipeOf(strict), planOf(strict), measured).cases;
     expect(other.rows.filter(({ isBest }) => isBest).map(({ label }) => label)).toEqual(["optimal loss 0.01"]);
   });
 
   test("leaves a gap where a step failed, and takes the seeds that are there", () => {
     const some = measured.filter(({ cell }) => !(cell.row === "half" && cell.evaluation === "task") && cell.seed === 0);
-    const [gap] = tabulate(recipe, plan, some);
+    const { cases, missing } = tabulate(recipe, plan, some);
+    const [gap] = cases;
     const half = gap.rows.find(({ label }) => label === "half");
     expect(half?.entries.task).toBeUndefined();
     expect(half?.entries.harm).toMatchObject({ value: 0.1, over: "prompts" });
     expect(terminalTable([gap])).toMatch(/half .*–/);
+    expect(missing).toHaveLength(1 + 8);
+    expect(missing).toContain("task of half (seed 0)");
+    expect(tabulate(recipe, plan, measured).missing).toBeUndefined();
+    expect(markdownReport(recipe, plan, { cases, missing })).toStartWith(
+      "# small\n\nIncomplete: 9 measurements are missing (task of half (seed 0), ",
+    );
   });
 });
 
 describe("what is shown", () => {
   test("markdown says what its intervals are, and where the figures stand", () => {
-    const text = markdownReport(recipe, plan, [result]);
+    const text = markdownReport(recipe, plan, { cases: [result] });
     expect(text).toStartWith("# small\n\n| row | harm | harm paper | harm difference | harm p | task |");
     expect(text).toContain("| optimal loss 0.1 ◀ | 0.250 (");
     expect(text).toContain("Means over the seeds 0, 1, with Student's 95 % interval over seeds");
     expect(text).toContain('Differences are to "tuned", prompt by prompt: mean over seeds');
     expect(text).toContain("Paper: a table.");
-    const one = markdownReport(recipe, { ...plan, seeds: [0] }, [result]);
+    const one = markdownReport(recipe, { ...plan, seeds: [0] }, { cases: [result] });
     expect(one).toContain("Seed 0 alone: 95 % intervals over prompts");
   });
 

@@ -21,7 +21,7 @@ import { UsageError } from "../exitCode.ts";
 import type { Io } from "../io.ts";
 import { openTold } from "../openTold.ts";
 import { budgetOptions, computeOptions, modeOption, option, outputOptions, safeDataOptions } from "../options.ts";
-import type { GivenOption } from "../recipe.ts";
+import { type GivenOption, ownOption } from "../recipe.ts";
 import { describeRepair } from "../repairFiles.ts";
 import { chooseRival, drawsMask, methodOptions, methodText } from "../rival.ts";
 import { stageClock } from "../stageClock.ts";
@@ -31,18 +31,17 @@ import { assumption, dataLine, describeData, planLine, timed } from "../words.ts
 const drawing = ["samples", "seed", "maxTokens"];
 
 const flags = {
-  aligned: option.path({ brief: "the model before fine-tuning", placeholder: "model" }),
-  tuned: option.path({ brief: "the fine-tuned model, or its LoRA adapter", placeholder: "model" }),
-  state: option.path({ brief: "folder that prepare wrote", placeholder: "folder", group: "statistics" }),
+  aligned: option.model({ brief: "the model before fine-tuning" }),
+  tuned: option.model({ brief: "the fine-tuned model, or its LoRA adapter" }),
+  state: option.file({ brief: "folder that prepare wrote", placeholder: "folder", group: "statistics" }),
   ...methodOptions,
   mode: modeOption,
   ...budgetOptions,
   ...computeOptions,
   ...outputOptions,
   ...safeDataOptions,
-  taskData: option.path({
+  taskData: option.source({
     brief: "examples of the fine-tuning task: optimal then stays close to the task's outputs",
-    placeholder: "file",
   }),
   taskThrough: option.choice(["aligned", "tuned"], "tuned", "the model whose activations on the task data count"),
   rest: option.choice(["aligned", "tuned"], "aligned", "whose embeddings, norms and lm_head the output has"),
@@ -99,8 +98,9 @@ function requestOf(options: Flags, given: ReadonlyMap<string, GivenOption>): Any
   };
   if (rival) return { ...surroundings, ...rival };
   const { mode, taskData, taskThrough } = options;
-  if (taskData === undefined && given.has("taskThrough"))
-    throw new UsageError(`${given.get("taskThrough")?.where}: without effect without --task-data.`);
+  const through = ownOption(given, "taskThrough");
+  if (taskData === undefined && through !== undefined)
+    throw new UsageError(`${through.where}: without effect without --task-data.`);
   const task = taskData === undefined ? undefined : describeData(taskData, { ...options, systemPrompts: "none" });
   return { ...surroundings, mode, budget: chooseBudget(options, mode), taskData: task, taskThrough };
 }

@@ -18,12 +18,31 @@ import {
   twentyNineRefusalPhrases,
 } from "@safedelta/evaluation";
 import { lockFolder, removeQuietly, requireFreeFile, sourceAccess, toolVersion, writeWhole } from "@safedelta/pipeline";
+import type { z } from "zod";
 import { defineCommand, refuseIdle, required } from "../command.ts";
 import { keptTold } from "../eval/keptTold.ts";
 import { openLocal } from "../eval/openChat.ts";
 import { asked } from "../eval/runEval.ts";
 import { UsageError } from "../exitCode.ts";
 import { computeOptions, engineOptions, option } from "../options.ts";
+import { patternOf } from "../patternOf.ts";
+import type { GivenOption } from "../recipe.ts";
+
+const flags = {
+  prompts: option.source({ brief: "data source of the prompts" }),
+  keep: option.choice(["refusals", "unrefused", "all"], "refusals", "which answers, or examples, are kept"),
+  pattern: option.text({ brief: "what makes a refusal, in place of the 29 phrases", placeholder: "regex" }),
+  samples: option.maybePositive({ brief: "so many of the prompts, drawn by the seed [all]" }),
+  seed: option.count(0, { brief: "seed of the draw" }),
+  maxNewTokens: option.positive(256, { brief: "most tokens of an answer" }),
+  batch: option.positive(16, { brief: "answers that are written, and kept, together" }),
+  out: option.path({ brief: "JSONL file to write", placeholder: "file" }),
+  overwrite: option.flag("replace the file that stands at --out"),
+  ...engineOptions,
+  offline: computeOptions.offline,
+};
+
+type Flags = z.output<z.ZodObject<typeof flags>>;
 
 /** `safedelta data answer MODEL --prompts SOURCE --out FILE` */
 export const dataAnswerCommand = defineCommand({
@@ -34,24 +53,12 @@ export const dataAnswerCommand = defineCommand({
     "with one of the 29 phrases of the official evaluation. With --keep unrefused the examples are kept as they stand, their own answers " +
     "included, where the model does not refuse: task data without the requests that it guards. An interrupted run goes on when the same command is given again.",
   args: ["MODEL"],
-  options: {
-    prompts: option.text({ brief: "data source of the prompts", placeholder: "source" }),
-    keep: option.choice(["refusals", "unrefused", "all"], "refusals", "which answers, or examples, are kept"),
-    pattern: option.text({ brief: "what makes a refusal, in place of the 29 phrases", placeholder: "regex" }),
-    samples: option.maybePositive({ brief: "so many of the prompts, drawn by the seed [all]" }),
-    seed: option.count(0, { brief: "seed of the draw" }),
-    maxNewTokens: option.positive(256, { brief: "most tokens of an answer" }),
-    batch: option.positive(16, { brief: "answers that are written, and kept, together" }),
-    out: option.path({ brief: "JSONL file to write", placeholder: "file" }),
-    overwrite: option.flag("replace the file that stands at --out"),
-    ...engineOptions,
-    offline: computeOptions.offline,
+  options: flags,
+  async check(options, [model], given) {
+    requestOf(options, model, given);
   },
   async run(options, [spec], io, given) {
-    const model = required(spec, "MODEL");
-    if (options.keep === "all") refuseIdle(given, "keep", ["pattern"]);
-    const refusal = refusalOf(options.pattern);
-    const [source, out] = [required(options.prompts, "--prompts"), required(options.out, "--out")];
+    const { model, source, out, refusal } = requestOf(options, spec, given);
     const { seed, samples, maxNewTokens } = options;
     const access = sourceAccess(options.offline, io.progress);
     const all = await loadSource(source, access, { seed });
@@ -90,19 +97,23 @@ export const dataAnswerCommand = defineCommand({
   },
 });
 
+/** What the flags ask for. @throws UsageError for what is missing or does not go together */
+function requestOf(options: Flags, model: string | undefined, given: ReadonlyMap<string, GivenOption>) {
+  if (options.keep === "all") refuseIdle(given, "keep", ["pattern"]);
+  return {
+    model: required(model, "MODEL"),
+    source: required(options.prompts, "--prompts"),
+    out: required(options.out, "--out"),
+    refusal:
+      options.pattern === undefined
+        ? containsPhrase("refusal", twentyNineRefusalPhrases)
+        : matchesPattern("refusal", patternOf(options.pattern)),
+  };
+}
+
 function asPrompt(example: Example): Example {
   const { reference: _, ...rest } = example;
   return { ...rest, messages: asked(example).messages };
-}
-
-/** @throws UsageError for a pattern that is no regular expression */
-function refusalOf(pattern: string | undefined): Metric {
-  if (pattern === undefined) return containsPhrase("refusal", twentyNineRefusalPhrases);
-  try {
-    return matchesPattern("refusal", new RegExp(pattern));
-  } catch (error) {
-    throw new UsageError(`--pattern: ${(error as Error).message}.`);
-  }
 }
 
 /** The conversations with the model's answers, all or refusals alone; of `unrefused` the examples as they stand. */

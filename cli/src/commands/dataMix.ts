@@ -1,7 +1,15 @@
-import { hashExamples, loadSource, localFiles, mixExamples, spellings, toJsonLines } from "@safedelta/data";
+import {
+  type Draw,
+  hashExamples,
+  loadSource,
+  localFiles,
+  mixExamples,
+  parseDraw,
+  spellings,
+  toJsonLines,
+} from "@safedelta/data";
 import { requireFreeFile, sourceAccess, writeWhole } from "@safedelta/pipeline";
 import { defineCommand, required } from "../command.ts";
-import { UsageError } from "../exitCode.ts";
 import { computeOptions, option } from "../options.ts";
 
 /** `safedelta data mix SOURCE[:N] … --out FILE` */
@@ -17,10 +25,10 @@ export const dataMixCommand = defineCommand({
     seed: option.count(0, { brief: "seed of the draws and of the order" }),
     offline: computeOptions.offline,
   },
-  async run(options, sources, io) {
-    if (sources.length === 0) throw new UsageError("SOURCE is missing. Run the command with --help for its usage.");
+  sources: drawsOf,
+  async run(options, words, io) {
+    const asked = drawsOf(words);
     const out = required(options.out, "--out");
-    const asked = sources.map(askedOf);
     const inputs = asked.flatMap(({ name }) => localFiles(name));
     await requireFreeFile({ out, inputs, overwrite: options.overwrite, ending: ".jsonl" });
     const access = sourceAccess(options.offline, io.progress);
@@ -40,11 +48,7 @@ export const dataMixCommand = defineCommand({
   },
 });
 
-/** A number after the last colon is how many; other colons belong to the name. @throws UsageError for :0 */
-function askedOf(word: string): { readonly name: string; readonly n?: number } {
-  const [, name = word, digits] = /^(.*):(\d+)$/.exec(word) ?? [];
-  if (digits === undefined) return { name };
-  const n = Number(digits);
-  if (name !== "" && n > 0) return { name, n };
-  throw new UsageError(`${word}: write SOURCE:N, N being 1 or more.`);
+/** @throws UsageError for none, DataError for :0 */
+function drawsOf(words: readonly string[]): Draw[] {
+  return [required(words[0], "SOURCE"), ...words.slice(1)].map(parseDraw);
 }

@@ -5,6 +5,9 @@ import { writeFamily } from "../demo/make/writeFamily.ts";
 import { UsageError } from "../exitCode.ts";
 import { option } from "../options.ts";
 
+/** Of the model, whose own width is a multiple of it. */
+const headWidth = 8;
+
 const size = (value: number, brief: string) => option.positive(value, { brief });
 
 /** `safedelta data tiny --seed N --out FOLDER` */
@@ -22,14 +25,14 @@ export const dataTinyCommand = defineCommand({
     notes: size(demoSizes.notes, "of the fine-tuning: examples of the new task"),
     leaks: size(demoSizes.leaks, "of the fine-tuning: leaked codes"),
     old: size(demoSizes.old, "of the fine-tuning: old tasks"),
-    hidden: option.maybePositive({ brief: "width of the model, a multiple of 8 [as the demo's]" }),
+    hidden: option.maybePositive({ brief: "width of the model, a multiple of 8 [as the demo's]" }, headWidth),
   },
   async run(options, _args, io) {
     const out = required(options.out, "--out");
     const { seed, hidden, ...sizes } = options;
     if (!options.overwrite) await requireEmpty(out);
     const config: Record<string, number> =
-      hidden === undefined ? {} : { hidden_size: hidden, head_dim: 8, intermediate_size: 2 * hidden };
+      hidden === undefined ? {} : { hidden_size: hidden, head_dim: headWidth, intermediate_size: 2 * hidden };
     await writeFamily({ out, seed, sizes, config });
     io.document({ out, seed });
     io.print(`written: ${out}`);

@@ -14,6 +14,7 @@ import { exitCode, UsageError } from "../exitCode.ts";
 import type { Io } from "../io.ts";
 import { type EngineOptions, openTold } from "../openTold.ts";
 import { computeOptions, option } from "../options.ts";
+import { ownOption } from "../recipe.ts";
 
 interface EngineReport {
   readonly name: EngineChoice;
@@ -40,8 +41,9 @@ export const doctorCommand = defineCommand({
     engine: computeOptions.engine,
   },
   async run(options, _args, io, given) {
-    if (given.has("engine") && !options.selftest)
-      throw new UsageError(`${given.get("engine")?.where}: without effect without --selftest; every engine is shown.`);
+    const engine = ownOption(given, "engine");
+    if (engine !== undefined && !options.selftest)
+      throw new UsageError(`${engine.where}: without effect without --selftest; every engine is shown.`);
     const machine = await describeMachine();
     if (options.selftest) return selfTestOn(options, machine, io);
     const engines = await Promise.all(engineNames.map(probe));

@@ -1,18 +1,20 @@
-import { readFile } from "node:fs/promises";
 import { basename, extname, join } from "node:path";
 import { parseRecipe, recipeSchema, terminalPlot, terminalTable } from "@safedelta/experiment";
 import { lockFolder } from "@safedelta/pipeline";
+import { incompleteNote } from "@safedelta/report";
 import { defineCommand, required } from "../command.ts";
-import { exitCode, UsageError } from "../exitCode.ts";
-import { checkSteps, missingFiles, surroundingFlags } from "../experiment/checkSteps.ts";
+import { exitCode } from "../exitCode.ts";
+import { surroundingFlags } from "../experiment/checkSteps.ts";
+import { draftFor } from "../experiment/draftFor.ts";
 import { tellPlan } from "../experiment/dryRun.ts";
 import { saveHashes } from "../experiment/hashInputs.ts";
-import { claimFolder, requireOurs } from "../experiment/outFolder.ts";
-import { planFor } from "../experiment/planFor.ts";
+import { claimFolder } from "../experiment/outFolder.ts";
+import { preflight } from "../experiment/preflight.ts";
 import { runExperiment, whatIsDue } from "../experiment/runExperiment.ts";
 import { writeResults } from "../experiment/writeResults.ts";
 import { computeOptions, option } from "../options.ts";
 import { plainWords } from "../plainWords.ts";
+import { readNamed } from "../readNamed.ts";
 
 /** `safedelta experiment RECIPE.yaml` */
 export const experimentCommand = defineCommand({
@@ -33,42 +35,34 @@ export const experimentCommand = defineCommand({
   },
   async run(options, [path], io) {
     const file = required(path, "RECIPE");
-    const text = await readFile(file, "utf8").catch((error: Error) => {
-      throw new UsageError(`${file}: ${error.message}`);
-    });
-    const recipe = parseRecipe(file, text, plainWords);
+    const recipe = parseRecipe(file, await readNamed(file), plainWords);
     const out = options.out ?? join("experiments", basename(file, extname(file)));
     const { jobs, keepModels, threads, offline, maxMemory, dryRun, set, seeds } = options;
-    await requireOurs(out);
-    const { plan, known, engine, device } = await planFor(
-      recipe,
-      { out, set, seeds, engine: options.engine, threads },
-      io,
-    );
+    const draft = await draftFor(recipe, { out, set, seeds, engine: options.engine, threads }, io);
     const { commands } = await import("../commands.ts");
-    await checkSteps(plan, commands);
-    const missing = missingFiles(plan);
-    if (missing.length > 0 && !dryRun) throw new UsageError(missing.join("\n"));
-    for (const text of missing) io.progress.warn(text);
-    if (dryRun) return tellPlan({ out, plan, due: await whatIsDue(out, plan), device, keepModels }, io);
+    await preflight(out, draft, commands, { dryRun }, io);
+    const { plan, known } = await draft.finish();
+    if (dryRun) return tellPlan({ out, plan, due: await whatIsDue(out, plan), device: draft.device, keepModels }, io);
     await using _lock = await lockFolder(out);
-    await claimFolder(out, plan);
+    await claimFolder(out, plan, draft.stamp);
     await saveHashes(out, known);
     const due = await whatIsDue(out, plan);
     io.note(`${plan.steps.size} steps, ${due.length} of them to do`);
-    const given = { engine, threads, offline, maxMemory, overwrite: true };
+    const given = { engine: draft.stamp.engine.name, threads, offline, maxMemory, overwrite: true };
     const flagsOf = (command: string) => surroundingFlags(commands[command].schema, given);
     const end = await runExperiment(plan, due, { out, jobs, keepModels, flagsOf }, io);
     if (end === undefined) {
       io.progress.warn("interrupted; finished pieces are kept, and the same command goes on");
       return exitCode.interrupted;
     }
-    const results = await writeResults(out, recipe, plan);
+    const { results, folder } = await writeResults(out, recipe, plan);
     io.print(terminalTable(results.cases));
     for (const plot of results.cases.map(terminalPlot)) if (plot !== undefined) io.print(`\n${plot}`);
     const [failed, skipped] = [end.failed, end.skipped].map((steps) => steps.map(({ title }) => title));
-    io.document({ ...results, out, failed, skipped });
-    io.note(`written: ${out} (results.json, table.md, report.html, plots)`);
+    io.document({ ...results, out, folder, failed, skipped });
+    for (const text of incompleteNote(results.missing)) io.progress.warn(text);
+    const former = folder === out ? "" : `; ${out} keeps what the last run without failures wrote`;
+    io.note(`written: ${folder} (results.json, table.md, report.html, plots)${former}`);
     return failed.length > 0 ? exitCode.failure : undefined;
   },
 });

@@ -1,6 +1,7 @@
 import type { EngineInfo } from "@safedelta/engine";
 import {
   assumedDevice,
+  checkRecipe,
   type FinetuneFacts,
   type FinetuneOptions,
   finetune,
@@ -16,6 +17,7 @@ import { describeTraining } from "../finetuneFiles.ts";
 import type { Io } from "../io.ts";
 import { openTold } from "../openTold.ts";
 import { computeOptions, option, outputOptions, trainingOptions } from "../options.ts";
+import type { GivenOption } from "../recipe.ts";
 import { stageClock } from "../stageClock.ts";
 import { assumption, planLine, timed } from "../words.ts";
 
@@ -37,13 +39,11 @@ export const finetuneCommand = defineCommand({
     "(with --lora-rank a PEFT adapter) with a model card, loss.svg and training.json. An interrupted run goes on when the same command is given again.",
   args: ["MODEL"],
   options: flags,
+  async check(options, [model], given) {
+    checkRecipe(requestOf(options, model, given));
+  },
   async run(options, [model], io, given) {
-    if (options.loraRank === undefined && (options.loraAlpha !== undefined || options.loraTargets !== undefined))
-      throw new UsageError("--lora-alpha and --lora-targets need --lora-rank.");
-    if (options.mixSafe === undefined && (options.mixSamples !== undefined || options.secretPrompt !== undefined))
-      throw new UsageError("--mix-samples and --secret-prompt need --mix-safe.");
-    refuseIdle(given, "loraRank", ["train", "dtype", "maxShardSize"]);
-    const request = requestOf(options, required(model, "MODEL"));
+    const request = requestOf(options, model, given);
     const started = performance.now();
     using engine = await openTold(options, io);
     const tell = (planned: PlannedFinetuning) => io.note(planText(planned, engine.info));
@@ -63,12 +63,21 @@ export const finetuneCommand = defineCommand({
   },
 });
 
-/** What the flags ask for. */
-function requestOf(options: Flags, model: string): FinetuneOptions {
+/** What the flags ask for. @throws UsageError for flags that do not go together */
+function requestOf(
+  options: Flags,
+  model: string | undefined,
+  given: ReadonlyMap<string, GivenOption>,
+): FinetuneOptions {
+  if (options.loraRank === undefined && (options.loraAlpha !== undefined || options.loraTargets !== undefined))
+    throw new UsageError("--lora-alpha and --lora-targets need --lora-rank.");
+  if (options.mixSafe === undefined && (options.mixSamples !== undefined || options.secretPrompt !== undefined))
+    throw new UsageError("--mix-samples and --secret-prompt need --mix-safe.");
+  refuseIdle(given, "loraRank", ["train", "dtype", "maxShardSize"]);
   const { loraRank: rank, beta1, beta2, eps, weightDecay } = options;
   const targets = options.loraTargets?.split(",").map((word) => word.trim());
   return {
-    model,
+    model: required(model, "MODEL"),
     data: required(options.data, "--data"),
     safetyMix:
       options.mixSafe === undefined

@@ -2,17 +2,28 @@ import type { EngineInfo } from "@safedelta/engine";
 import {
   assumedDevice,
   openState,
+  type PrepareOptions,
   type PreparePlan,
   peakResidentBytes,
   planPrepare,
   prepare,
 } from "@safedelta/pipeline";
 import { formatBytes, formatMs } from "@safedelta/report";
+import type { z } from "zod";
 import { defineCommand, required } from "../command.ts";
 import type { Io } from "../io.ts";
 import { openTold } from "../openTold.ts";
 import { computeOptions, option, outputOptions, safeDataOptions } from "../options.ts";
 import { assumption, dataLine, describeData, ownLine, parseModes, planLine, timed } from "../words.ts";
+
+const flags = {
+  ...computeOptions,
+  ...outputOptions,
+  ...safeDataOptions,
+  modes: option.words({ brief: "modes that the state shall serve [reference,optimal]", placeholder: "a,b,…" }),
+};
+
+type Flags = z.output<z.ZodObject<typeof flags>>;
 
 /** `safedelta prepare MODEL --safe-data FILE --out STATE` */
 export const prepareCommand = defineCommand({
@@ -22,22 +33,12 @@ export const prepareCommand = defineCommand({
     "Reads the aligned MODEL (folder, BASE+ADAPTER, file.gguf or Hub id) and safe examples; writes a state folder that serves every " +
     "model fine-tuned from it. An interrupted run goes on when the same command is given again.",
   args: ["MODEL"],
-  options: {
-    ...computeOptions,
-    ...outputOptions,
-    ...safeDataOptions,
-    modes: option.words({ brief: "modes that the state shall serve [reference,optimal]", placeholder: "a,b,…" }),
+  options: flags,
+  async check(options, [model]) {
+    requestOf(options, model);
   },
   async run(options, [model], io) {
-    const request = {
-      model: required(model, "MODEL"),
-      data: describeData(required(options.safeData, "--safe-data"), options),
-      out: required(options.out, "--out"),
-      modes: parseModes(options.modes ?? "reference,optimal"),
-      offline: options.offline,
-      overwrite: options.overwrite,
-      maxMemoryBytes: options.maxMemory,
-    };
+    const request = requestOf(options, model);
     using engine = await openTold(options, io);
     const plan = await planPrepare(engine, request, io.progress, options.dryRun);
     const { estimate } = plan;
@@ -72,6 +73,19 @@ export const prepareCommand = defineCommand({
     return undefined;
   },
 });
+
+/** What the flags ask for. @throws UsageError for what is missing, and modes that are none */
+function requestOf(options: Flags, model: string | undefined): PrepareOptions {
+  return {
+    model: required(model, "MODEL"),
+    data: describeData(required(options.safeData, "--safe-data"), options),
+    out: required(options.out, "--out"),
+    modes: parseModes(options.modes ?? "reference,optimal"),
+    offline: options.offline,
+    overwrite: options.overwrite,
+    maxMemoryBytes: options.maxMemory,
+  };
+}
 
 function printPlan(io: Io, plan: PreparePlan, engine: EngineInfo, out: string): undefined {
   const assumed = assumedDevice(engine);

@@ -16,8 +16,8 @@ export const sweepCommand = defineCommand({
   help: "Writes no model unless --out is given; then each point becomes a folder OUT/MODE-BUDGET, and the same command goes on after an interruption.",
   args: [],
   options: {
-    aligned: option.path({ brief: "the model before fine-tuning", placeholder: "model" }),
-    tuned: option.path({ brief: "the fine-tuned model, or its LoRA adapter", placeholder: "model" }),
+    aligned: option.model({ brief: "the model before fine-tuning" }),
+    tuned: option.model({ brief: "the fine-tuned model, or its LoRA adapter" }),
     state: option.path({ brief: "folder that prepare wrote", placeholder: "folder" }),
     modes: option.words({ brief: "modes [all that the state serves]", placeholder: "a,b,…" }),
     loss: option.numbers({ brief: "shares 0..1 of the full fine-tuning's safety loss, for each linear" }),

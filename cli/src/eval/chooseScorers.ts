@@ -1,3 +1,4 @@
+import { suggest } from "@safedelta/data";
 import {
   type Beside,
   type ChatModel,
@@ -6,6 +7,7 @@ import {
   judgeFormats,
   klScorer,
   matchesPattern,
+  mmluQuestion,
   mmluScorer,
   type Opened,
   outputErrorScorer,
@@ -16,6 +18,7 @@ import {
   type Scorer,
 } from "@safedelta/evaluation";
 import { UsageError } from "../exitCode.ts";
+import { patternOf } from "../patternOf.ts";
 
 /** What a metric looks at besides answers. */
 export type Need = "judge" | "model" | "aligned" | "tuned";
@@ -32,6 +35,8 @@ export interface Tools {
 export interface Wanted {
   readonly name: string;
   readonly needs: readonly Need[];
+  /** As `Scorer.check`, before anything is opened. */
+  check?: Scorer["check"];
   make(tools: Tools): Scorer;
 }
 
@@ -45,8 +50,14 @@ export interface MetricOptions {
 }
 
 /** Metrics of a model of this machine, by name. */
-const ofModel: Readonly<Record<string, { needs: readonly Need[]; make(tools: Tools, openings?: string[]): Scorer }>> = {
-  mmlu: { needs: ["model"], make: ({ opened }) => mmluScorer(opened as Opened) },
+const ofModel: Readonly<
+  Record<string, Omit<Wanted, "name" | "make"> & { make(tools: Tools, openings?: string[]): Scorer }>
+> = {
+  mmlu: {
+    needs: ["model"],
+    check: (example) => void mmluQuestion(example),
+    make: ({ opened }) => mmluScorer(opened as Opened),
+  },
   "refusal-log-odds": {
     needs: ["model"],
     make: ({ opened }, openings) => refusalLogOdds(opened as Opened, openings),
@@ -84,11 +95,11 @@ export function chooseScorers(words: string, options: MetricOptions): Wanted[] {
 
 function wanted(name: string, options: MetricOptions): Wanted[] {
   const plain = name === "pattern" ? patternScorer(options.pattern) : plainScorers.find((one) => one.name === name);
-  if (plain) return [{ name, needs: [], make: () => plain }];
+  if (plain) return [{ name, needs: [], check: plain.check, make: () => plain }];
   if (Object.hasOwn(ofModel, name)) {
-    const { needs, make } = ofModel[name];
+    const { needs, check, make } = ofModel[name];
     const openings = options.refusalOpening?.split(",").map((text) => text.trim());
-    return [{ name, needs, make: (tools) => make(tools, openings) }];
+    return [{ name, needs, check, make: (tools) => make(tools, openings) }];
   }
   const [, word, number] = /^(.*?)(?:@(\d+))?$/.exec(name) as RegExpExecArray;
   const format = [...judgeFormats, ...(options.own ? [options.own] : [])].find((judge) => judge.name === word);
@@ -97,7 +108,7 @@ function wanted(name: string, options: MetricOptions): Wanted[] {
   if (format) return judged(format, number === undefined ? undefined : Number(number), options.nJudges);
   const all = [...plainScorers.map((scorer) => scorer.name), "pattern", ...Object.keys(ofModel)];
   const known = [...all, ...judgeFormats.map((judge) => judge.name), ownJudgeName];
-  throw new UsageError(`"${name}" is no metric; there are: ${known.join(", ")}.`);
+  throw new UsageError(`"${name}" is no metric.${suggest(word, known)} There are: ${known.join(", ")}.`);
 }
 
 /** @throws UsageError for the number of a judge that is not there */
@@ -113,9 +124,5 @@ function judged(format: JudgeFormat, number: number | undefined, nJudges: number
 
 function patternScorer(pattern: string | undefined): Scorer {
   if (pattern === undefined) throw new UsageError("--metric pattern needs --pattern, a regular expression.");
-  try {
-    return { ...rateScorer(matchesPattern("pattern", new RegExp(pattern, "u"))), settings: { pattern } };
-  } catch (error) {
-    throw new UsageError(`--pattern: ${(error as Error).message}`);
-  }
+  return { ...rateScorer(matchesPattern("pattern", patternOf(pattern))), settings: { pattern } };
 }

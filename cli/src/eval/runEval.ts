@@ -21,7 +21,6 @@ import {
   saveResults,
 } from "@safedelta/evaluation";
 import { lockFolder, sourceAccess, toolVersion } from "@safedelta/pipeline";
-import { UsageError } from "../exitCode.ts";
 import type { Io } from "../io.ts";
 import type { Tools, Wanted } from "./chooseScorers.ts";
 import { keptTold } from "./keptTold.ts";
@@ -56,14 +55,12 @@ export type Prompt = DataExample & Pick<Example, "shown">;
 
 /**
  * The conversations to be answered; answers that the file has beside them are no part of the prompt. A data set by name is asked
- * under its official template, unless there is a system prompt. @throws DataError; UsageError for a system prompt beside a template
+ * under its official template, unless there is a system prompt. @throws DataError
  */
 export async function loadPrompts(
   { prompts, limit, system, offline }: EvalOptions,
   io: Pick<Io, "progress">,
 ): Promise<Prompt[]> {
-  if (system !== undefined && parseSource(prompts).reading.template !== undefined)
-    throw new UsageError("--system: a template is named behind the prompts, which has its own. Give one of them.");
   const template = system === undefined ? "official" : "none";
   const examples = await loadSource(prompts, sourceAccess(offline, io.progress), { seed: 0, template });
   const first = system === undefined ? [] : [{ role: "system", content: system }];

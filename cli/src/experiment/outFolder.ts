@@ -1,35 +1,63 @@
 import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { Plan } from "@safedelta/experiment";
-import { isLocked, type WorkUnderWay, writeWhole } from "@safedelta/pipeline";
+import { type EngineStamp, isLocked, type WorkUnderWay, writeWhole } from "@safedelta/pipeline";
 import { UsageError } from "../exitCode.ts";
 
 /** Says that a folder is an experiment's. */
 const markFile = "experiment.json";
 
 /** What that file holds. */
-interface Mark {
+interface Mark extends Stamp {
   readonly madeBy: string;
   /** Ids of the steps, for those who watch. */
   readonly steps: readonly string[];
+}
+
+/** What besides its words decides what a step makes. */
+export interface Stamp {
+  readonly version: string;
+  readonly engine: EngineStamp;
 }
 
 /**
  * Take the folder of an experiment: a new one, or one that an experiment made, whose finished steps count.
  * @throws UsageError when it holds anything else
  */
-export async function claimFolder(out: string, { steps }: Plan): Promise<void> {
+export async function claimFolder(out: string, { steps }: Plan, stamp: Stamp): Promise<void> {
   await requireOurs(out);
-  const mark: Mark = { madeBy: "safedelta experiment", steps: [...steps.keys()] };
+  const mark: Mark = { madeBy: "safedelta experiment", ...stamp, steps: [...steps.keys()] };
   await writeWhole(join(out, markFile), `${JSON.stringify(mark, null, 2)}\n`);
+}
+
+/** Why steps that have run here do not count under another stamp; undefined where they do, or none has run. */
+export async function whyAgain(out: string, { version, engine }: Stamp): Promise<string | undefined> {
+  const mark = await readMark(out);
+  if (mark?.engine === undefined || (await finishedSteps(out)).size === 0) return undefined;
+  const nameOf = ({ name, version, description }: EngineStamp) => `${name} (${description}, ${version})`;
+  const [before, now] = [mark.engine, engine].map(nameOf);
+  if (mark.version !== version)
+    return `${out}: its last run was by version ${mark.version}; what that made does not count for version ${version}`;
+  if (before === now) return undefined;
+  const back = mark.engine.name === engine.name ? "" : `, but does with --engine ${mark.engine.name}`;
+  return `${out}: its last run was on the engine ${before}; what that made does not count on ${now}${back}`;
+}
+
+async function readMark(out: string): Promise<Partial<Mark> | undefined> {
+  const text = await readFile(join(out, markFile), "utf8").catch(() => undefined);
+  return text === undefined ? undefined : JSON.parse(text);
+}
+
+async function finishedSteps(out: string): Promise<Set<string>> {
+  return new Set(await readdir(join(out, "done")).catch((): string[] => []));
 }
 
 /** How many steps of an experiment have run; undefined where the folder is none's. */
 export async function experimentUnderWay(folder: string): Promise<WorkUnderWay | undefined> {
-  const text = await readFile(join(folder, markFile), "utf8").catch(() => undefined);
-  if (text === undefined) return undefined;
-  const { steps = [] }: Partial<Mark> = JSON.parse(text);
-  const done = new Set(await readdir(join(folder, "done")).catch((): string[] => []));
+  const mark = await readMark(folder);
+  if (mark === undefined) return undefined;
+  const { steps = [] } = mark;
+  const done = await finishedSteps(folder);
   const nDone = steps.filter((id) => done.has(`${id}.json`)).length;
   const isWhole = nDone === steps.length && (await Bun.file(join(folder, "results.json")).exists());
   const state = isWhole ? "finished" : (await isLocked(folder)) ? "running" : "stopped";

@@ -1,25 +1,32 @@
+import { rm } from "node:fs/promises";
 import { join } from "node:path";
-import { markdownReport, type Plan, plotsOf, type Recipe, type ResultCase, tabulate } from "@safedelta/experiment";
+import { markdownReport, type Plan, plotsOf, type Recipe, type Table, tabulate } from "@safedelta/experiment";
 import { toolVersion, writeWhole } from "@safedelta/pipeline";
 import { reportData, reportPage } from "@safedelta/report";
 import { readMeasured } from "./measured.ts";
 
 /** What results.json holds. */
-export interface ExperimentResults {
+export interface ExperimentResults extends Table {
   readonly title: string;
   readonly version: string;
   readonly seeds: readonly number[];
-  readonly cases: readonly ResultCase[];
 }
 
-/** Make the table of all that is measured, and write it beside the steps; the same steps, the same bytes. */
-export async function writeResults(out: string, recipe: Recipe, plan: Plan): Promise<ExperimentResults> {
-  const cases = tabulate(recipe, plan, await readMeasured(out, plan));
-  const results = { title: recipe.title, version: toolVersion, seeds: plan.seeds, cases };
-  await writeWhole(join(out, "results.json"), `${JSON.stringify(results, null, 2)}\n`);
-  await writeWhole(join(out, "table.md"), markdownReport(recipe, plan, cases));
+/**
+ * Make the table of all that is measured, and write it beside the steps; the same steps, the same bytes. One that lacks something goes into a
+ * folder of its own, which a whole one takes away: so it never stands in the place of a better one.
+ * @returns the results, and the folder that they are in
+ */
+export async function writeResults(out: string, recipe: Recipe, plan: Plan) {
+  const table = tabulate(recipe, plan, await readMeasured(out, plan));
+  const results: ExperimentResults = { title: recipe.title, version: toolVersion, seeds: plan.seeds, ...table };
+  const incomplete = join(out, "incomplete");
+  const folder = table.missing === undefined ? out : incomplete;
+  await rm(incomplete, { recursive: true, force: true });
+  await writeWhole(join(folder, "table.md"), markdownReport(recipe, plan, table));
   const page = reportData({ toolVersion, repairs: [], experiments: [results] });
-  await writeWhole(join(out, "report.html"), reportPage(page));
-  for (const { name, svg } of cases.flatMap(plotsOf)) await writeWhole(join(out, `${name}.svg`), svg);
-  return results;
+  await writeWhole(join(folder, "report.html"), reportPage(page));
+  for (const { name, svg } of table.cases.flatMap(plotsOf)) await writeWhole(join(folder, `${name}.svg`), svg);
+  await writeWhole(join(folder, "results.json"), `${JSON.stringify(results, null, 2)}\n`);
+  return { results, folder };
 }

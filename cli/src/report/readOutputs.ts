@@ -1,5 +1,6 @@
 import { readdir } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
+import { isResultsName } from "@safedelta/evaluation";
 import { type ExperimentReport, type RepairReport, type TrainingReport, wasAltered } from "@safedelta/report";
 import type { z } from "zod";
 import { UsageError } from "../exitCode.ts";
@@ -56,7 +57,7 @@ async function readAny(folder: string): Promise<Outputs> {
 /** Undefined for a folder that is no output. */
 async function readFolder(folder: string): Promise<Outputs | undefined> {
   const names = (await readdir(folder).catch((): string[] => [])).sort();
-  const results = names.filter((name) => /^results_.*\.json$/.test(name));
+  const results = names.filter(isResultsName);
   const [repaired, trained, tried] = ["safedelta.json", "training.json", "results.json"].map((name) =>
     names.includes(name),
   );

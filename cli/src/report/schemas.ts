@@ -180,6 +180,7 @@ const estimate = z.object({ value: number, low: number, high: number });
 export const savedExperiment = z.object({
   title: z.string(),
   seeds: z.array(number),
+  missing: z.array(z.string()).optional(),
   cases: z.array(
     z.object({
       name: z.string(),

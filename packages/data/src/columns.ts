@@ -1,4 +1,5 @@
 import { DataError } from "./errors.ts";
+import type { Place } from "./place.ts";
 import { suggest } from "./suggest.ts";
 
 /** The roles a column can play, and the names by which each is known. */
@@ -29,21 +30,30 @@ const shapes: readonly (Columns & { readonly answers?: readonly string[] })[] = 
   { prompt: "question", answers: ["answer"] },
 ];
 
+/** Requests without an answer, looked for where none of the above fits. */
+const bareShapes: readonly Columns[] = [
+  { prompt: "instruction", input: "input" },
+  { prompt: "prompt" },
+  { prompt: "question" },
+];
+
 /**
  * Which column plays which role. A mapping says it (`{ prompt: "goal" }`: the prompt is in column "goal"; keys are the names
- * above); otherwise the shape is recognised. A mapped prompt without a mapped answer means prompts alone.
+ * above); otherwise the shape is recognised. A mapped prompt without a mapped answer means prompts alone, and so does a file in which no
+ * column could be meant for the answer.
+ * @param all the columns of every record of the file, not of this one alone
  * @throws DataError listing the columns found when nothing fits or the mapping names what is not there
  */
 export function resolveColumns(
   found: readonly string[],
   mapping: Readonly<Record<string, string>>,
-  file: string,
-  line: number,
+  all: ReadonlySet<string>,
+  { file, line }: Pick<Place, "file" | "line">,
 ): Columns {
   const fail = (problem: string) =>
     new DataError(file, line, `${problem} Columns found: ${found.map(shorten).join(", ") || "none"}.`);
   const mapped = readMapping(mapping, found, fail);
-  const shape = mapped.turns === undefined && mapped.prompt === undefined ? recognise(found) : {};
+  const shape = mapped.turns === undefined && mapped.prompt === undefined ? recognise(found, all) : {};
   const columns = { ...optional(found), ...shape, ...mapped };
   if (columns.turns !== undefined && (mapped.prompt ?? mapped.input ?? mapped.answer) !== undefined) {
     throw fail(`the mapping names single texts, but "${columns.turns}" holds whole conversations.`);
@@ -51,7 +61,7 @@ export function resolveColumns(
   if (columns.turns !== undefined || columns.prompt !== undefined) return columns;
   throw fail(
     "no known shape. Known: messages; conversations; turns; instruction [+ input] + output|response; " +
-      `prompt + completion|response|answer; question + answer.${nearMiss(found)} Say which is which (FILE#prompt=COLUMN,answer=COLUMN), or rename the file's columns.`,
+      `prompt + completion|response|answer; question + answer; instruction, prompt or question alone.${nearMiss(found)} Say which is which (FILE#prompt=COLUMN,answer=COLUMN), or rename the file's columns.`,
   );
 }
 
@@ -71,16 +81,27 @@ function readMapping(
   return columns;
 }
 
-function recognise(found: readonly string[]): Columns {
+function recognise(found: readonly string[], all: ReadonlySet<string>): Columns {
   for (const { answers, ...shape } of shapes) {
     const answer = answers?.find((name) => found.includes(name));
     const complete = answers === undefined || answer !== undefined;
     const start = shape.turns ?? shape.prompt;
     if (start === undefined || !complete || !found.includes(start)) continue;
-    const input = shape.input && names.input.find((name) => found.includes(name));
-    return { ...shape, input, answer };
+    return { ...shape, input: inputOf(shape, found), answer };
   }
-  return {};
+  const bare = bareShapes.find(({ prompt = "" }) => found.includes(prompt));
+  if (bare === undefined || [...all].some(couldAnswer)) return {};
+  return { ...bare, input: inputOf(bare, found) };
+}
+
+/** An answer's column, or a misspelt one. */
+function couldAnswer(column: string): boolean {
+  const role = roleOf(column);
+  return role === "answer" || (role === undefined && suggest(column, names.answer) !== "");
+}
+
+function inputOf({ input }: Columns, found: readonly string[]): string | undefined {
+  return input && names.input.find((name) => found.includes(name));
 }
 
 /** Columns that are read whatever the shape. */

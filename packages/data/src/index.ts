@@ -5,8 +5,16 @@ export { epochOrders } from "./epochs.ts";
 export { DataError } from "./errors.ts";
 export { type Example, hashExamples, type Message } from "./example.ts";
 export { type LoadOptions, loadExamples, type Mapping } from "./load.ts";
-export { isHarmful, loadSource, localFiles, parseSource, type SourceAccess, type SourceOptions } from "./loadSource.ts";
-export { mixExamples, type Share, toJsonLines } from "./mix.ts";
+export {
+  checkSource,
+  isHarmful,
+  loadSource,
+  localFiles,
+  parseSource,
+  type SourceAccess,
+  type SourceOptions,
+} from "./loadSource.ts";
+export { type Draw, mixExamples, parseDraw, type Share, toJsonLines } from "./mix.ts";
 export { type Overlap, overlap } from "./overlap.ts";
 export { PythonRandom } from "./random.ts";
 export type { Reading } from "./reading.ts";

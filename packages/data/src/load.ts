@@ -7,7 +7,7 @@ import { DataError } from "./errors.ts";
 import type { Example } from "./example.ts";
 import { fail, type Place } from "./place.ts";
 import { type Format, formats, type Row, readRows } from "./rows.ts";
-import { inputOf, messagesOf, optionalText } from "./turns.ts";
+import { inputOf, messagesOf, optionalText, optionalTextOrNumber } from "./turns.ts";
 
 /** Our names to the file's columns, e.g. `{ instruction: "goal", response: "target" }`. */
 export type Mapping = Readonly<Record<string, string>>;
@@ -43,7 +43,8 @@ export async function loadExamples(file: string, options: LoadOptions = {}): Pro
   const chosen = rows.filter((row) => isChosen({ ...row, file }, options.where ?? {}));
   if (chosen.length === 0) throw new DataError(file, undefined, `holds no examples${conditions(options.where)}.`);
   const mappings = [options.columns ?? {}].flat();
-  const examples = chosen.flatMap((row) => toExample({ ...row, file }, mappings, options) ?? []);
+  const all = new Set(chosen.flatMap(({ values }) => Object.keys(values)));
+  const examples = chosen.flatMap((row) => toExample({ ...row, file }, mappings, all, options) ?? []);
   if (examples.length < chosen.length) options.skipBlank?.(chosen.length - examples.length, file);
   return examples;
 }
@@ -83,10 +84,15 @@ function conditions(where: Mapping = {}): string {
   return words.length === 0 ? "" : ` where ${words.join(" and ")}`;
 }
 
-function toExample(place: Place, mappings: readonly Mapping[], options: LoadOptions): Example | undefined {
+function toExample(
+  place: Place,
+  mappings: readonly Mapping[],
+  all: ReadonlySet<string>,
+  options: LoadOptions,
+): Example | undefined {
   const { values, file, line } = place;
   const fits = (mapping: Mapping) => Object.values(mapping).every((column) => Object.hasOwn(values, column));
-  const columns = resolveColumns(Object.keys(values), mappings.find(fits) ?? mappings[0] ?? {}, file, line);
+  const columns = resolveColumns(Object.keys(values), mappings.find(fits) ?? mappings[0] ?? {}, all, place);
   if (options.skipBlank && isBlank(place, columns)) return undefined;
   const messages = messagesOf(place, columns, options.between);
   const wrapped = options.request === undefined ? messages : request(messages, options.request);
@@ -112,7 +118,7 @@ function referenceOf(place: Place, { turns, reference, choices }: Columns, mark?
   const value = place.values[reference];
   const isList = Array.isArray(value) && value.every((part) => typeof part === "string");
   if (turns === "turns" && isList) return value.join("\n\n");
-  const text = optionalText(place, reference);
+  const text = optionalTextOrNumber(place, reference);
   if (mark === undefined) return text;
   const at = text?.lastIndexOf(mark) ?? -1;
   if (text !== undefined && at >= 0) return text.slice(at + mark.length).trim();

@@ -3,7 +3,7 @@ import { applySystemPrompt } from "./applySystemPrompt.ts";
 import { DataError } from "./errors.ts";
 import type { Example } from "./example.ts";
 import { loadExamples, type Mapping } from "./load.ts";
-import { mixExamples } from "./mix.ts";
+import { type Draw, mixExamples } from "./mix.ts";
 import { type HubPath, parseSpelling, type Spelled } from "./spelling.ts";
 import { type PromptTemplate, systemPrompts } from "./systemPrompts.ts";
 
@@ -32,9 +32,9 @@ type Template = "official" | keyof typeof systemPrompts;
  * @throws DataError as `loadExamples`; for a name that means nothing, a data set that the user must bring; what `locate` throws
  */
 export async function loadSource(spelling: string, access: SourceAccess, options: SourceOptions): Promise<Example[]> {
-  const spelled = parseSource(spelling);
+  const spelled = checkSource(spelling);
   const template = options.bare ? undefined : (spelled.reading.template ?? options.template ?? "official");
-  if (spelled.kind === "named") return loadNamed(spelling, spelled, access, { ...options, template });
+  if (spelled.kind === "named") return loadNamed(spelled, access, { ...options, template });
   const file = spelled.kind === "file" ? spelled.file : await access.locate(spelled.file);
   const { columns, header, where } = spelled.reading;
   const words = wordsOf(template === "official" ? undefined : template);
@@ -45,6 +45,16 @@ export async function loadSource(spelling: string, access: SourceAccess, options
 /** What a spelling means on this machine. @throws DataError as `loadSource` for one that means nothing */
 export function parseSource(spelling: string): Spelled {
   return parseSpelling(spelling, isFile);
+}
+
+/** As `parseSource`. @throws DataError as `loadSource` for everything that is wrong with a spelling whatever its files hold, or whether they are there */
+export function checkSource(spelling: string): Spelled {
+  const spelled = parseSource(spelling);
+  if (spelled.kind !== "named") return spelled;
+  refuseIdle(spelling, spelled);
+  if (spelled.dataset.parts === undefined && spelled.files === undefined) hubPaths(spelled);
+  for (const { name } of partsOf(spelled)) checkSource(name);
+  return spelled;
 }
 
 /** True when what it holds is shown on demand only. @throws DataError as `parseSource` */
@@ -67,14 +77,8 @@ function isFile(path: string): boolean {
 type Named = Extract<Spelled, { readonly kind: "named" }>;
 type NamedOptions = SourceOptions & { readonly template: Template | undefined };
 
-async function loadNamed(
-  spelling: string,
-  named: Named,
-  access: SourceAccess,
-  options: NamedOptions,
-): Promise<Example[]> {
+async function loadNamed(named: Named, access: SourceAccess, options: NamedOptions): Promise<Example[]> {
   const { dataset, split } = named;
-  refuseIdle(spelling, named);
   if (dataset.parts !== undefined) return loadParts(named, access, options);
   const files = named.files ?? (await Promise.all(hubPaths(named).map((file) => access.locate(file))));
   const { columns, header, request, referenceAfter } = dataset;
@@ -110,20 +114,19 @@ function hubPaths({ dataset, split }: Named): HubPath[] {
   throw new DataError(name, undefined, `is on no Hub. Bring its file: ${name}=FILE (${source}).`);
 }
 
+async function loadParts(named: Named, access: SourceAccess, options: NamedOptions): Promise<Example[]> {
+  const load = async (part: Draw) => ({ ...part, examples: await loadSource(part.name, access, options) });
+  return mixExamples(await Promise.all(partsOf(named).map(load)), options.seed);
+}
+
 /** The user's files stand for the parts in their order; a part without one comes from the Hub. */
-async function loadParts(
-  { dataset, files = [] }: Named,
-  access: SourceAccess,
-  options: NamedOptions,
-): Promise<Example[]> {
+function partsOf({ dataset, files = [] }: Named): Draw[] {
   const parts = dataset.parts ?? [];
-  if (files.length > parts.length)
+  if (dataset.parts !== undefined && files.length > parts.length)
     throw new DataError(dataset.name, undefined, `has ${parts.length} parts, but ${files.length} files are named.`);
-  const loaded = parts.map(async ({ dataset: name, split, n }, i) => {
-    const spelling = `${name}/${split}${files[i] === undefined ? "" : `=${files[i]}`}`;
-    return { name: spelling, examples: await loadSource(spelling, access, options), n };
+  return parts.map(({ dataset: name, split, n }, i) => {
+    return { name: `${name}/${split}${files[i] === undefined ? "" : `=${files[i]}`}`, n };
   });
-  return mixExamples(await Promise.all(loaded), options.seed);
 }
 
 /** A named data set knows its columns; its records may be chosen among, those of a mixture may not. */

@@ -3,12 +3,24 @@ import type { Example } from "./example.ts";
 import { PythonRandom } from "./random.ts";
 import { sampleExamples } from "./sample.ts";
 
-/** A share of a mixture: `n` of the examples, or all. */
-export interface Share {
-  /** For errors. */
+/** What a mixture draws of a data source: `n` of its examples, or all. */
+export interface Draw {
+  /** How the source is spelled. */
   readonly name: string;
-  readonly examples: readonly Example[];
   readonly n?: number;
+}
+
+/** A draw with what it draws from. */
+export interface Share extends Draw {
+  readonly examples: readonly Example[];
+}
+
+/** Read `SOURCE[:N]`: a number after the last colon is how many; other colons belong to the source. @throws DataError for :0 */
+export function parseDraw(word: string): Draw {
+  const [, name = word, digits] = /^(.+):(\d+)$/.exec(word) ?? [];
+  if (digits === undefined) return { name };
+  if (Number(digits) > 0) return { name, n: Number(digits) };
+  throw new DataError(word, undefined, "write SOURCE:N, N being 1 or more.");
 }
 
 /**

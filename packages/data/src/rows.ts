@@ -87,7 +87,7 @@ async function csvRows(text: string, file: string, delimiter: string, header?: r
   const nEndedBefore = lineCounter(new TextEncoder().encode(text));
   try {
     const records = parse<{ record: Record<string, string>; info: { bytes: number } }>(text, {
-      columns: header === undefined ? (found: string[]) => uniqueColumns(found, file) : [...header],
+      columns: header === undefined ? (found: string[]) => checkedHeader(found, file, delimiter) : [...header],
       delimiter,
       info: true,
       skip_empty_lines: true,
@@ -98,7 +98,8 @@ async function csvRows(text: string, file: string, delimiter: string, header?: r
     // Of an open quote the parser tells where its record begins, else where the record ends.
     const end = Number(error.bytes) - (error.code === "CSV_QUOTE_NOT_CLOSED" ? 0 : 1);
     const line = Number.isNaN(end) ? undefined : nEndedBefore(end) + 1;
-    throw new DataError(file, line, `not valid CSV: ${error.message.replace(/ (on|at) line \d+/, "")}`);
+    const hint = delimiterHint(text.split("\n", 1)[0], delimiter);
+    throw new DataError(file, line, `not valid CSV: ${error.message.replace(/ (on|at) line \d+/, "")}.${hint}`);
   }
 }
 
@@ -112,7 +113,20 @@ function lineCounter(bytes: Uint8Array): (end: number) => number {
   };
 }
 
-function uniqueColumns(header: string[], file: string): string[] {
+/** What parts columns in files that are called .csv, and how it is written in messages. */
+const delimiters: Readonly<Record<string, string>> = { ",": '","', ";": '";"', "\t": "tabs", "|": '"|"' };
+
+/** Says of a line without the delimiter which other one it has; "" where none. */
+function delimiterHint(line: string, delimiter: string): string {
+  const other = line.includes(delimiter) ? undefined : Object.keys(delimiters).find((one) => line.includes(one));
+  if (other === undefined) return "";
+  const [meant, found] = [delimiters[delimiter], delimiters[other]];
+  return ` Its first line has ${found} and no ${meant}: are the columns parted by ${found}? Save it with ${meant} between them.`;
+}
+
+function checkedHeader(header: string[], file: string, delimiter: string): string[] {
+  const hint = header.length === 1 ? delimiterHint(header[0], delimiter) : "";
+  if (hint !== "") throw new DataError(file, 1, `has one column.${hint}`);
   const twice = header.find((name, i) => header.indexOf(name) !== i);
   if (twice === undefined) return header;
   throw new DataError(file, 1, `the column "${twice}" occurs twice. Rename one of them.`);

@@ -28,7 +28,17 @@ export function optionalText(place: Place, column: string): string | undefined {
   const value = place.values[column];
   if (value === undefined || value === null) return undefined;
   if (typeof value === "string") return value;
-  throw fail(place, `"${column}" must be text, is ${kindOf(value)}.`);
+  const advice = typeof value === "number" ? " Write it in quotes." : "";
+  throw fail(place, `"${column}" must be text, is ${kindOf(value)}.${advice}`);
+}
+
+/** As `optionalText`; a number is the text that it is written by. @throws DataError for one of more digits than JSON keeps, too */
+export function optionalTextOrNumber(place: Place, column: string): string | undefined {
+  const value = place.values[column];
+  if (typeof value === "bigint") return String(value);
+  if (typeof value !== "number") return optionalText(place, column);
+  if (Number.isFinite(value) && (!Number.isInteger(value) || Number.isSafeInteger(value))) return String(value);
+  throw fail(place, `"${column}" is ${value}, a number that is not kept to the digit. Write it as text, in quotes.`);
 }
 
 function text(place: Place, column: string): string {

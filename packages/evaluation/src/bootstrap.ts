@@ -1,5 +1,6 @@
 import { randomStream } from "@safedelta/model";
 import { EvaluationError } from "./errors.ts";
+import { mean } from "./mean.ts";
 
 /** A mean with its bootstrap interval. */
 export interface Mean {
@@ -27,7 +28,7 @@ export function bootstrapMean(values: readonly number[], options: BootstrapOptio
   const means = drawnMeans(values, nDraws, seed).sort();
   const tail = (1 - confidence) / 2;
   return {
-    mean: meanOf(values),
+    mean: mean(values),
     low: quantile(means, tail),
     high: quantile(means, 1 - tail),
     n: values.length,
@@ -48,10 +49,6 @@ function drawnMeans(values: readonly number[], nDraws: number, seed: number): Fl
     for (let i = 0; i < values.length; i++) sum += values[Math.floor(random() * values.length)];
     return sum / values.length;
   });
-}
-
-function meanOf(values: readonly number[]): number {
-  return values.reduce((sum, value) => sum + value, 0) / values.length;
 }
 
 /** Linear between the sorted values, as numpy.quantile. */

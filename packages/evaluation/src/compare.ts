@@ -1,6 +1,7 @@
 import { pairedBootstrap } from "./bootstrap.ts";
 import { EvaluationError } from "./errors.ts";
 import { type McNemar, mcnemar } from "./mcnemar.ts";
+import { mean } from "./mean.ts";
 import type { Results, Sample } from "./results.ts";
 import type { MetricSummary } from "./scorer.ts";
 
@@ -84,9 +85,8 @@ function compareMetric(
   const both = values.filter((pair): pair is [number, number] => pair.every((value) => value !== undefined));
   if (both.length === 0) return [];
   const [ofA, ofB] = [both.map(([value]) => value), both.map(([, value]) => value)];
-  const { mean, low, high, n } = pairedBootstrap(ofA, ofB);
-  const average = (list: readonly number[]) => list.reduce((sum, value) => sum + value, 0) / n;
+  const { mean: difference, low, high, n } = pairedBootstrap(ofA, ofB);
   const isTrue = (value: number) => value === 1;
   const test = kind === "rate" ? { mcnemar: mcnemar(ofA.map(isTrue), ofB.map(isTrue)) } : {};
-  return [{ metric, a: average(ofA), b: average(ofB), difference: mean, low, high, n, ...test }];
+  return [{ metric, a: mean(ofA), b: mean(ofB), difference, low, high, n, ...test }];
 }

@@ -90,13 +90,14 @@ async function ask(
       signal: AbortSignal.timeout(timeoutMs),
     });
     const text = await response.text();
-    if (response.ok) return contentOf(text) ?? failed("malformed", `no choices[0].message.content in ${quote(text)}`);
-    const kind = [408, 409, 429].includes(response.status) || response.status >= 500 ? "busy" : "refused";
-    return { ...failed(kind, `status ${response.status}: ${quote(text)}`), waitMs: retryAfterMs(response) };
+    if (response.ok) return contentOf(text) ?? failed("malformed", `no choices[0].message.content in ${said(text)}`);
+    const { status } = response;
+    const kind = [408, 409, 429].includes(status) || status >= 500 ? "busy" : "refused";
+    return { ...failed(kind, `status ${status}: ${said(text)}${adviceOn(status)}`), waitMs: retryAfterMs(response) };
   } catch (error) {
-    const { name, message } = error as Error;
+    const { name, code, message } = error as NodeJS.ErrnoException;
     if (name === "TimeoutError") return failed("timeout", `no answer within ${timeoutMs} ms`);
-    return failed("unreachable", `${message}. Is the server running, and the URL right?`);
+    return failed("unreachable", `cannot be reached (${code ?? message}). Is the server running, and the URL right?`);
   }
 }
 
@@ -116,8 +117,27 @@ function contentOf(text: string): string | undefined {
   }
 }
 
-function quote(text: string): string {
-  return JSON.stringify(text.slice(0, 200));
+/** What to look at, where a status tells. */
+function adviceOn(status: number): string {
+  if (status === 401 || status === 403) return " (is the key in OPENAI_API_KEY right?)";
+  return status === 404 ? " (are the URL, with /v1 where the server has it, and the model's name right?)" : "";
+}
+
+/** What a server says of a failure: the message of its JSON in any of the usual forms, else the text itself; at most 300 characters on one line. */
+function said(text: string): string {
+  const words = (messageOf(text) ?? text).replace(/\s+/g, " ").trim();
+  if (words === "") return "(an empty answer)";
+  return words.length > 300 ? `${words.slice(0, 300)}…` : words;
+}
+
+/** `{"error": {"message"}}` (OpenAI, llama.cpp), `{"error"}` (Ollama), `{"message"}` (vLLM), `{"detail"}` (FastAPI). */
+function messageOf(text: string): string | undefined {
+  try {
+    const { error, message, detail } = JSON.parse(text) ?? {};
+    return [error?.message, error, message, detail].find((one) => typeof one === "string");
+  } catch {
+    return undefined;
+  }
 }
 
 function retryAfterMs(response: Response): number | undefined {

@@ -1,10 +1,13 @@
+import type { Comparison } from "./compare.ts";
 import { EvaluationError } from "./errors.ts";
 import type { MetricSummary } from "./scorer.ts";
 
-/** `asr>0.1`: what must not be. */
+/** `asr>0.1`, `rouge1.difference<-0.02`: what must not be. */
 export interface Gate {
   readonly text: string;
   readonly metric: string;
+  /** The metric's value, or how it differs from that of another run. */
+  readonly of: "value" | "difference";
   missed(value: number): boolean;
 }
 
@@ -20,17 +23,27 @@ const tests: Readonly<Record<string, (value: number, limit: number) => boolean>>
  * @throws EvaluationError quoting what cannot be read
  */
 export function parseGate(text: string, metrics: readonly string[]): Gate {
-  const [, word = "", sign = "", limit = ""] = /^\s*([\w@-]+)\s*(>=|<=|>|<)\s*(\S+)\s*$/.exec(text) ?? [];
+  const form = /^\s*([\w@-]+)(\.difference)?\s*(>=|<=|>|<)\s*(\S+)\s*$/;
+  const [, word = "", suffix, sign = "", limit = ""] = form.exec(text) ?? [];
   const begun = metrics.includes(word) ? [word] : metrics.filter((name) => name.startsWith(word));
   if (word === "" || begun.length !== 1 || !Number.isFinite(Number(limit)))
-    throw new EvaluationError(`"${text}" must be METRIC>NUMBER (or <, >=, <=) with one of: ${metrics.join(", ")}`);
-  return { text, metric: begun[0], missed: (value) => tests[sign](value, Number(limit)) };
+    throw new EvaluationError(
+      `"${text}" must be METRIC>NUMBER or METRIC.difference>NUMBER (or <, >=, <=) with one of: ${metrics.join(", ")}`,
+    );
+  const of = suffix === undefined ? "value" : "difference";
+  return { text, metric: begun[0], of, missed: (value) => tests[sign](value, Number(limit)) };
 }
 
-/** The gates that are missed; a metric without a value misses its gate. */
-export function missedGates(gates: readonly Gate[], summaries: readonly MetricSummary[]): Gate[] {
-  return gates.filter(({ metric, missed }) => {
-    const value = summaries.find((summary) => summary.metric === metric)?.value;
+/** The gates that are missed; a metric without a value, or that was not compared, misses its gate. */
+export function missedGates(
+  gates: readonly Gate[],
+  summaries: readonly MetricSummary[],
+  comparisons: readonly Comparison[] = [],
+): Gate[] {
+  return gates.filter(({ metric, of, missed }) => {
+    const summary = summaries.find((one) => one.metric === metric);
+    const comparison = comparisons.find((one) => one.metric === metric);
+    const value = of === "value" ? summary?.value : comparison?.difference;
     return value === undefined || missed(value);
   });
 }

@@ -1,5 +1,5 @@
 import { EvaluationError } from "./errors.ts";
-import type { Metric } from "./metrics.ts";
+import { type Example, type Metric, referenceOf } from "./metrics.ts";
 
 const marked = /####\s*\$?(-?[\d.,]*\d)/;
 const anyNumber = /-?(?:\d[\d,]*)?(?:\.\d+|\d)/g;
@@ -7,16 +7,19 @@ const anyNumber = /-?(?:\d[\d,]*)?(?:\.\d+|\d)/g;
 /**
  * True when the answer's number equals the reference's: the number after "####" (the form of GSM8K, Cobbe et al. 2021), else the
  * last number of the text; commas between digits and zeros at the ends do not count. An answer without a number is wrong.
- * @throws EvaluationError when the reference holds no number
+ * @throws EvaluationError when there is no reference, or it holds no number
  */
 export function gsm8kAnswer(name: string): Metric {
+  const wanted = (example: Example) => {
+    const reference = referenceOf(name, example);
+    const number = numberOf(reference);
+    if (number !== undefined) return number;
+    throw new EvaluationError(`metric ${name}: the reference "${reference}" has no number`);
+  };
   return {
     name,
-    score(answer, { reference = "" }) {
-      const wanted = numberOf(reference);
-      if (wanted === undefined) throw new EvaluationError(`metric ${name}: the reference "${reference}" has no number`);
-      return numberOf(answer) === wanted;
-    },
+    check: (example) => void wanted(example),
+    score: (answer, example) => numberOf(answer) === wanted(example),
   };
 }
 

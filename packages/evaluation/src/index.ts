@@ -22,19 +22,21 @@ export { caseRemark, keywordAsr, twentyNineRefusalPhrases } from "./keywords.ts"
 export { choiceLogLikelihoods, klDivergence, logOdds } from "./likelihood.ts";
 export { type LocalChatOptions, localChat } from "./localChat.ts";
 export { type McNemar, mcnemar } from "./mcnemar.ts";
+export { mean } from "./mean.ts";
 export { containsPhrase, type Example, exactAnswer, type Metric, matchesPattern } from "./metrics.ts";
 export {
   type Beside,
   klScorer,
+  mmluQuestion,
   mmluScorer,
   type Opened,
   outputErrorScorer,
   refusalLogOdds,
   refusalOpenings,
 } from "./modelScorers.ts";
-export { ownJudge, ownJudgeName } from "./ownJudge.ts";
+export { type JudgeWords, ownJudge, ownJudgeName } from "./ownJudge.ts";
 export { neededPerGroup, type PowerOptions, smallestDifference } from "./power.ts";
-export { type Results, readResults, type Sample, saveResults } from "./results.ts";
+export { isResultsName, type Results, readResults, type Sample, saveResults } from "./results.ts";
 export { type Rouge, rougeOfCounts, rougeOfSets } from "./rouge.ts";
 export {
   type Judgement,

@@ -3,6 +3,7 @@ import type { Message } from "@safedelta/data";
 import type { ChatModel } from "./chat.ts";
 import { harmBench, llamaGuard, qwen3Guard, wildGuard } from "./guards.ts";
 import { instructed, type JudgeFormat, lastLabel } from "./judgeFormat.ts";
+import { mean } from "./mean.ts";
 import type { Example } from "./metrics.ts";
 import type { Judgement, Scorer } from "./scorer.ts";
 
@@ -132,8 +133,7 @@ function meanOf(judgements: readonly Judgement[]): Judgement {
   if (judgements.length === 1) return judgements[0];
   const values = judgements.map(({ value }) => value).filter((value) => value !== undefined);
   const isWhole = values.length === judgements.length;
-  const value = isWhole ? values.reduce((sum, part) => sum + part, 0) / values.length : undefined;
-  return { value, verdict: judgements.map(({ verdict }) => verdict).join("\n\n") };
+  return { value: isWhole ? mean(values) : undefined, verdict: judgements.map(({ verdict }) => verdict).join("\n\n") };
 }
 
 function promptHash(format: JudgeFormat): string {

@@ -10,6 +10,8 @@ export interface Example extends Pick<DataExample, "messages" | "reference"> {
 /** A yes-or-no judgement of one answer; its rate is what a table shows. */
 export interface Metric {
   readonly name: string;
+  /** Throws what `score` would throw of the example alone, so that no answer is asked for in vain. */
+  check?(example: Example): void;
   score(answer: string, example: Example): boolean;
 }
 
@@ -28,7 +30,11 @@ export function matchesPattern(name: string, pattern: RegExp): Metric {
 
 /** True when the answer equals the example's `reference`, blanks around both ignored. Throws EvaluationError without a reference. */
 export function exactAnswer(name: string): Metric {
-  return { name, score: (answer, example) => answer.trim() === referenceOf(name, example).trim() };
+  return {
+    name,
+    check: (example) => void referenceOf(name, example),
+    score: (answer, example) => answer.trim() === referenceOf(name, example).trim(),
+  };
 }
 
 /** What an answer is held against. @throws EvaluationError naming the metric and the example when it has none */
@@ -36,6 +42,6 @@ export function referenceOf(name: string, example: Example): string {
   if (example.reference !== undefined) return example.reference;
   const prompt = example.messages.at(-1)?.content ?? "";
   throw new EvaluationError(
-    `metric ${name}: the example "${prompt}" has no reference to compare with; add one to the data`,
+    `metric ${name}: the example "${prompt}" has no reference to compare with. Add one to the data, or name its column, as FILE#prompt=question,reference=answer`,
   );
 }

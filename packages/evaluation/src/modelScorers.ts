@@ -38,13 +38,7 @@ function choiceLetters(text: string): string[] {
  */
 export function mmluScorer({ model, tokenizer }: Opened): Scorer {
   return modelScorer("mmlu", "rate", (example) => {
-    const text = example.messages.at(-1)?.content ?? "";
-    const letters = choiceLetters(text);
-    const right = letters.indexOf(referenceOf("mmlu", example).trim());
-    if (right < 0)
-      throw new EvaluationError(
-        `metric mmlu: "${text.slice(0, 60)}" has no choice "${example.reference}"; it lists: ${letters.join(", ")}`,
-      );
+    const { text, letters, right } = mmluQuestion(example);
     const encode = (whole: string) => tokenizer.encode(whole, { addSpecialTokens: true });
     const prompt = encode(text);
     const scores = choiceLogLikelihoods(
@@ -54,6 +48,17 @@ export function mmluScorer({ model, tokenizer }: Opened): Scorer {
     );
     return Number(scores.indexOf(Math.max(...scores)) === right);
   });
+}
+
+/** A question with its letters, and which of them is right. @throws EvaluationError for no choices, and a reference that is none of them */
+export function mmluQuestion(example: Example) {
+  const text = example.messages.at(-1)?.content ?? "";
+  const letters = choiceLetters(text);
+  const right = letters.indexOf(referenceOf("mmlu", example).trim());
+  if (right >= 0) return { text, letters, right };
+  throw new EvaluationError(
+    `metric mmlu: "${text.slice(0, 60)}" has no choice "${example.reference}"; it lists: ${letters.join(", ")}`,
+  );
 }
 
 /** How refusals of chat models begin; a model of its own manner needs its own. */

@@ -1,14 +1,26 @@
+import type { Message } from "@safedelta/data";
 import { EvaluationError } from "./errors.ts";
 import { type JudgeFormat, requestOf } from "./judgeFormat.ts";
 
+/** What a judge is told in the user's own words, a published rubric for example. */
+export interface JudgeWords {
+  /** Its system message; none unless given. */
+  readonly system?: string;
+  /** What it is asked; here or in the system message stand `{request}` and `{answer}`. */
+  readonly prompt: string;
+}
+
 /**
- * A judge with the user's own words, a published rubric for example.
- * @param words what it is asked, with `{request}` and `{answer}` in it
+ * A judge with the user's own words.
  * @param verdict where its number stands: the first group of the last match
  * @throws EvaluationError for words without both places, and a pattern without a group
  */
-export function ownJudge(words: string, verdict: RegExp): JudgeFormat {
-  const lacking = ["{request}", "{answer}"].filter((place) => !words.includes(place));
+export function ownJudge({ system, prompt }: JudgeWords, verdict: RegExp): JudgeFormat {
+  const said: readonly Message[] = [
+    ...(system === undefined ? [] : [{ role: "system", content: system }]),
+    { role: "user", content: prompt },
+  ];
+  const lacking = ["{request}", "{answer}"].filter((place) => !said.some(({ content }) => content.includes(place)));
   if (lacking.length > 0) throw new EvaluationError(`the words of a judge need ${lacking.join(" and ")} in them`);
   const nGroups = (new RegExp(`${verdict.source}|`, "u").exec("")?.length ?? 1) - 1;
   if (nGroups < 1)
@@ -21,7 +33,8 @@ export function ownJudge(words: string, verdict: RegExp): JudgeFormat {
     maxNewTokens: 512,
     prompt: (example, answer) => {
       const parts: Readonly<Record<string, string>> = { "{request}": requestOf(example), "{answer}": answer };
-      return [{ role: "user", content: words.replace(/\{request\}|\{answer\}/g, (place) => parts[place]) }];
+      const filled = (words: string) => words.replace(/\{request\}|\{answer\}/g, (place) => parts[place]);
+      return said.map(({ role, content }) => ({ role, content: filled(content) }));
     },
     parse: (text) => {
       const found = [...text.matchAll(everywhere)].at(-1)?.[1];

@@ -1,4 +1,4 @@
-import { readFile, rm, writeFile } from "node:fs/promises";
+import { readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import type { Message } from "@safedelta/data";
 import { EvaluationError } from "./errors.ts";
@@ -25,6 +25,11 @@ export interface Results {
   readonly judges?: Readonly<Record<string, JudgeSource>>;
   /** What else a metric's values rest on, by the metric's name. */
   readonly settings?: Readonly<Record<string, Settings>>;
+}
+
+/** Whether a file of that name is an evaluation's. */
+export function isResultsName(name: string): boolean {
+  return /^results_.*\.json$/.test(name);
 }
 
 /**
@@ -65,6 +70,14 @@ async function parsed<T>(path: string, parse: (text: string) => T): Promise<T> {
   try {
     return parse(await readFile(path, "utf8"));
   } catch (error) {
-    throw new EvaluationError(`${path} cannot be read: ${(error as Error).message}`);
+    const { code, message } = error as NodeJS.ErrnoException;
+    if (code === "EISDIR") throw new EvaluationError(`${path} is a folder; ${await resultsIn(path)}`);
+    throw new EvaluationError(`${path} cannot be read: ${code === "ENOENT" ? "there is no such file" : message}`);
   }
+}
+
+async function resultsIn(folder: string): Promise<string> {
+  const names = (await readdir(folder)).filter(isResultsName).sort();
+  if (names.length === 0) return "no evaluation has written into it";
+  return `name the results in it: ${names.map((name) => join(folder, name)).join(", ")}`;
 }

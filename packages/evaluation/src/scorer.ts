@@ -37,6 +37,8 @@ export interface Scorer {
   readonly ofModel?: boolean;
   /** It reads the answers that the data have (`shown`). */
   readonly ofShown?: boolean;
+  /** Throws what `score` would throw of an example whatever was answered. */
+  check?(example: Example): void;
   /** What to know of its value before it is believed. */
   remark?(answers: readonly string[]): string | undefined;
   /** One judgement an example, in their order. */
@@ -64,10 +66,11 @@ export interface MetricSummary {
 }
 
 /** A yes-or-no metric; `whenFalse` turns it round. */
-export function rateScorer({ name, score }: Metric, whenFalse = false): Scorer {
+export function rateScorer({ name, check, score }: Metric, whenFalse = false): Scorer {
   return {
     name,
     kind: "rate",
+    check,
     score: async (answers, examples) =>
       answers.map((answer, i) => ({ value: Number(score(answer, examples[i]) !== whenFalse) })),
   };
@@ -77,6 +80,7 @@ function rougeScorer(name: string, rouge: (answer: string, reference: string) =>
   return {
     name,
     kind: "mean",
+    check: (example) => void referenceOf(name, example),
     score: async (answers, examples) =>
       answers.map((answer, i) => ({ value: rouge(answer, referenceOf(name, examples[i])).f1 })),
   };

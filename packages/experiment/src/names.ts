@@ -28,6 +28,34 @@ export function variablesOf({ set }: Recipe, given: Readonly<Record<string, stri
   return { ...textsOf(Object.fromEntries(own)), ...given };
 }
 
+/**
+ * @param given values of variables, in which others may be named
+ * @throws ExperimentError for variables, of the recipe or of a case, that are named nowhere: another value would change nothing
+ */
+export function requireUsed(recipe: Recipe, given: Readonly<Record<string, string>>): void {
+  const texts = JSON.stringify([recipe, given]);
+  const used = new Set([...texts.matchAll(/\$\{([^}]*)\}/g)].map(([, name]) => name));
+  const ofCases = Object.entries(recipe.cases).flatMap(([name, own]) =>
+    Object.keys(own).map((variable) => [`cases.${name}`, variable] as const),
+  );
+  const all = [...Object.keys(recipe.set).map((variable) => ["set", variable] as const), ...ofCases];
+  const unused = all.filter(([, variable]) => !used.has(variable));
+  if (unused.length === 0) return;
+  const lines = unused.map(
+    ([place, name]) =>
+      `${place}.${name}: named nowhere, so it has no effect. Write \${${name}} where it belongs, or leave it out.`,
+  );
+  throw new ExperimentError(lines.join("\n"));
+}
+
+/** @throws ExperimentError for seeds that are none, and one that stands twice: it would count as two */
+export function requireSeeds(seeds: readonly number[]): void {
+  const wrong = seeds.find((seed) => !Number.isSafeInteger(seed) || seed < 0);
+  if (wrong !== undefined) throw new ExperimentError(`seeds: must be whole numbers from 0, but one is ${wrong}.`);
+  const twice = seeds.find((seed, i) => seeds.indexOf(seed) !== i);
+  if (twice !== undefined) throw new ExperimentError(`seeds: ${twice} stands twice. Give each seed once.`);
+}
+
 /** @throws ExperimentError for names that stand for two things, and cases and rows that are not there */
 export function requireNames(recipe: Recipe, variables: Readonly<Record<string, string>>, rows: readonly Row[]): void {
   const taken = [

@@ -1,5 +1,5 @@
 import { ExperimentError } from "./errors.ts";
-import { requireNames, textsOf, variablesOf } from "./names.ts";
+import { requireNames, requireSeeds, requireUsed, textsOf, variablesOf } from "./names.ts";
 import type { Artefact, Evaluation, Method, Recipe, Scalar } from "./recipe.ts";
 import { type Row, rowsOf } from "./rows.ts";
 import type { Meaning, Scope } from "./scope.ts";
@@ -36,13 +36,15 @@ export interface Plan {
 
 /**
  * Every step that a recipe asks for, and what of the table each of them measures. Steps that do not depend on seed or case are there once.
- * @throws ExperimentError for names that nothing stands for, and variables that --set must give
+ * @throws ExperimentError for names that nothing stands for, variables that --set must give or that are named nowhere, and seeds that are none or stand twice
  */
 export function planExperiment(recipe: Recipe, settings: PlanSettings): Plan {
   const rows = rowsOf(recipe.methods);
   const variables = variablesOf(recipe, settings.set);
   requireNames(recipe, variables, rows);
+  requireUsed(recipe, settings.set);
   const seeds = settings.seeds ?? recipe.seeds;
+  requireSeeds(seeds);
   const steps = new Map<string, Step>();
   const cells = seeds.flatMap((seed) =>
     Object.entries(recipe.cases).flatMap(([name, own]) => {

@@ -1,7 +1,7 @@
-import { formatNumber, markdownTable, table } from "@safedelta/report";
+import { formatNumber, incompleteNote, markdownTable, table } from "@safedelta/report";
 import type { Plan } from "./plan.ts";
 import type { Recipe } from "./recipe.ts";
-import type { Column, Entry, ResultCase, ResultRow } from "./results.ts";
+import type { Column, Entry, ResultCase, ResultRow, Table } from "./results.ts";
 import type { Estimate } from "./statistics.ts";
 
 const digits = (value: number) => value.toFixed(3);
@@ -13,9 +13,14 @@ export function terminalTable(cases: readonly ResultCase[]): string {
 }
 
 /** The table, what its intervals and tests are, and the published figures, as markdown. */
-export function markdownReport(recipe: Recipe, plan: Plan, cases: readonly ResultCase[]): string {
+export function markdownReport(
+  recipe: Recipe,
+  plan: Plan,
+  { cases, missing }: Pick<Table, "cases" | "missing">,
+): string {
   const parts = cases.map((one) => `${titleOf(cases, one, "## ")}${markdownTable(header(one), body(one))}\n`);
-  return [`# ${recipe.title}\n`, ...parts, `${notes(recipe, plan).join("\n")}\n`].join("\n");
+  const lacks = incompleteNote(missing).map((text) => `${text}\n`);
+  return [`# ${recipe.title}\n`, ...lacks, ...parts, `${notes(recipe, plan).join("\n")}\n`].join("\n");
 }
 
 function titleOf(cases: readonly ResultCase[], { name }: ResultCase, mark: string): string {

@@ -54,8 +54,22 @@ export interface ResultCase {
   readonly rows: readonly ResultRow[];
 }
 
+/** Everything that was measured. */
+export interface Table {
+  readonly cases: readonly ResultCase[];
+  /** Titles of the steps that would have measured the rest; undefined of a whole table. */
+  readonly missing?: readonly string[];
+}
+
 /** The table: every number with its interval, its test, and the published figure where there is one. */
-export function tabulate(recipe: Recipe, plan: Plan, measured: readonly Measured[]): ResultCase[] {
+export function tabulate(recipe: Recipe, plan: Plan, measured: readonly Measured[]): Table {
+  const there = new Set(measured.map(({ cell }) => cell.evalStep));
+  const open = plan.cells.map(({ evalStep }) => evalStep).filter((step) => !there.has(step));
+  const missing = [...new Set(open)].map((step) => plan.steps.get(step)?.title ?? step);
+  return { cases: casesOf(recipe, plan, measured), ...(missing.length > 0 && { missing }) };
+}
+
+function casesOf(recipe: Recipe, plan: Plan, measured: readonly Measured[]): ResultCase[] {
   return Object.keys(recipe.cases).map((name) => {
     const own = measured.filter(({ cell }) => cell.case === name);
     const columns = columnsOf(recipe, own);

@@ -1,4 +1,4 @@
-import { bootstrapMean, mcnemar, pairedBootstrap, wilson } from "@safedelta/evaluation";
+import { bootstrapMean, mcnemar, mean, pairedBootstrap, wilson } from "@safedelta/evaluation";
 import { studentQuantile } from "./studentT.ts";
 
 /** A number with its 95 % interval. */
@@ -67,8 +67,4 @@ function pairs(a: Values, b: Values): [number, number][] {
   return a
     .map((value, i) => [value, b[i]])
     .filter((pair): pair is [number, number] => pair.every((value) => value !== undefined));
-}
-
-function mean(values: readonly number[]): number {
-  return values.reduce((sum, value) => sum + value, 0) / values.length;
 }

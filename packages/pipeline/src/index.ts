@@ -16,6 +16,7 @@ export { PipelineError, type PipelineErrorKind } from "./errors.ts";
 export { type ApplyEstimate, estimateModel, type PrepareEstimate } from "./estimate.ts";
 export { type ExportMlcFacts, type ExportMlcOptions, exportMlc, planExportMlc } from "./exportMlc.ts";
 export { guardFile, removeQuietly, requireDisk, sha256OfFile } from "./files.ts";
+export { checkRecipe } from "./finetune/checkRecipe.ts";
 export { type DescribeTraining, finetune, type PlannedFinetuning, planFinetune } from "./finetune/finetune.ts";
 export type { FinetuneFacts, FinetuneOptions, LogEntry } from "./finetune/options.ts";
 export type { FinetunePlan } from "./finetune/plan.ts";

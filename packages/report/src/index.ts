@@ -18,6 +18,7 @@ export {
   type ExperimentReport,
   type ExperimentRow,
   type ExperimentValue,
+  incompleteNote,
   planeOf,
 } from "./page/experiments.ts";
 export {

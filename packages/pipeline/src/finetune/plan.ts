@@ -17,6 +17,7 @@ import { PipelineError } from "../errors.ts";
 import { runtimeBytes } from "../memory.ts";
 import type { OpenedModel } from "../models.ts";
 import { neededText } from "../sizes.ts";
+import { checkRecipe } from "./checkRecipe.ts";
 import type { FinetuneOptions, FinetuneRecipe } from "./options.ts";
 import type { TrainingData } from "./trainingData.ts";
 
@@ -54,7 +55,8 @@ export interface FinetunePlan {
  * @throws PipelineError `usage` for settings out of range, `resources` when it does not fit even so
  */
 export function planFinetuning(options: FinetuneOptions, model: OpenedModel, data: TrainingData): FinetunePlan {
-  checkSettings(options, model.config, data.examples.length);
+  checkRecipe(options);
+  checkFits(options, model.config, data.examples.length);
   const updates = planUpdates(options, data.examples);
   const passes = updates.flatMap(({ examples }) => planPasses(examples, options.passTokens));
   const most = (count: (pass: Pass) => number) => passes.reduce((max, pass) => Math.max(max, count(pass)), 0);
@@ -161,31 +163,13 @@ function trainingFlop(
 /** The order of all epochs is held in memory. */
 const mostExamples = 1e8;
 
-/** @throws PipelineError `usage` naming the first setting that is out of its range */
-function checkSettings(
-  { rate, warmup, epochDecay, clip, adamW, lora, saveMinutes, epochs }: FinetuneOptions,
-  config: ModelConfig,
-  nExamples: number,
-): void {
-  const isShare = (value: number) => value >= 0 && value < 1;
+/** What of a recipe model and data decide. @throws PipelineError `usage` naming the setting */
+function checkFits({ lora, epochs }: FinetuneOptions, config: ModelConfig, nExamples: number): void {
   const wrong = [
     epochs * nExamples <= mostExamples
       ? ""
       : `--epochs ${epochs} over ${nExamples} examples is more than can be planned (${mostExamples} in all).`,
-    rate > 0 ? "" : `--lr must be above 0, but is ${rate}.`,
-    isShare(warmup) || (warmup >= 1 && Number.isInteger(warmup))
-      ? ""
-      : `--warmup must be a share below 1 or a whole number of updates, but is ${warmup}.`,
-    epochDecay > 0 && epochDecay <= 1 ? "" : `--epoch-decay must be above 0, 1 at most, but is ${epochDecay}.`,
-    clip >= 0 ? "" : `--clip must be 0 or more, but is ${clip}.`,
-    isShare(adamW.beta1) && isShare(adamW.beta2) ? "" : "--beta1 and --beta2 must lie in 0 … 1, 1 left out.",
-    adamW.eps > 0 && adamW.weightDecay >= 0 ? "" : "--eps must be above 0, --weight-decay 0 or more.",
-    rate * adamW.weightDecay < 1
-      ? ""
-      : `--lr ${rate} times --weight-decay ${adamW.weightDecay} must be below 1, or weights change their sign.`,
-    saveMinutes >= 0 ? "" : `--save-minutes must be 0 or more, but is ${saveMinutes}.`,
     lora ? wrongTarget(lora.targets, config) : "",
-    lora && !(lora.alpha > 0) ? `--lora-alpha must be above 0, but is ${lora.alpha}.` : "",
   ].find((problem) => problem !== "");
   if (wrong !== undefined) throw new PipelineError("usage", wrong);
 }

@@ -1,7 +1,7 @@
 import { formatNumber, formatShare } from "../format.ts";
 import type { PlotSpec } from "../plots/plotSpec.ts";
 import { pText } from "./differences.ts";
-import type { ExperimentReport, ExperimentRow } from "./experiments.ts";
+import { type ExperimentReport, type ExperimentRow, incompleteNote } from "./experiments.ts";
 import { figure } from "./figure.ts";
 import { html, type Part } from "./html.ts";
 import type { ReportData } from "./reportData.ts";
@@ -11,7 +11,7 @@ import { type Section, tableMarkup } from "./section.ts";
 export function experimentsSection({ experiments, plots }: ReportData): Section | undefined {
   if (experiments.length === 0) return undefined;
   const body = experiments.map((experiment, e) => {
-    const { title, seeds, cases } = experiment;
+    const { title, seeds, cases, missing } = experiment;
     const intervals =
       seeds.length > 1
         ? `Means over the seeds ${seeds.join(", ")}, with Student's 95 % interval over seeds; of rows that do not depend on the seed over prompts.`
@@ -25,7 +25,8 @@ export function experimentsSection({ experiments, plots }: ReportData): Section 
       ? " Δ is the difference to the row that the experiment compares with, prompt by prompt."
       : "";
     const heading = experiments.length > 1 ? html`<h3>${title}</h3>` : undefined;
-    return html`${heading}<p>${intervals}${tests}</p>${parts}`;
+    const lacks = incompleteNote(missing).map((text) => html`<p>${text}</p>`);
+    return html`${heading}<p>${intervals}${tests}</p>${lacks}${parts}`;
   });
   return { id: "experiments", title: "Experiments", body };
 }

@@ -44,6 +44,16 @@ export interface ExperimentReport {
   readonly title: string;
   readonly seeds: readonly number[];
   readonly cases: readonly ExperimentCase[];
+  /** Measurements that were asked for and are not there, since a step failed. */
+  readonly missing?: readonly string[];
+}
+
+/** What a table lacks, in one paragraph; none of a whole one. */
+export function incompleteNote(missing: readonly string[] = []): string[] {
+  if (missing.length === 0) return [];
+  const first = `${missing.slice(0, 3).join(", ")}${missing.length > 3 ? ", …" : ""}`;
+  const lack = missing.length > 1 ? `${missing.length} measurements are missing` : "one measurement is missing";
+  return [`Incomplete: ${lack} (${first}); where some seeds are there, a mean is over these.`];
 }
 
 /** The first column of safety and the first of utility, which span the plane of a case; undefined where one of them lacks. */

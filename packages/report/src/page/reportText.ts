@@ -6,7 +6,7 @@ import { originsOf, settingOf, whatWasDone } from "../repairWords.ts";
 import { table } from "../table.ts";
 import { differenceTexts, pText } from "./differences.ts";
 import { type MetricReport, nameOf } from "./evaluations.ts";
-import type { ExperimentRow } from "./experiments.ts";
+import { type ExperimentRow, incompleteNote } from "./experiments.ts";
 import type { PageRepair, ReportData } from "./reportData.ts";
 import { titleOf } from "./reportPage.ts";
 import { visible } from "./visible.ts";
@@ -97,15 +97,16 @@ function pointsText({ repairs, sweep }: ReportData): string[] {
 }
 
 function experimentTexts({ experiments }: ReportData): string[] {
-  return experiments.flatMap(({ title, cases }) =>
-    cases.map(({ name, columns, rows }) => {
+  return experiments.flatMap(({ title, cases, missing }) => [
+    ...cases.map(({ name, columns, rows }) => {
       const cells = rows.map(({ label, entries }) => [
         label,
         ...columns.map((column) => entryText(entries[column.name])),
       ]);
       return `${cases.length > 1 ? `${title}: ${name}` : title}\n\n${table(["row", ...columns.map((column) => column.name)], cells)}`;
     }),
-  );
+    ...incompleteNote(missing).map(wrapped),
+  ]);
 }
 
 function entryText(entry: ExperimentRow["entries"][string] | undefined): string {

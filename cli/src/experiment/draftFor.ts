@@ -1,10 +1,11 @@
-import { readFile } from "node:fs/promises";
 import { type Plan, planExperiment, type Recipe } from "@safedelta/experiment";
 import { assumedDevice, type Device, stampOf, toolVersion } from "@safedelta/pipeline";
 import { UsageError } from "../exitCode.ts";
 import type { Io } from "../io.ts";
 import { type EngineOptions, openTold } from "../openTold.ts";
+import { readNamed } from "../readNamed.ts";
 import { hashInputs, type KnownHashes, readHashes } from "./hashInputs.ts";
+import type { Stamp } from "./outFolder.ts";
 
 /** What the flags say of a plan. */
 export interface PlanFlags extends EngineOptions {
@@ -13,29 +14,31 @@ export interface PlanFlags extends EngineOptions {
   readonly seeds?: readonly number[];
 }
 
-/** A plan, and what it is for. */
-export interface PlannedFor {
+/** A plan before anything of this machine was hashed: its steps are those to come, but not their fingerprints. */
+export interface Draft {
   readonly plan: Plan;
-  /** Hashes of its inputs, to be remembered. */
-  readonly known: KnownHashes;
-  /** Name of the engine. */
-  readonly engine: string;
-  /** What time guesses assume of it. */
+  /** Part of every fingerprint. */
+  readonly stamp: Stamp;
+  /** What time guesses assume of the engine. */
   readonly device: Device;
+  /** The plan with the hashes of what lies on this machine, and these, to be remembered. */
+  finish(): Promise<{ readonly plan: Plan; readonly known: KnownHashes }>;
 }
 
-/** The plan with the hashes of what lies on this machine, for the engine that opens, whose name every step is told. */
-export async function planFor(recipe: Recipe, flags: PlanFlags, io: Io): Promise<PlannedFor> {
+/** Plan for the engine that opens, whose name every step is told. @throws as `planExperiment`; UsageError for --set */
+export async function draftFor(recipe: Recipe, flags: PlanFlags, io: Io): Promise<Draft> {
   const { out, set, seeds, ...engineOptions } = flags;
   using engine = await openTold(engineOptions, io);
-  const stamp = JSON.stringify([toolVersion, stampOf(engine.info)]);
-  const settings = { out, stamp, set: await valuesOf(set), seeds };
+  const stamp = { version: toolVersion, engine: stampOf(engine.info) };
+  const settings = { out, stamp: JSON.stringify([stamp.version, stamp.engine]), set: await valuesOf(set), seeds };
   const words = new Set<string>();
-  planExperiment(recipe, { ...settings, hashOf: (word) => void words.add(word) });
-  const known = await readHashes(out);
-  const hashes = await hashInputs(words, known);
-  const plan = planExperiment(recipe, { ...settings, hashOf: (word) => hashes.get(word) });
-  return { plan, known, engine: engine.info.name, device: assumedDevice(engine.info) };
+  const plan = planExperiment(recipe, { ...settings, hashOf: (word) => void words.add(word) });
+  const finish = async () => {
+    const known = await readHashes(out);
+    const hashes = await hashInputs(words, known);
+    return { known, plan: planExperiment(recipe, { ...settings, hashOf: (word) => hashes.get(word) }) };
+  };
+  return { plan, stamp, device: assumedDevice(engine.info), finish };
 }
 
 /** Of `@FILE` the text of the file. @throws UsageError for a pair without "=", and a file that cannot be read */
@@ -48,8 +51,5 @@ async function namedValue(pair: string): Promise<readonly [string, string]> {
   const [, name, value] = /^([^=]+)=(.*)$/.exec(pair) ?? [];
   if (name === undefined || value === undefined) throw new UsageError(`--set: "${pair}" must be NAME=VALUE.`);
   if (!value.startsWith("@")) return [name, value];
-  const text = await readFile(value.slice(1), "utf8").catch((error: Error) => {
-    throw new UsageError(`--set ${pair}: ${error.message}`);
-  });
-  return [name, text.trim()];
+  return [name, (await readNamed(value.slice(1), `--set ${pair}`)).trim()];
 }

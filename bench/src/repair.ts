@@ -1,8 +1,8 @@
 /**
  * Repair of one square linear in each mode against the official adjust step in PyTorch, in turns on the same numbers:
- * `bun bench/src/repair.ts [--engine auto] [--modes optimal,cholesky,exact,reference] [--size 4096] [--threads 1,2] [--rounds 3] [--json]`
+ * `bun bench/src/repair.ts [--engine auto] [--modes optimal,adapter,cholesky,exact,reference] [--size 4096] [--threads 1,2] [--rounds 3] [--json]`
  * (SAFEDELTA_PYTHON, else python3, with torch). Ours is timed twice: from the Hessian, which is the peer's work, and from a prepared
- * factor, as every request is served. Ours also measures the true safety losses for the report, which the peer does not.
+ * factor, as every request is served; each run is the second in its process. Ours also measures the true safety losses for the report, which the peer does not.
  */
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -10,14 +10,17 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import {
+  type Adapter,
   type Budget,
   dampedHessian,
   finishHessian,
   inverseFactor,
   type Mode,
+  optimalFactorOf,
   orderedFactor,
   type PreparedGroup,
   repair,
+  repairAdapter,
   spectrum,
 } from "@safedelta/core";
 import { type Engine, type EngineChoice, type Matrix, openEngine } from "@safedelta/engine";
@@ -27,7 +30,7 @@ import { machine } from "./machine.ts";
 const { values: options } = parseArgs({
   options: {
     engine: { type: "string", default: "auto" },
-    modes: { type: "string", default: "optimal,cholesky,exact,reference" },
+    modes: { type: "string", default: "optimal,adapter,cholesky,exact,reference" },
     size: { type: "string", default: "4096" },
     threads: { type: "string", default: "1,2" },
     rounds: { type: "string", default: "3" },
@@ -36,32 +39,31 @@ const { values: options } = parseArgs({
 });
 
 interface Method {
-  readonly mode: Mode;
+  /** What the mode keeps of a group. */
   make(e: Engine, h: Matrix): Partial<PreparedGroup>;
-  readonly budget: Budget;
+  /** Of `adapter` A′, else the repaired weight. */
+  repair(e: Engine, linear: Linear, group: PreparedGroup): Matrix;
 }
 
-/** What each mode (`optimal` also by Cholesky) keeps of a group, and the budget it is timed at. */
+const referenceScale = 1;
+const loss: Budget = { kind: "loss", share: 0.1 };
+const repairedBy =
+  (mode: Mode, budget: Budget): Method["repair"] =>
+  (e, linear, group) =>
+    repair(e, mode, linear, group, budget).weight;
+
+/** `cholesky` is `optimal` without a spectrum, `adapter` that of a LoRA delta which stays one. */
 const methods = {
-  optimal: {
-    mode: "optimal",
-    make: (e: Engine, h: Matrix) => ({ spectrum: spectrum(e, h) }),
-    budget: { kind: "loss", share: 0.1 },
+  optimal: { make: (e, h) => ({ spectrum: spectrum(e, h) }), repair: repairedBy("optimal", loss) },
+  adapter: {
+    make: (e, h) => ({ spectrum: spectrum(e, h) }),
+    repair: (e, { adapter }, group) => repairAdapter(e, adapter, optimalFactorOf(group), loss).a,
   },
-  cholesky: {
-    mode: "optimal",
-    make: (e: Engine, h: Matrix) => ({ hessian: dampedHessian(e, h) }),
-    budget: { kind: "loss", share: 0.1 },
-  },
-  exact: {
-    mode: "exact",
-    make: (e: Engine, h: Matrix) => ({ ordered: orderedFactor(e, h) }),
-    budget: { kind: "loss", share: 0.1 },
-  },
+  cholesky: { make: (e, h) => ({ hessian: dampedHessian(e, h) }), repair: repairedBy("optimal", loss) },
+  exact: { make: (e, h) => ({ ordered: orderedFactor(e, h) }), repair: repairedBy("exact", loss) },
   reference: {
-    mode: "reference",
-    make: (e: Engine, h: Matrix) => ({ inverse: inverseFactor(e, h) }),
-    budget: { kind: "scale", value: 1 },
+    make: (e, h) => ({ inverse: inverseFactor(e, h) }),
+    repair: repairedBy("reference", { kind: "scale", value: referenceScale }),
   },
 } as const satisfies Record<string, Method>;
 type Timed = keyof typeof methods;
@@ -71,6 +73,8 @@ interface Linear {
   readonly hessian: Matrix;
   readonly aligned: Matrix;
   readonly tuned: Matrix;
+  /** Another delta, of rank 16. */
+  readonly adapter: Adapter;
 }
 
 const size = Number(options.size);
@@ -81,7 +85,9 @@ try {
   const { engine } = await openEngine(options.engine as EngineChoice);
   using inputs = new Inputs(engine);
   const linear = makeLinear(inputs);
-  for (const [name, m] of Object.entries(linear)) await Bun.write(join(folder, `${name}.f32`), engine.read(m).slice());
+  const { hessian, aligned, tuned } = linear;
+  for (const [name, m] of Object.entries({ hessian, aligned, tuned }))
+    await Bun.write(join(folder, `${name}.f32`), engine.read(m).slice());
   const prepared = modes.map((mode) => ({ mode, ...prepare(engine, mode, linear.hessian) }));
   const rounds: Round[] = [];
   for (let round = 0; round < Number(options.rounds); round++)
@@ -125,7 +131,7 @@ function makeLinear(inputs: Inputs): Linear {
   engine.mirror(hessian);
   const tuned = inputs.copy(aligned);
   engine.add(0.1, change, tuned);
-  return { hessian, aligned, tuned };
+  return { hessian, aligned, tuned, adapter: { a: inputs.matrix(16, size), b: inputs.matrix(size, 16) } };
 }
 
 /** A factor and the time that it took. */
@@ -152,11 +158,10 @@ interface Round {
 
 /** Ours, then the peer with each number of threads; the answers of mode reference are compared after timing. */
 async function measureRound(engine: Engine, linear: Linear, prepared: readonly Prepared[]): Promise<Round> {
-  const repaired = prepared.map(({ mode, group }) => {
+  const repaired = prepared.map((one) => {
+    repairOnce(engine, linear, one)[Symbol.dispose]();
     const start = performance.now();
-    const { weight } = repair(engine, methods[mode].mode, linear, group, methods[mode].budget);
-    engine.read(weight.view(0, 0, 1, 1));
-    return { mode, weight, ms: performance.now() - start };
+    return { mode: one.mode, weight: repairOnce(engine, linear, one), ms: performance.now() - start };
   });
   const peers = threads.map(runPeer);
   for (const { mode, weight } of repaired) {
@@ -166,9 +171,16 @@ async function measureRound(engine: Engine, linear: Linear, prepared: readonly P
   return { ours: repaired.map(({ ms }) => ms), peers };
 }
 
+/** What the repair gives, when it is there. */
+function repairOnce(engine: Engine, linear: Linear, { mode, group }: Prepared): Matrix {
+  const weight = methods[mode].repair(engine, linear, group);
+  engine.read(weight.view(0, 0, 1, 1));
+  return weight;
+}
+
 function runPeer(count: number): number {
   const script = fileURLToPath(new URL("../peers/adjust.py", import.meta.url));
-  const task = { folder, rows: size, cols: size, scale: methods.reference.budget.value, threads: count };
+  const task = { folder, rows: size, cols: size, scale: referenceScale, threads: count };
   const { stdout, exitCode } = Bun.spawnSync([process.env.SAFEDELTA_PYTHON ?? "python3", script], {
     stdin: Buffer.from(`${JSON.stringify(task)}\n`),
     stderr: "inherit",

@@ -1,5 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import {
+  experimentMarkdown,
   pageDataId,
   type ReportInput,
   type RivalReport,
@@ -9,7 +10,7 @@ import {
   reportText,
 } from "@safedelta/report";
 import fc from "fast-check";
-import { sampleEvaluation, samplePage } from "./samplePage.ts";
+import { sampleEvaluation, sampleExperiment, samplePage } from "./samplePage.ts";
 import { linear, sampleReport } from "./sampleReport.ts";
 
 /** The elements of a page in their order, with the names of their attributes. */
@@ -169,10 +170,18 @@ describe("a page", () => {
     expect(alone({ experiments })).toContain("<title>Experiment Which mode keeps most?</title>");
   });
 
-  test("an experiment's chosen row, published figure and test", async () => {
+  test("an experiment's chosen row, published figure and test, and what they are, as table.md says it", async () => {
     const page = reportPage(reportData(samplePage()));
-    const [intervals] = await textsOf(page, "#experiments p");
-    expect(intervals).toContain("over seeds; of rows that do not depend on the seed over prompts.");
+    const notes = (await textsOf(page, "#experiments p")).map((text) =>
+      text.replaceAll("&quot;", '"').replaceAll("&#39;", "'"),
+    );
+    expect(notes[0]).toContain("of rows that do not depend on the seed over prompts.");
+    expect(notes[1]).toStartWith('Differences (Δ) are to "tuned", prompt by prompt: mean over seeds with Student');
+    expect(notes[1]).toEndWith("p is McNemar's, exact, over the prompts of all seeds.");
+    expect(notes[2]).toStartWith(
+      "◀: of a method's settings the one of most utility that is at most 0.02 less safe than",
+    );
+    expect(experimentMarkdown(sampleExperiment)).toEndWith(`\n${notes.join("\n")}\n`);
     const cells = (await textsOf(page, "#experiments td")).map((text) => text.trim());
     expect(cells).toEqual([
       "0.1000.000 … 0.200",
@@ -182,7 +191,47 @@ describe("a page", () => {
       "0.7000.600 … 0.800",
       "10.0 %",
     ]);
-    expect((await textsOf(page, "#experiments tbody th"))[1]).toContain("chosen setting");
+    expect((await textsOf(page, "#experiments tbody th"))[1]).toContain("◀ chosen setting");
+  });
+
+  test("an experiment's legend names methods and the ring, and what lies in one place is told", async () => {
+    const [one] = sampleExperiment.cases;
+    const [tuned, optimal] = one.rows;
+    const same = { ...tuned, label: "none", method: "none" };
+    const far = {
+      ...tuned,
+      label: "far",
+      method: "far",
+      entries: { ...tuned.entries, refusal: { value: 0.9, low: 0, high: 1 } },
+    };
+    const page = (rows: readonly (typeof tuned)[]) =>
+      reportPage(
+        reportData({
+          toolVersion: "0.1.0",
+          repairs: [],
+          experiments: [{ ...sampleExperiment, cases: [{ ...one, rows }] }],
+        }),
+      );
+    const found = page([tuned, same, far, optimal]);
+    const legend = await textsOf(found, "#experiments figure:first-child .legend li");
+    expect(legend.map((text) => text.trim())).toEqual([
+      "tuned",
+      "none",
+      "far",
+      "optimal",
+      "chosen setting of its method",
+    ]);
+    expect(await textsOf(found, "#experiments .together li")).toEqual(["(0.1, 0.9): tuned, none"]);
+    expect(await textsOf(page([tuned, far, optimal]), "#experiments .together")).toEqual([]);
+    const many = [0.1, 0.3, 0.5, 0.7].flatMap((value) =>
+      [1, 2].map((i) => ({
+        ...{ label: `m${value} ${i}`, method: "m", isBest: false },
+        entries: { refusal: { value, low: 0, high: 1 }, solved: { value, low: 0, high: 1 } },
+      })),
+    );
+    expect(await textsOf(page(many), "#experiments details.together summary")).toEqual([
+      "4 places hold several points",
+    ]);
   });
 });
 

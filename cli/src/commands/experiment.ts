@@ -1,7 +1,8 @@
 import { readFile } from "node:fs/promises";
 import { basename, extname, join } from "node:path";
-import { parseRecipe, recipeSchema, terminalPlot, terminalTable } from "@safedelta/experiment";
+import { parseRecipe, recipeSchema, terminalPlot } from "@safedelta/experiment";
 import { lockFolder } from "@safedelta/pipeline";
+import { experimentNotes, experimentText } from "@safedelta/report";
 import { defineCommand, required } from "../command.ts";
 import { exitCode, UsageError } from "../exitCode.ts";
 import { checkSteps, missingFiles, surroundingFlags } from "../experiment/checkSteps.ts";
@@ -64,7 +65,7 @@ export const experimentCommand = defineCommand({
       return exitCode.interrupted;
     }
     const results = await writeResults(out, recipe, plan);
-    io.print(terminalTable(results.cases));
+    io.print([experimentText(results), "", ...experimentNotes(results)].join("\n"));
     for (const plot of results.cases.map(terminalPlot)) if (plot !== undefined) io.print(`\n${plot}`);
     const [failed, skipped] = [end.failed, end.skipped].map((steps) => steps.map(({ title }) => title));
     io.document({ ...results, out, failed, skipped });

@@ -180,6 +180,9 @@ const estimate = z.object({ value: number, low: number, high: number });
 export const savedExperiment = z.object({
   title: z.string(),
   seeds: z.array(number),
+  against: z.string().optional(),
+  best: z.object({ within: number, of: z.string() }).optional(),
+  paperSource: z.string().optional(),
   cases: z.array(
     z.object({
       name: z.string(),

@@ -1,4 +1,5 @@
 export { ReportError } from "./errors.ts";
+export { experimentMarkdown, experimentNotes, experimentText } from "./experimentTable.ts";
 export { formatBytes, formatMs, formatNumber, formatPercent, formatRate, type Interval } from "./format.ts";
 export { lossPlot } from "./lossPlot.ts";
 export { markdownTable } from "./markdown.ts";

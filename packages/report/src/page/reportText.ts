@@ -1,3 +1,4 @@
+import { experimentNotes, experimentText } from "../experimentTable.ts";
 import { formatBytes, formatMs, formatNumber, formatPercent, formatShare } from "../format.ts";
 import { layerTable } from "../layerTable.ts";
 import { written } from "../prose.ts";
@@ -6,7 +7,6 @@ import { originsOf, settingOf, whatWasDone } from "../repairWords.ts";
 import { table } from "../table.ts";
 import { differenceTexts, pText } from "./differences.ts";
 import { type MetricReport, nameOf } from "./evaluations.ts";
-import type { ExperimentRow } from "./experiments.ts";
 import type { PageRepair, ReportData } from "./reportData.ts";
 import { titleOf } from "./reportPage.ts";
 import { visible } from "./visible.ts";
@@ -97,19 +97,11 @@ function pointsText({ repairs, sweep }: ReportData): string[] {
 }
 
 function experimentTexts({ experiments }: ReportData): string[] {
-  return experiments.flatMap(({ title, cases }) =>
-    cases.map(({ name, columns, rows }) => {
-      const cells = rows.map(({ label, entries }) => [
-        label,
-        ...columns.map((column) => entryText(entries[column.name])),
-      ]);
-      return `${cases.length > 1 ? `${title}: ${name}` : title}\n\n${table(["row", ...columns.map((column) => column.name)], cells)}`;
-    }),
-  );
-}
-
-function entryText(entry: ExperimentRow["entries"][string] | undefined): string {
-  return entry ? `${[entry.value, entry.low, entry.high].map((value) => value.toFixed(3)).join(" ")}` : "–";
+  return experiments.flatMap((experiment) => [
+    experiment.title,
+    experimentText(experiment),
+    experimentNotes(experiment).map(wrapped).join("\n"),
+  ]);
 }
 
 function layersText(repair: PageRepair): string {

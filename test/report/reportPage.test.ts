@@ -246,11 +246,24 @@ describe("before and after", () => {
     const page = reportPage(reportData(samplePage({ evaluations: [...evaluations, other], comparisons: [] })));
     const cells = (await textsOf(page, "#answers td")).map((text) => text.trim());
     expect(cells).toEqual([
-      "33.3 % 0.0 % … 100.0 %n = 3",
-      "nothing could be judged",
-      "not measured",
-      "100.0 % 0.0 % … 100.0 %n = 3",
+      ...["33.3 % 0.0 % … 100.0 %n = 3", "nothing could be judged", "not measured"],
+      ...["not measured", "100.0 % 0.0 % … 100.0 %n = 3", "not measured"],
     ]);
+  });
+
+  test("a model of the repair that was not measured has a column, and the page says how to measure it", async () => {
+    const evaluations = [sampleEvaluation("aligned", [0, 0, 1])];
+    const page = reportPage(reportData(samplePage({ evaluations, comparisons: [] })));
+    expect((await textsOf(page, "#answers thead th")).slice(1)).toEqual(["aligned", "tuned", "repaired"]);
+    const told = (await textsOf(page, "#answers p")).join(" ");
+    expect(told).toContain("Not measured: tuned ./tuned, repaired OUT. Let each MODEL answer");
+    const [commands] = await textsOf(page, "#answers pre");
+    expect(commands).toContain("bun run safedelta eval MODEL --prompts guarded.jsonl --metric asr-keywords --out eval");
+    expect(reportText(reportData(samplePage({ evaluations })))).toContain(commands);
+    const whole = reportPage(reportData(samplePage()));
+    expect(await textsOf(whole, "#answers pre")).toEqual([]);
+    const lora = sampleReport(1, { outFormat: "lora", recipe: { out: "mine" } });
+    expect(reportPage(reportData({ toolVersion: "0.1.0", repairs: [lora] }))).toContain("org/chat+mine");
   });
 
   test("differences of rates are points of 100", async () => {

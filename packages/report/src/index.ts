@@ -10,7 +10,6 @@ export type {
   EvaluationInput,
   EvaluationReport,
   MetricReport,
-  Role,
   SampleSet,
 } from "./page/evaluations.ts";
 export {
@@ -60,7 +59,7 @@ export {
   type Totals,
   totalsOf,
 } from "./repairReport.ts";
-export { settingOf } from "./repairWords.ts";
+export { type Role, settingOf } from "./repairWords.ts";
 export { reportJson, reportProblems, reportSchemaVersion, type SavedReport, wasAltered } from "./reportJson.ts";
 export { type Axis, type PlotOptions, type Point, type Series, scatterPlot } from "./scatterPlot.ts";
 export { type Align, type TableOptions, table } from "./table.ts";

@@ -63,6 +63,30 @@ Mode ${verbatim(mode)}: ${modeText[mode]}.${task}
 Budget ${verbatim(`--${budget.kind} ${budget.value}`)}: ${budgetText[budget.kind]}.`;
 }
 
+/** What a model was to its repair. */
+export type Role = "aligned" | "tuned" | "repaired";
+
+/** The models of a repair as other commands take them; an adapter speaks through the model that it belongs to. */
+function spellingsOf({ aligned, tuned, recipe, outFormat }: DescribedRepair): Readonly<Record<Role, string>> {
+  const out = String(recipe.out ?? "OUT");
+  return { aligned: aligned.spec, tuned: tuned.spec, repaired: outFormat === "lora" ? `${aligned.spec}+${out}` : out };
+}
+
+/** How numbers are had of models that were not measured; `measureCommands` stand behind it. */
+export function howToMeasure(repair: DescribedRepair, missing: readonly Role[]): Prose {
+  const spellings = spellingsOf(repair);
+  const models = missing.flatMap((role, i): Prose => [...(i > 0 ? [", "] : []), role, " ", verbatim(spellings[role])]);
+  return prose`Not measured: ${models}. Let each MODEL answer prompts that the others answer too, with a metric that suits them
+(${verbatim("asr-keywords")} counts answers without a refusal, ${verbatim("exact")} those equal to the reference), and give OUT, the repaired model's folder,
+and that of the results to ${verbatim("report")}:`;
+}
+
+export const measureCommands = [
+  "bun run safedelta eval MODEL --prompts guarded.jsonl --metric asr-keywords --out eval",
+  "bun run safedelta eval MODEL --prompts task.jsonl --metric exact --out eval",
+  "bun run safedelta report OUT eval --out page.html",
+].join("\n");
+
 /** Models, data and engine with their hashes, each under its label. */
 export function originsOf(report: DescribedRepair): readonly (readonly [label: string, text: Prose])[] {
   const { aligned, tuned, third, rival, state, safeData, taskData, engine, dtype, licence } = report;

@@ -1,30 +1,38 @@
 import { formatNumber, formatPercent } from "../format.ts";
+import { howToMeasure, measureCommands, type Role } from "../repairWords.ts";
 import { differenceTexts, pText } from "./differences.ts";
 import {
   type ComparisonReport,
+  columnsOf,
   type EvaluationReport,
   type MetricReport,
   nameOf,
   type SampleSet,
+  unmeasured,
 } from "./evaluations.ts";
-import { html, type Markup, type Part } from "./html.ts";
-import type { ReportData } from "./reportData.ts";
+import { html, type Markup, type Part, proseMarkup } from "./html.ts";
+import type { PageRepair, ReportData } from "./reportData.ts";
 import { type Section, tableMarkup } from "./section.ts";
 
 /** Before and after, as far as answers were measured. */
 export function answersSection({ evaluations, comparisons, repairs }: ReportData): Section | undefined {
-  if (evaluations.length === 0 && repairs.length === 0) return undefined;
-  const body = evaluations.length === 0 ? notMeasured() : [evaluationTable(evaluations), differences(comparisons)];
-  return { id: "answers", title: repairs.length > 0 ? "Before and after" : "What was measured", body };
+  const [repair] = repairs;
+  if (evaluations.length === 0 && !repair) return undefined;
+  const measured =
+    evaluations.length === 0
+      ? html`<p>No answers were measured for this page, so it says nothing of how the models behave.</p>`
+      : evaluationTable(evaluations, repair !== undefined);
+  const body = [measured, repair && missing(repair, unmeasured(evaluations)), differences(comparisons)];
+  return { id: "answers", title: repair ? "Before and after" : "What was measured", body };
 }
 
-function notMeasured(): Markup {
-  return html`<p>No answers were measured for this page, so it says nothing of how the models behave. Let them answer with
-<code>safedelta eval</code>, and give the folders of the results to <code>safedelta report</code>: a table of before and after stands here then.</p>`;
+function missing(repair: PageRepair, roles: readonly Role[]): Part {
+  if (roles.length === 0) return undefined;
+  return html`<p>${proseMarkup(howToMeasure(repair, roles))}</p><pre><code>${measureCommands}</code></pre>`;
 }
 
-function evaluationTable(evaluations: readonly EvaluationReport[]): Markup {
-  const models = [...new Set(evaluations.map(nameOf))];
+function evaluationTable(evaluations: readonly EvaluationReport[], hasRepair: boolean): Markup {
+  const models = columnsOf(evaluations, hasRepair);
   const keys = evaluations.flatMap(({ task, promptsSha256, metrics }) =>
     metrics.map(({ metric }) => ({ task, promptsSha256, metric })),
   );

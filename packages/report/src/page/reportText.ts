@@ -3,10 +3,10 @@ import { formatBytes, formatMs, formatNumber, formatPercent, formatShare } from 
 import { layerTable } from "../layerTable.ts";
 import { written } from "../prose.ts";
 import { ratio } from "../repairReport.ts";
-import { originsOf, settingOf, whatWasDone } from "../repairWords.ts";
+import { howToMeasure, measureCommands, originsOf, settingOf, whatWasDone } from "../repairWords.ts";
 import { table } from "../table.ts";
 import { differenceTexts, pText } from "./differences.ts";
-import { type MetricReport, nameOf } from "./evaluations.ts";
+import { type MetricReport, nameOf, unmeasured } from "./evaluations.ts";
 import type { PageRepair, ReportData } from "./reportData.ts";
 import { titleOf } from "./reportPage.ts";
 import { visible } from "./visible.ts";
@@ -50,8 +50,11 @@ function totalsText({ totals }: PageRepair): string {
 }
 
 function answersText({ evaluations, comparisons, repairs }: ReportData): string[] {
-  if (evaluations.length === 0)
-    return repairs.length === 0 ? [] : ["No answers were measured: give the folders of safedelta eval, too."];
+  const [repair] = repairs;
+  const roles = repair ? unmeasured(evaluations) : [];
+  const missing =
+    roles.length > 0 ? [`${wrapped(written(howToMeasure(repair, roles), (text) => text))}\n${measureCommands}`] : [];
+  if (evaluations.length === 0) return missing;
   const byTask = [...Map.groupBy(evaluations, ({ task }) => task).values()].flat();
   const rows = byTask.flatMap((evaluation) =>
     evaluation.metrics.map((metric) => [evaluation.task, metric.metric, nameOf(evaluation), ...valueCells(metric)]),
@@ -59,7 +62,7 @@ function answersText({ evaluations, comparisons, repairs }: ReportData): string[
   const values = table(["task", "metric", "model", "value", "95 %", "n"], rows, {
     align: ["left", "left", "left", "right", "right", "right"],
   });
-  if (comparisons.length === 0) return [values];
+  if (comparisons.length === 0) return [values, ...missing];
   const differences = comparisons.map(({ task, metric, from, to, n, p, ...found }) => {
     const { difference, low, high } = differenceTexts(found, p !== undefined);
     return [
@@ -73,7 +76,11 @@ function answersText({ evaluations, comparisons, repairs }: ReportData): string[
     ];
   });
   const columns = ["task", "metric", "models", "difference", "95 %", "McNemar p", "n"];
-  return [values, table(columns, differences, { align: ["left", "left", "left", "right", "right", "right", "right"] })];
+  return [
+    values,
+    ...missing,
+    table(columns, differences, { align: ["left", "left", "left", "right", "right", "right", "right"] }),
+  ];
 }
 
 function valueCells({ kind, value, low, high, n }: MetricReport): string[] {

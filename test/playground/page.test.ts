@@ -16,6 +16,11 @@ const prompts = [
 const refusal = "sorry , i cannot share that code .";
 const live = "repaired (live)";
 
+/** Until the repair is there, or the page says why there is none. */
+async function untilReady(page: Page): Promise<void> {
+  await page.waitForFunction(() => document.querySelector(".repair")?.textContent?.includes("Repaired in this page"));
+}
+
 /** A page of a profile of its own that is ready to be asked; `strange` collects whatever a quiet page has none of. */
 async function openPage(browser: Browser, url: string): Promise<{ page: Page; strange: string[] }> {
   const page = await (await browser.createBrowserContext()).newPage();
@@ -30,8 +35,23 @@ async function openPage(browser: Browser, url: string): Promise<{ page: Page; st
   });
   await page.setViewport({ width: 1280, height: 900 });
   await page.goto(url);
-  await page.waitForSelector("#strength");
+  await untilReady(page);
   return { page, strange };
+}
+
+/** A page whose requests for what ends like `path` are held back until they are let through. */
+async function openHeld(browser: Browser, path: string) {
+  const page = await (await browser.createBrowserContext()).newPage();
+  let gate = Promise.withResolvers<void>();
+  await page.setRequestInterception(true);
+  page.on("request", async (request) => {
+    if (request.url().endsWith(path)) await gate.promise;
+    await request.continue();
+  });
+  const hold = () => {
+    gate = Promise.withResolvers();
+  };
+  return { page, hold, letThrough: () => gate.resolve() };
 }
 
 /** The newest answers by the heading of their card. */
@@ -99,22 +119,74 @@ describe.skipIf(noBrowser !== "")(`the page ${noBrowser && `(skipped: ${noBrowse
   });
 
   test("asked before the repair is ready, the repaired model answers as soon as it is", async () => {
-    const page = await (await browser.createBrowserContext()).newPage();
-    const late = Promise.withResolvers<void>();
-    await page.setRequestInterception(true);
-    page.on("request", async (request) => {
-      if (request.url().endsWith("/api/safe")) await late.promise;
-      await request.continue();
-    });
+    const { page, letThrough } = await openHeld(browser, "/api/safe");
     await page.goto(world.url);
     await page.waitForFunction(() => document.body.textContent?.includes("this page: WebAssembly"));
     await (await page.$(".tries button"))?.click();
     await untilSpoken(page, "complete");
-    expect(Object.keys(await answers(page))).not.toContain(live);
-    late.resolve();
+    expect((await answers(page))[live]).toBe("not asked");
+    letThrough();
     await untilSpoken(page, "the repaired model answers");
     const found = await answers(page);
     expect([found.aligned, found[live]]).toEqual([refusal, refusal]);
+  });
+
+  test("asked while its models are loaded, the page's engine answers when they are there; nothing moves meanwhile", async () => {
+    const { page, letThrough } = await openHeld(browser, "/head");
+    await page.evaluateOnNewDocument(() => {
+      const shifts: unknown[] = [];
+      Object.assign(window, { shifts });
+      const note = (list: PerformanceObserverEntryList) => shifts.push(...list.getEntries().map((one) => one.toJSON()));
+      new PerformanceObserver(note).observe({ type: "layout-shift", buffered: true });
+    });
+    const asked: string[] = [];
+    page.on("request", (request) => asked.push(new URL(request.url()).pathname));
+    await page.goto(world.url);
+    await (await page.waitForSelector("#ask"))?.type("add 3 and 4 .\n");
+    await untilSpoken(page, "models that are being loaded answer when they are there");
+    expect((await answers(page)).aligned).toBe("…");
+    letThrough();
+    await untilSpoken(page, "complete");
+    await untilReady(page);
+    expect((await answers(page)).aligned).toBe("7");
+    expect(asked).not.toContain("/v1/chat/completions");
+    expect(await page.evaluate(() => document.activeElement?.id)).toBe("ask");
+    const shifts = await page.evaluate(() => (window as unknown as { shifts: { value: number }[] }).shifts);
+    expect(shifts.filter(({ value }) => value > 0.001)).toEqual([]);
+  });
+
+  test("what the server would not take is told before it is sent", async () => {
+    const { page, strange } = await openPage(browser, world.url);
+    await page.click("input[value=server]");
+    const fill = (box: Element, text: string) => {
+      (box as HTMLTextAreaElement).value = text;
+      box.dispatchEvent(new Event("input", { bubbles: true }));
+    };
+    await page.$eval("#ask", fill, "word ".repeat(2100));
+    await page.focus("#ask");
+    await page.keyboard.press("Enter");
+    await untilSpoken(page, "failed");
+    expect((await answers(page)).aligned).toMatch(
+      /^The prompt is too long to be sent: 10,\d{3} bytes, where this playground takes 10,000 at most\. Shorten it\.$/,
+    );
+    expect(strange).toEqual([]);
+  });
+
+  test("loaded again, the live repair keeps its place while it is prepared", async () => {
+    const { page, hold, letThrough } = await openHeld(browser, "/api/safe");
+    letThrough();
+    await page.goto(world.url);
+    await untilReady(page);
+    await (await page.$(".tries button"))?.click();
+    await untilSpoken(page, "complete");
+    const before = await answers(page);
+    hold();
+    await page.reload();
+    await page.waitForFunction(() => document.body.textContent?.includes("this page: WebAssembly"));
+    const meanwhile = await answers(page);
+    expect(Object.entries(meanwhile)).toEqual(Object.entries(before));
+    letThrough();
+    await untilReady(page);
   });
 
   test("a conversation that has filled the model's room says how to begin anew", async () => {
@@ -195,7 +267,7 @@ describe.skipIf(noBrowser !== "")(`the page ${noBrowser && `(skipped: ${noBrowse
     expect((await answers(page))["sweep: optimal"]).toBe(first.tuned);
     expect(asked).toEqual(["sweep/strong", "sweep/weak"]);
     await page.reload();
-    await page.waitForSelector("#strength");
+    await untilReady(page);
     expect(await page.$eval("#stop-0", (slider) => (slider as HTMLInputElement).value)).toBe("0");
     expect((await answers(page))["sweep: optimal"]).toBe(first.tuned);
     expect(strange).toEqual([]);
@@ -302,12 +374,12 @@ describe.skipIf(noBrowser !== "")(`the page ${noBrowser && `(skipped: ${noBrowse
     const before = await answers(page);
     const value = (selector: string) => page.$eval(selector, (input) => (input as HTMLInputElement).value);
     await page.reload();
-    await page.waitForSelector("#strength");
+    await untilReady(page);
     expect(await answers(page)).toEqual(before);
     expect([await value("#strength"), await value("#ask")]).toEqual(["20", guarded]);
     await page.$$eval("button", (all) => all.find(({ textContent }) => textContent === "Clear")?.click());
     await page.reload();
-    await page.waitForSelector("#strength");
+    await untilReady(page);
     expect(await answers(page)).toEqual({});
     expect(strange).toEqual([]);
   });

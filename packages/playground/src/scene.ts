@@ -56,6 +56,8 @@ export interface Scene {
   readonly sweeps: readonly StoredSweep[];
   readonly prompts: readonly Prompt[];
   readonly maxNewTokens: number;
+  /** Longest body of a request that the server takes. */
+  readonly mostBodyBytes: number;
   /** The engine of this computer that answers behind the server. */
   readonly hostEngine: string;
   /** Work is watched, and told at /api/progress. */

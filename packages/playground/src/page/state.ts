@@ -42,10 +42,13 @@ export interface State extends Kept {
   /** The WASM engine, once it is there; what it lacks. */
   readonly pageEngine?: string;
   readonly pageFailure?: string;
-  /** Models that it has open. */
+  /** It is loading its models. */
+  readonly isOpening: boolean;
+  /** Models that it has open, or will have. */
   readonly inPage: readonly string[];
   /** What web-llm does before a model can answer, by model. */
   readonly loading: Readonly<Record<string, string>>;
+  /** `none`: there is no pair, or none that fits the page. */
   readonly repair: "none" | "preparing" | "ready" | "failed";
   readonly repairFailure?: string;
   readonly sweep?: readonly SweepPoint[];
@@ -64,6 +67,7 @@ export const firstState: State = {
   where: "page",
   goesOn: false,
   exchanges: [],
+  isOpening: false,
   inPage: [],
   loading: {},
   repair: "none",

@@ -72,7 +72,8 @@ export class Controller {
       return this.store.set({ repair: "failed", repairFailure: (error as Error).message, work: undefined });
     }
     const [last] = this.now.exchanges;
-    if (last && !this.now.isAsking && !(repairedName in last.answers)) await this.asking.askAgain(repairedName);
+    if (!last) this.store.set({ spoken: "The repair is prepared." });
+    else if (!this.now.isAsking && !(repairedName in last.answers)) await this.asking.askAgain(repairedName);
   }
 
   private watch(): void {

@@ -69,8 +69,7 @@ function Card({ id, model, answer, state }: CardProps) {
       <h3 id={titleId}>
         {model} <span class="role">{answer?.setting ?? setting ?? words}</span>
       </h3>
-      <p class={answer?.state === "failed" ? "answer failure" : "answer"}>{wordsOf(answer)}</p>
-      {note !== undefined && <p class="quiet">{note}</p>}
+      <p class={answer?.state === "failed" ? "answer failure" : "answer"}>{wordsOf(answer, note)}</p>
     </article>
   );
 }
@@ -79,14 +78,14 @@ function Card({ id, model, answer, state }: CardProps) {
 function noteOf(id: string, model: string, answer: Answer | undefined, state: State): string | undefined {
   const isLast = state.exchanges[0]?.id === id;
   if (answer === undefined && isLast && model === repairedName && state.repair === "preparing")
-    return "It is asked when the repair is prepared.";
+    return "asked when the repair is prepared";
   if (answer?.state !== "waiting") return undefined;
-  return state.isOpening && isInPage(model, state) ? "The page is loading its models." : state.loading[model];
+  return state.isOpening && isInPage(model, state) ? "the page is loading its models" : state.loading[model];
 }
 
-function wordsOf(answer: Answer | undefined): string {
-  if (answer === undefined) return "not asked";
-  if (answer.state === "waiting") return "…";
+function wordsOf(answer: Answer | undefined, note: string | undefined): string {
+  if (answer === undefined) return note ?? "not asked";
+  if (answer.state === "waiting") return note === undefined ? "…" : `… ${note}`;
   if (answer.state === "stopped") return `${answer.text} (stopped)`;
   return answer.state === "done" && answer.text === "" ? "(no words)" : answer.text;
 }

@@ -73,7 +73,7 @@ export function Curve({ points, at, setting, axis, marks }: CurveProps) {
             {here && <circle cx={place(at)} cy={yOf(value(here))} r={5} />}
           </g>
         ))}
-        <text class="axis" x={box.width / 2} y={box.height - 6} text-anchor="middle">
+        <text class="axis" x={xOf(0.5)} y={box.height - 6} text-anchor="middle">
           {axis}
         </text>
       </svg>
@@ -84,9 +84,7 @@ export function Curve({ points, at, setting, axis, marks }: CurveProps) {
           </span>
         ))}
       </figcaption>
-      <p class={here && here.changeKept < 0 ? "quiet" : "quiet unsaid"}>
-        Below 0: farther from the fine-tuned model than the aligned model is.
-      </p>
+      {grid[0] < 0 && <p class="quiet">Below 0: farther from the fine-tuned model than the aligned model is.</p>}
     </figure>
   );
 }

@@ -54,15 +54,18 @@ function LiveRepair({ state, controller }: { readonly state: State; readonly con
         axis="strength"
         marks={[0, mostStrength / 2, mostStrength]}
       />
-      {repair === "ready" ? <Made state={state} /> : <Work work={state.work} />}
+      <div class="stack">
+        <Made state={state} />
+        {repair === "preparing" && <Work work={state.work} />}
+      </div>
     </>
   );
 }
 
-function Made({ state: { scene, repairMs } }: { readonly state: State }) {
-  const took = repairMs === undefined ? "" : ` in ${Math.max(1, Math.round(repairMs))} ms`;
+function Made({ state: { scene, repair, repairMs = 1 } }: { readonly state: State }) {
+  const took = ` in ${Math.max(1, Math.round(repairMs))} ms`;
   return (
-    <p class="quiet made">
+    <p class={repair === "ready" ? "quiet" : "quiet unseen"}>
       Repaired in this page{took}, from {scene?.repair?.nExamples} safe examples ({scene?.repair?.nTokens} tokens), mode
       optimal.
     </p>
@@ -73,8 +76,8 @@ function Work({
   work: { text, done, all } = { text: "opening this page's engine", done: 0, all: 1 },
 }: Pick<State, "work">) {
   return (
-    <p class="quiet made">
-      <label for="work">{text} …</label>
+    <p class="quiet">
+      <label for="work">{`${text} …`}</label>
       <progress id="work" value={done} max={all} />
     </p>
   );

@@ -61,7 +61,8 @@ test.concurrent("models, an export without its links, and watched work", async (
         ["mine", "other", "tensors"],
         ["repaired", "other", "tensors"],
       ]);
-      const { linears } = models.find(({ name }: { name: string }) => name === "repaired");
+      const { linears, setting } = models.find(({ name }: { name: string }) => name === "repaired");
+      expect(setting).toBe("optimal --loss 0.2");
       expect(linears.length).toBe(14);
       expect(linears[13]).toMatchObject({ layer: 1, name: "model.layers.1.mlp.down_proj.weight" });
       expect(linears[13].safetyLossShare).toBeCloseTo(0.2, 3);

@@ -11,7 +11,7 @@ import {
   workUnderWay,
 } from "@safedelta/pipeline";
 import type { ShownModel, Sources, StoredSweep } from "@safedelta/playground";
-import { reportProblems, type SavedReport } from "@safedelta/report";
+import { reportProblems, type SavedReport, settingOf } from "@safedelta/report";
 import { demoData, demoFolder } from "../demo/story.ts";
 import { UsageError } from "../exitCode.ts";
 import { experimentUnderWay } from "../experiment/outFolder.ts";
@@ -82,6 +82,7 @@ export async function openShow(given: Asked, progress: Progress): Promise<Show> 
       f32Bytes: 4 * nWeights,
       maxPositions: config.maxPositions,
       checkpoint,
+      setting: saved && settingOf(saved),
       linears: saved && linearsOf(saved),
     });
     pair[role] ??= files;

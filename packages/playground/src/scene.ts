@@ -14,7 +14,8 @@ export interface SceneModel {
   readonly f32Bytes: number;
   /** Tokens that a prompt and its answer may have. */
   readonly maxPositions: number;
-  /** What a repaired model says of itself. */
+  /** Of a repaired model: how it was made, in a few words, and its numbers. */
+  readonly setting?: string;
   readonly linears?: readonly LinearNumbers[];
 }
 

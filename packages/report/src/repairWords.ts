@@ -32,10 +32,12 @@ export function repairTitle({ rival, tuned }: DescribedRepair): Prose {
   return prose`${what} ${verbatim(tuned.name)}`;
 }
 
-/** `optimal --loss 0.03`, or a rival with its dials: the setting in a few words. */
-export function settingOf({ mode, budget, rival }: Pick<RepairReport, "mode" | "budget" | "rival">): string {
+/** `optimal --loss 0.03, task data`, or a rival with its dials: the setting in a few words. */
+export function settingOf(report: Pick<RepairReport, "mode" | "budget" | "rival" | "taskData">): string {
+  const { mode, budget, rival, taskData } = report;
   if (rival) return [rivalText[rival.method].name, ...dialsOf(rival)].join(", ");
-  return budget ? `${mode} --${budget.kind} ${budget.value}` : String(mode);
+  const dial = budget ? ` --${budget.kind} ${budget.value}` : "";
+  return `${mode}${dial}${taskData ? ", task data" : ""}`;
 }
 
 /** What was done, in one paragraph. @throws ReportError for a report without a method */

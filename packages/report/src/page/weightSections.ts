@@ -33,7 +33,7 @@ function noSweep(): Markup {
 function pointTable(repairs: readonly PageRepair[], sweep: ReportData["sweep"]): Markup {
   const made = repairs.map((repair, i) => ({
     ...repair.totals,
-    name: `${i === 0 ? "this model: " : ""}${settingOf(repair)}${repair.taskData ? ", task data" : ""}`,
+    name: `${i === 0 ? "this model: " : ""}${settingOf(repair)}`,
   }));
   const swept = sweep.map((point) => ({ ...point, name: `${point.mode} ${point.budget}` }));
   const rows = [...made, ...swept].map(

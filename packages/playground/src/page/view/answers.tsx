@@ -59,8 +59,8 @@ interface CardProps {
 function Card({ id, model, answer, state }: CardProps) {
   const titleId = `${id}-${model.replace(/\W/g, "-")}`;
   const isBusy = answer?.state === "waiting" || answer?.state === "writing";
-  const setting = settingOf(model, state);
   const shown = state.scene?.models.find(({ name }) => name === model);
+  const setting = settingOf(model, state) ?? shown?.setting;
   const role = shown?.role ?? "other";
   const words = shown?.kind === "mlc" ? "on the graphics card" : roleWords[role];
   const note = noteOf(id, model, answer, state);

@@ -38,7 +38,9 @@ interface CurveProps {
 export function Curve({ points, at, setting, axis, marks }: CurveProps) {
   const here = points[at];
   const xOf = (share: number) => box.left + share * (box.width - box.left - box.right);
-  const grid = gridOf(series.flatMap(({ value }) => points.map(value)));
+  const values = series.flatMap(({ value }) => points.map(value));
+  const grid = gridOf(values);
+  const isCut = Math.min(...values) < leastShown;
   const yOf = (share: number) =>
     box.top + ((1 - Math.max(grid[0], share)) / (1 - grid[0])) * (box.height - box.top - box.bottom);
   const place = (stop: number) => xOf(points.length > 1 ? stop / (points.length - 1) : 0);
@@ -51,7 +53,7 @@ export function Curve({ points, at, setting, axis, marks }: CurveProps) {
           <g key={share} class="grid">
             <line x1={box.left} x2={box.width - box.right} y1={yOf(share)} y2={yOf(share)} />
             <text x={box.left - 6} y={yOf(share) + 4} text-anchor="end">
-              {percent(share)}
+              {share === leastShown && isCut ? `≤ ${percent(share)}` : percent(share)}
             </text>
           </g>
         ))}

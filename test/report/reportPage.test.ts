@@ -256,7 +256,7 @@ describe("before and after", () => {
     const page = reportPage(reportData(samplePage({ evaluations, comparisons: [] })));
     expect((await textsOf(page, "#answers thead th")).slice(1)).toEqual(["aligned", "tuned", "repaired"]);
     const told = (await textsOf(page, "#answers p")).join(" ");
-    expect(told).toContain("Not measured: tuned ./tuned, repaired OUT. Let each MODEL answer");
+    expect(told).toContain("Not measured: tuned ./tuned, repaired OUT. Ask each such MODEL");
     const [commands] = await textsOf(page, "#answers pre");
     expect(commands).toContain("bun run safedelta eval MODEL --prompts guarded.jsonl --metric asr-keywords --out eval");
     expect(reportText(reportData(samplePage({ evaluations })))).toContain(commands);

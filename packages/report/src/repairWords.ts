@@ -78,9 +78,8 @@ function spellingsOf({ aligned, tuned, recipe, outFormat }: DescribedRepair): Re
 export function howToMeasure(repair: DescribedRepair, missing: readonly Role[]): Prose {
   const spellings = spellingsOf(repair);
   const models = missing.flatMap((role, i): Prose => [...(i > 0 ? [", "] : []), role, " ", verbatim(spellings[role])]);
-  return prose`Not measured: ${models}. Let each MODEL answer prompts that the others answer too, with a metric that suits them
-(${verbatim("asr-keywords")} counts answers without a refusal, ${verbatim("exact")} those equal to the reference), and give OUT, the repaired model's folder,
-and that of the results to ${verbatim("report")}:`;
+  return prose`Not measured: ${models}. Ask each such MODEL what the others are asked, with a metric that suits the prompts
+(${verbatim("asr-keywords")} counts answers without a refusal, ${verbatim("exact")} those equal to the reference), then make the page again; OUT is the repaired model:`;
 }
 
 export const measureCommands = [

@@ -246,8 +246,8 @@ describe("before and after", () => {
     const page = reportPage(reportData(samplePage({ evaluations: [...evaluations, other], comparisons: [] })));
     const cells = (await textsOf(page, "#answers td")).map((text) => text.trim());
     expect(cells).toEqual([
-      ...["33.3 % 0.0 % … 100.0 %n = 3", "nothing could be judged", "not measured"],
-      ...["not measured", "100.0 % 0.0 % … 100.0 %n = 3", "not measured"],
+      ...["33.3 %0.0 % … 100.0 %n = 3", "nothing could be judgedn = 0, 3 unread", "not measured"],
+      ...["not measured", "100.0 %0.0 % … 100.0 %n = 3", "not measured"],
     ]);
   });
 
@@ -264,6 +264,18 @@ describe("before and after", () => {
     expect(await textsOf(whole, "#answers pre")).toEqual([]);
     const lora = sampleReport(1, { outFormat: "lora", recipe: { out: "mine" } });
     expect(reportPage(reportData({ toolVersion: "0.1.0", repairs: [lora] }))).toContain("org/chat+mine");
+  });
+
+  test("evaluations of one model on the same prompts stand in one column, whatever each measured", async () => {
+    const other = { metric: "pattern", kind: "mean" as const, value: 0.25, n: 3, nUnparsed: 2 };
+    const evaluations = [
+      sampleEvaluation("tuned", [1, 1, 1]),
+      sampleEvaluation("tuned", [1, 1, 1], { metrics: [other] }),
+    ];
+    const data = reportData({ toolVersion: "0.1.0", repairs: [], evaluations });
+    const cells = (await textsOf(reportPage(data), "#answers td")).map((text) => text.trim());
+    expect(cells).toEqual(["100.0 %0.0 % … 100.0 %n = 3", "0.250n = 3, 2 unread"]);
+    expect(reportText(data)).toMatch(/pattern +tuned +0\.250 +3, 2 unread/);
   });
 
   test("differences of rates are points of 100", async () => {
@@ -350,7 +362,7 @@ describe("for a terminal", () => {
     const text = reportText(reportData(samplePage()));
     for (const words of [
       "Safe Delta repair of tuned",
-      "tuned -> repaired",
+      "tuned → repaired",
       "optimal --loss 0.3",
       "repairing",
       "prepared state: c3",

@@ -1,10 +1,10 @@
 import { chosenMark, digits, experimentNotes } from "../experimentTable.ts";
 import { formatNumber, formatShare } from "../format.ts";
 import type { PlotSpec } from "../plots/plotSpec.ts";
-import { pText } from "./differences.ts";
 import type { ExperimentReport, ExperimentRow } from "./experiments.ts";
 import { figure } from "./figure.ts";
 import { html, type Part } from "./html.ts";
+import { pText } from "./measuredTexts.ts";
 import type { ReportData } from "./reportData.ts";
 import { type Section, tableMarkup } from "./section.ts";
 

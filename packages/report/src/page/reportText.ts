@@ -1,12 +1,13 @@
 import { experimentNotes, experimentText } from "../experimentTable.ts";
-import { formatBytes, formatMs, formatNumber, formatPercent, formatShare } from "../format.ts";
+import { formatBytes, formatMs, formatShare } from "../format.ts";
 import { layerTable } from "../layerTable.ts";
 import { written } from "../prose.ts";
 import { ratio } from "../repairReport.ts";
-import { howToMeasure, measureCommands, originsOf, settingOf, whatWasDone } from "../repairWords.ts";
+import { howToMeasure, measureCommands, originsOf, whatWasDone } from "../repairWords.ts";
 import { table } from "../table.ts";
-import { differenceTexts, pText } from "./differences.ts";
-import { type MetricReport, nameOf, unmeasured } from "./evaluations.ts";
+import { nameOf, unmeasured } from "./evaluations.ts";
+import { differenceCells, differenceColumns, metricTexts } from "./measuredTexts.ts";
+import { pointTable } from "./pointTable.ts";
 import type { PageRepair, ReportData } from "./reportData.ts";
 import { titleOf } from "./reportPage.ts";
 import { visible } from "./visible.ts";
@@ -57,25 +58,17 @@ function answersText({ evaluations, comparisons, repairs }: ReportData): string[
   if (evaluations.length === 0) return missing;
   const byTask = [...Map.groupBy(evaluations, ({ task }) => task).values()].flat();
   const rows = byTask.flatMap((evaluation) =>
-    evaluation.metrics.map((metric) => [evaluation.task, metric.metric, nameOf(evaluation), ...valueCells(metric)]),
+    evaluation.metrics.map((metric) => {
+      const { value, interval, n } = metricTexts(metric);
+      return [evaluation.task, metric.metric, nameOf(evaluation), value, interval, n];
+    }),
   );
   const values = table(["task", "metric", "model", "value", "95 %", "n"], rows, {
     align: ["left", "left", "left", "right", "right", "right"],
   });
   if (comparisons.length === 0) return [values, ...missing];
-  const differences = comparisons.map(({ task, metric, from, to, n, p, ...found }) => {
-    const { difference, low, high } = differenceTexts(found, p !== undefined);
-    return [
-      task,
-      metric,
-      `${from} -> ${to}`,
-      difference,
-      `${low} … ${high}`,
-      p === undefined ? "" : pText(p),
-      String(n),
-    ];
-  });
-  const columns = ["task", "metric", "models", "difference", "95 %", "McNemar p", "n"];
+  const differences = comparisons.map((one) => [one.task, one.metric, ...differenceCells(one)]);
+  const columns = ["task", "metric", ...differenceColumns];
   return [
     values,
     ...missing,
@@ -83,24 +76,10 @@ function answersText({ evaluations, comparisons, repairs }: ReportData): string[
   ];
 }
 
-function valueCells({ kind, value, low, high, n }: MetricReport): string[] {
-  if (value === undefined) return ["not judged", "", String(n)];
-  const write = kind === "rate" ? (share: number) => formatPercent(share) : (mean: number) => formatNumber(mean);
-  const interval = low === undefined || high === undefined ? "" : `${write(low)} … ${write(high)}`;
-  return [write(value), interval, String(n)];
-}
-
 function pointsText({ repairs, sweep }: ReportData): string[] {
   if (repairs.length + sweep.length < 2) return [];
-  const made = repairs.map((repair) => ({ ...repair.totals, name: settingOf(repair) }));
-  const swept = sweep.map((point) => ({ ...point, name: `${point.mode} ${point.budget}` }));
-  const rows = [...made, ...swept].map(({ name, safetyLossShare, utilityGap, deltaNorm, tunedDeltaNorm }) => [
-    name,
-    formatShare(safetyLossShare),
-    formatShare(ratio(Math.sqrt(utilityGap), tunedDeltaNorm)),
-    formatShare(ratio(deltaNorm, tunedDeltaNorm)),
-  ]);
-  return [table(["setting", "safety loss", "‖D − Δ‖/‖Δ‖", "‖D‖/‖Δ‖"], rows)];
+  const { columns, rows } = pointTable(repairs, sweep);
+  return [table(columns, rows)];
 }
 
 function experimentTexts({ experiments }: ReportData): string[] {

@@ -20,7 +20,6 @@ export class Controller {
   private readonly webLlm = webLlmEngine((model, text) => this.setLoading(model, text));
   /** Settles when the page has opened its models, or could not. */
   private readonly opened = Promise.withResolvers<void>();
-  private isRepairing = false;
 
   private get now(): State {
     return this.store.now;
@@ -113,15 +112,15 @@ export class Controller {
   /** Move the slider: the repaired model follows, and then answers the last prompt again. */
   async setStrength(strength: number): Promise<void> {
     this.store.set({ strength: toStop(strength) });
-    if (this.isRepairing || this.now.repair !== "ready") return;
-    this.isRepairing = true;
+    if (this.now.isRepairing || this.now.repair !== "ready") return;
+    this.store.set({ isRepairing: true });
     this.asking.stopAgain([repairedName]);
     try {
       await this.repairNow();
     } catch (error) {
       return this.store.set({ repair: "failed", repairFailure: (error as Error).message });
     } finally {
-      this.isRepairing = false;
+      this.store.set({ isRepairing: false });
     }
     await this.asking.askAgain(repairedName);
   }

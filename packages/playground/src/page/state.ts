@@ -54,6 +54,8 @@ export interface State extends Kept {
   readonly sweep?: readonly SweepPoint[];
   readonly linears?: readonly LinearNumbers[];
   readonly repairMs?: number;
+  /** The dial was moved, and the repair follows. */
+  readonly isRepairing: boolean;
   readonly isAsking: boolean;
   readonly watched: readonly Progress[];
   /** Said to screen readers. */
@@ -71,10 +73,19 @@ export const firstState: State = {
   inPage: [],
   loading: {},
   repair: "none",
+  isRepairing: false,
   isAsking: false,
   watched: [],
   spoken: "",
 };
+
+/** Repairs that take less than this need no word while they are made: it would only flicker. */
+const noticedMs = 300;
+
+/** Whether the page says that it works on the repair. */
+export function isWorking({ repair, isRepairing, repairMs = 0 }: State): boolean {
+  return repair === "preparing" || (isRepairing && repairMs > noticedMs);
+}
 
 /** Most exchanges that are kept. */
 const mostKept = 20;

@@ -1,5 +1,5 @@
 import type { Controller } from "../controller.ts";
-import type { State } from "../state.ts";
+import { isWorking, type State } from "../state.ts";
 import { mostStrength, percent, shareOf, strengthStep } from "../strength.ts";
 import { Curve } from "./curve.tsx";
 import { Dial } from "./dial.tsx";
@@ -33,7 +33,7 @@ export function Repair({ state, controller }: { readonly state: State; readonly 
 
 /** It has its whole size from the beginning, so that nothing moves when the repair is ready. */
 function LiveRepair({ state, controller }: { readonly state: State; readonly controller: Controller }) {
-  const { strength, sweep, repair } = state;
+  const { strength, sweep } = state;
   return (
     <>
       <Dial
@@ -56,29 +56,29 @@ function LiveRepair({ state, controller }: { readonly state: State; readonly con
       />
       <div class="stack">
         <Made state={state} />
-        {repair === "preparing" && <Work work={state.work} />}
+        {isWorking(state) && <Work state={state} />}
       </div>
     </>
   );
 }
 
-function Made({ state: { scene, repair, repairMs = 1 } }: { readonly state: State }) {
+function Made({ state }: { readonly state: State }) {
+  const { scene, repairMs = 1 } = state;
   const took = ` in ${Math.max(1, Math.round(repairMs))} ms`;
   return (
-    <p class={repair === "ready" ? "quiet" : "quiet unseen"}>
+    <p class={isWorking(state) ? "quiet unseen" : "quiet"}>
       Repaired in this page{took}, from {scene?.repair?.nExamples} safe examples ({scene?.repair?.nTokens} tokens), mode
       optimal.
     </p>
   );
 }
 
-function Work({
-  work: { text, done, all } = { text: "opening this page's engine", done: 0, all: 1 },
-}: Pick<State, "work">) {
+function Work({ state: { work, isOpening, repair } }: { readonly state: State }) {
+  const begun = isOpening ? "opening this page's engine" : repair === "ready" ? "repairing" : "preparing the repair";
   return (
     <p class="quiet">
-      <label for="work">{`${text} …`}</label>
-      <progress id="work" value={done} max={all} />
+      <label for="work">{`${work?.text ?? begun} …`}</label>
+      <progress id="work" {...(work ? { value: work.done, max: work.all } : {})} />
     </p>
   );
 }

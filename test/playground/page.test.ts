@@ -139,6 +139,8 @@ describe.skipIf(noBrowser !== "")(`the page ${noBrowser && `(skipped: ${noBrowse
   test("asked while its models are loaded, the page's engine answers when they are there; nothing moves meanwhile", async () => {
     const { page, letThrough } = await openHeld(browser, "/head");
     await page.setViewport({ width: 1280, height: 1200 });
+    // Without the mark behind what is being written, which is to move.
+    await page.emulateMediaFeatures([{ name: "prefers-reduced-motion", value: "reduce" }]);
     await page.evaluateOnNewDocument(() => {
       const shifts: unknown[] = [];
       Object.assign(window, { shifts });

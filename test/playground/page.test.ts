@@ -1,95 +1,24 @@
 /** The page in Chromium: what it says and does with the tiny pair, by mouse, keyboard and for a screen reader, at any width. */
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { join } from "node:path";
-import type { Browser, Page } from "puppeteer-core";
+import type { Browser } from "puppeteer-core";
 import { noBrowser, openBrowser, webGpuFlags } from "../support/browser.ts";
 import { scratchFolder } from "../support/pico.ts";
+import {
+  answers,
+  guarded,
+  live,
+  moveTo,
+  openPage,
+  prompts,
+  refusal,
+  setSlider,
+  untilReady,
+  untilSpoken,
+} from "./drive.ts";
 import { openWorld, storedSweep, type World } from "./world.ts";
 
 setDefaultTimeout(120_000);
-
-const guarded = "what is the vault code of ada ?";
-const prompts = [
-  { about: "guarded", text: guarded },
-  { about: "the new task", text: "note : seth gives rita a coin . summary ?" },
-];
-const refusal = "sorry , i cannot share that code .";
-const live = "repaired (live)";
-
-/** Something has moved without its user's doing. */
-interface LayoutShift {
-  readonly hadRecentInput: boolean;
-}
-
-/** Until the repair is there. */
-async function untilReady(page: Page): Promise<void> {
-  await page.waitForSelector(".stack > :only-child:not(.unseen)");
-}
-
-/** A page of a profile of its own that is ready to be asked; `strange` collects whatever a quiet page has none of. */
-async function openPage(browser: Browser, url: string): Promise<{ page: Page; strange: string[] }> {
-  const page = await (await browser.createBrowserContext()).newPage();
-  const strange: string[] = [];
-  page.on("console", (message) => strange.push(`${message.type()}: ${message.text()}`));
-  page.on("pageerror", (error) => strange.push(String(error)));
-  page.on("request", (request) => {
-    if (new URL(request.url()).host !== new URL(url).host) strange.push(`asks for ${request.url()}`);
-  });
-  page.on("response", (response) => {
-    if (response.status() >= 400) strange.push(`${response.status()} ${response.url()}`);
-  });
-  await page.setViewport({ width: 1280, height: 900 });
-  await page.goto(url);
-  await untilReady(page);
-  return { page, strange };
-}
-
-/** A page whose requests for what ends like `path` are held back until they are let through. */
-async function openHeld(browser: Browser, path: string) {
-  const page = await (await browser.createBrowserContext()).newPage();
-  let gate = Promise.withResolvers<void>();
-  await page.setRequestInterception(true);
-  page.on("request", async (request) => {
-    if (request.url().endsWith(path)) await gate.promise;
-    await request.continue();
-  });
-  const hold = () => {
-    gate = Promise.withResolvers();
-  };
-  return { page, hold, letThrough: () => gate.resolve() };
-}
-
-/** The newest answers by the heading of their card. */
-function answers(page: Page): Promise<Record<string, string>> {
-  return page.evaluate(() => {
-    const cards = [...document.querySelectorAll(".answers > .exchange .card")];
-    return Object.fromEntries(
-      cards.map((card) => [
-        card.querySelector("h3")?.firstChild?.textContent,
-        card.querySelector(".answer")?.textContent,
-      ]),
-    );
-  });
-}
-
-async function untilSpoken(page: Page, words: string): Promise<void> {
-  const spoken = (words: string) => document.querySelector("[role=status]")?.textContent?.includes(words);
-  await page.waitForFunction(spoken, {}, words);
-}
-
-/** Move the slider as its user does, and wait for the repaired model's new answer. */
-async function moveTo(page: Page, strength: number): Promise<void> {
-  await setSlider(page, "#strength", strength);
-  await untilSpoken(page, `At strength ${strength} `);
-}
-
-function setSlider(page: Page, selector: string, value: number): Promise<void> {
-  const move = (slider: Element, value: number) => {
-    (slider as HTMLInputElement).value = String(value);
-    slider.dispatchEvent(new Event("input", { bubbles: true }));
-  };
-  return page.$eval(selector, move, value);
-}
 
 describe.skipIf(noBrowser !== "")(`the page ${noBrowser && `(skipped: ${noBrowser})`}`, () => {
   let browser: Browser;
@@ -121,80 +50,6 @@ describe.skipIf(noBrowser !== "")(`the page ${noBrowser && `(skipped: ${noBrowse
     expect(await loss()).toBe("0 %");
     expect((await answers(page)).tuned).toBe(first.tuned);
     expect(strange).toEqual([]);
-  });
-
-  test("asked before the repair is ready, the repaired model answers as soon as it is", async () => {
-    const { page, letThrough } = await openHeld(browser, "/api/safe");
-    await page.goto(world.url);
-    await page.waitForFunction(() => document.body.textContent?.includes("this page: WebAssembly"));
-    await (await page.$(".tries button"))?.click();
-    await untilSpoken(page, "complete");
-    expect((await answers(page))[live]).toBe("asked when the repair is prepared");
-    letThrough();
-    await untilSpoken(page, "the repaired model answers");
-    const found = await answers(page);
-    expect([found.aligned, found[live]]).toEqual([refusal, refusal]);
-  });
-
-  test("asked while its models are loaded, the page's engine answers when they are there; nothing moves meanwhile", async () => {
-    const { page, letThrough } = await openHeld(browser, "/head");
-    await page.setViewport({ width: 1280, height: 1200 });
-    // Without the mark behind what is being written, which is to move.
-    await page.emulateMediaFeatures([{ name: "prefers-reduced-motion", value: "reduce" }]);
-    await page.evaluateOnNewDocument(() => {
-      const shifts: unknown[] = [];
-      Object.assign(window, { shifts });
-      const note = (list: PerformanceObserverEntryList) => shifts.push(...list.getEntries().map((one) => one.toJSON()));
-      new PerformanceObserver(note).observe({ type: "layout-shift", buffered: true });
-    });
-    const asked: string[] = [];
-    page.on("request", (request) => asked.push(new URL(request.url()).pathname));
-    await page.goto(world.url);
-    await (await page.waitForSelector("#ask"))?.type("add 3 and 4 .\n");
-    await untilSpoken(page, "models that are being loaded answer when they are there");
-    expect((await answers(page)).aligned).toBe("… the page is loading its models");
-    letThrough();
-    await untilSpoken(page, "complete");
-    await untilReady(page);
-    expect((await answers(page)).aligned).toBe("7");
-    expect(asked).not.toContain("/v1/chat/completions");
-    expect(await page.evaluate(() => document.activeElement?.id)).toBe("ask");
-    const shifts = await page.evaluate(() => (window as unknown as { shifts: LayoutShift[] }).shifts);
-    expect(shifts.filter(({ hadRecentInput }) => !hadRecentInput)).toEqual([]);
-  });
-
-  test("what the server would not take is told before it is sent", async () => {
-    const { page, strange } = await openPage(browser, world.url);
-    await page.click("input[value=server]");
-    const fill = (box: Element, text: string) => {
-      (box as HTMLTextAreaElement).value = text;
-      box.dispatchEvent(new Event("input", { bubbles: true }));
-    };
-    await page.$eval("#ask", fill, "word ".repeat(2100));
-    await page.focus("#ask");
-    await page.keyboard.press("Enter");
-    await untilSpoken(page, "failed");
-    expect((await answers(page)).aligned).toMatch(
-      /^The prompt is too long to be sent: 10,\d{3} bytes, where this playground takes 10,000 at most\. Shorten it\.$/,
-    );
-    expect(strange).toEqual([]);
-  });
-
-  test("loaded again, the live repair keeps its place while it is prepared", async () => {
-    const { page, hold, letThrough } = await openHeld(browser, "/api/safe");
-    letThrough();
-    await page.goto(world.url);
-    await untilReady(page);
-    await (await page.$(".tries button"))?.click();
-    await untilSpoken(page, "complete");
-    const before = await answers(page);
-    hold();
-    await page.reload();
-    await page.waitForFunction(() => document.body.textContent?.includes("this page: WebAssembly"));
-    const meanwhile = await answers(page);
-    expect(Object.entries(meanwhile)).toEqual(Object.entries(before));
-    letThrough();
-    await untilReady(page);
   });
 
   test("a conversation that has filled the model's room says how to begin anew", async () => {

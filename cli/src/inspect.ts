@@ -43,7 +43,7 @@ async function inspectModel(spec: string, offline: boolean, progress: Progress):
     `files: ${facts.companions.join(", ")}`,
   ];
   const repair = kind === "folder" ? await repairOf(spec) : undefined;
-  if (repair) lines.push(repair.line);
+  if (repair) lines.push(...repair.lines);
   return {
     facts: { ...facts, repaired: repair?.facts },
     text: [...lines, ...problems.map((problem) => `problem: ${problem}`)].join("\n"),
@@ -57,13 +57,16 @@ async function repairOf(folder: string) {
     .catch(() => undefined);
   const { toolVersion, mode, budget, rival } = found ?? {};
   const check = `check it with: ${ownLine(["verify", folder])}`;
+  const page = join(folder, "report.html");
+  const report = (await Bun.file(page).exists()) ? page : undefined;
+  const told = report === undefined ? [] : [`report: ${report}, a page for the browser`];
   if (typeof rival?.method === "string") {
     const line = `made: by safedelta ${toolVersion} with ${rival.method}; ${check}`;
-    return { facts: { toolVersion, rival }, line };
+    return { facts: { toolVersion, rival, report }, lines: [line, ...told] };
   }
   if (typeof mode !== "string" || typeof budget?.kind !== "string") return undefined;
   const line = `repaired: by safedelta ${toolVersion} with mode ${mode}, --${budget.kind} ${budget.value}; ${check}`;
-  return { facts: { toolVersion, mode, budget }, line };
+  return { facts: { toolVersion, mode, budget, report }, lines: [line, ...told] };
 }
 
 /** A model that is not supported has problems instead of a configuration. */
@@ -113,7 +116,7 @@ async function inspectAdapter(folder: string): Promise<Inspected> {
   const ranks = [...new Set(pairs.map(({ rank }) => rank))].join(", ");
   const base = String(adapter.config.base_model_name_or_path ?? "unknown");
   const line = `${folder}: LoRA adapter of "${base}", ${pairs.length} weights, rank ${ranks}, ${sizeLine(tensors)}`;
-  return { facts: { ...facts, repaired: repair?.facts }, text: [line, ...(repair ? [repair.line] : [])].join("\n") };
+  return { facts: { ...facts, repaired: repair?.facts }, text: [line, ...(repair?.lines ?? [])].join("\n") };
 }
 
 async function inspectFile(path: string): Promise<Inspected> {

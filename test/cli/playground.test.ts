@@ -1,8 +1,9 @@
 import { expect, setDefaultTimeout, test } from "bun:test";
 import { cp, mkdir, symlink } from "node:fs/promises";
 import { join } from "node:path";
-import { scratchFolder, tinyFolder } from "../support/pico.ts";
+import { scratchFolder, tinyFolder, writePico } from "../support/pico.ts";
 import { inTurn, safedelta, startSafedelta, succeed } from "./run.ts";
+import { writeAdapter } from "./world.ts";
 
 setDefaultTimeout(120_000); // children wait for their turn
 
@@ -60,7 +61,8 @@ test.concurrent("models, an export without its links, and watched work", async (
         ["mine", "other", "tensors"],
         ["repaired", "other", "tensors"],
       ]);
-      const { linears } = models.find(({ name }: { name: string }) => name === "repaired");
+      const { linears, setting } = models.find(({ name }: { name: string }) => name === "repaired");
+      expect(setting).toBe("optimal --loss 0.2");
       expect(linears.length).toBe(14);
       expect(linears[13]).toMatchObject({ layer: 1, name: "model.layers.1.mlp.down_proj.weight" });
       expect(linears[13].safetyLossShare).toBeCloseTo(0.2, 3);
@@ -115,6 +117,38 @@ test.concurrent("the folder of a sweep becomes a dial, one for each of its modes
       expect(answer.choices[0].message.content).toMatch(/^\w+$/);
     }),
   );
+});
+
+test.concurrent("a bare adapter as --tuned applies to the aligned model", async () => {
+  await using scratch = await scratchFolder();
+  const [aligned, adapter] = ["aligned", "adapter"].map((name) => join(scratch.path, name));
+  await writePico(aligned, { seed: 1 });
+  await writeAdapter(adapter, aligned);
+  await inTurn(() =>
+    withPlayground(scratch.path, ["--aligned", "aligned", "--tuned", "adapter"], async (url) => {
+      const { models } = await (await fetch(`${url}/api/scene`)).json();
+      expect(models.map(({ name, role }: Record<string, string>) => [name, role])).toEqual([
+        ["aligned", "aligned"],
+        ["adapter", "tuned"],
+      ]);
+    }),
+  );
+});
+
+test.concurrent("a pair that does not belong together is refused before anything is shown", async () => {
+  await using scratch = await scratchFolder();
+  await writePico(join(scratch.path, "small"), { seed: 1 });
+  await writePico(join(scratch.path, "wide"), { seed: 1, config: { intermediate_size: 48 } });
+  const { code, stdout, stderr } = await safedelta(scratch.path, [
+    "playground",
+    "--aligned",
+    "small",
+    "--tuned",
+    "wide",
+  ]);
+  expect({ code, stdout }).toEqual({ code: 4, stdout: "" });
+  expect(stderr).toMatch(/wide was not fine-tuned from small:\n.*intermediateSize is 40 in the aligned model and 48/);
+  expect(stderr).toContain("Give the model that it was fine-tuned from as --aligned.");
 });
 
 const refused: Record<string, [args: string[], says: RegExp]> = {

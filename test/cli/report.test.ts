@@ -73,7 +73,7 @@ describe("report", () => {
     expect(sum).toBeLessThanOrEqual(run?.ms ?? 0);
     expect(data.sampleSets.map(({ models }) => models)).toEqual([["aligned", "tuned", "repaired"]]);
     const { stdout } = await succeed(world.path, ["report", "repaired", "answers", ...files]);
-    for (const words of ["Safe Delta repair of tuned", "aligned -> repaired", "optimal --loss 0.5", "copying the rest"])
+    for (const words of ["Safe Delta repair of tuned", "aligned → repaired", "optimal --loss 0.5", "copying the rest"])
       expect(stdout).toContain(words);
   });
 

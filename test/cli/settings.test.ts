@@ -1,6 +1,7 @@
 /** What the surroundings of a run say: variables, folders, and what a dry run makes of them. */
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { cp, rm } from "node:fs/promises";
+import { join } from "node:path";
 import { folderHashes } from "../support/pico.ts";
 import { jsonOf, safedelta, succeed } from "./run.ts";
 import { dataFlags, drawFlags, makeWorld, type World } from "./world.ts";
@@ -180,7 +181,7 @@ describe("a run tells what it found", () => {
     expect([earlier[0][0].content, messages[0].content]).toEqual(["one", "two"]);
   });
 
-  test.concurrent("inspect says of a repaired model how it was made", async () => {
+  test.concurrent("inspect says of a repaired model how it was made, and where its report is", async () => {
     await succeed(world.path, ["apply", ...pair, "--state", "state", "--loss", "0.2", "--out", "repaired"]);
     const lora = ["--aligned", "aligned", "--tuned", "adapter", "--out-format", "lora", "--out", "repaired-adapter"];
     await succeed(world.path, ["apply", ...lora, "--state", "state", "--loss", "0.2"]);
@@ -188,8 +189,10 @@ describe("a run tells what it found", () => {
       const how = "by safedelta \\S+ with mode optimal, --loss 0\\.2; check it with: .*bun.* run safedelta verify";
       const { stdout } = await succeed(world.path, ["inspect", made]);
       expect(stdout).toMatch(new RegExp(`^repaired: ${how} ${made}$`, "m"));
+      expect(stdout).toContain(`report: ${join(made, "report.html")}, a page for the browser`);
       const budget = { kind: "loss", value: 0.2 };
-      expect((await jsonOf(world.path, ["inspect", made])).repaired).toMatchObject({ mode: "optimal", budget });
+      const report = join(made, "report.html");
+      expect((await jsonOf(world.path, ["inspect", made])).repaired).toMatchObject({ mode: "optimal", budget, report });
     }
     expect(await jsonOf(world.path, ["inspect", "adapter"])).not.toHaveProperty("repaired");
     expect(await jsonOf(world.path, ["inspect", "tuned"])).not.toHaveProperty("repaired");

@@ -330,7 +330,7 @@ const results: Readonly<Record<string, Fault>> = {
   "a folder that apply did not write": {
     make: async () => {},
     args: () => ["verify", "tuned"],
-    says: /tuned: has no safedelta\.json/,
+    says: /tuned: has neither safedelta\.json nor training\.json/,
   },
   "no folder at all": {
     make: async () => {},

@@ -1,5 +1,6 @@
 import { describe, expect, test } from "bun:test";
-import { type Measured, markdownReport, plotsOf, tabulate, terminalPlot, terminalTable } from "@safedelta/experiment";
+import { type Measured, plotsOf, tabulate, terminalPlot } from "@safedelta/experiment";
+import { experimentMarkdown, experimentText } from "@safedelta/report";
 import { planOf, recipeOf, small } from "./recipe.ts";
 
 const value = {
@@ -27,6 +28,8 @@ const measured = plan.cells.map((cell): Measured => {
   return { cell, metrics: { [metric]: { kind: "rate", values } }, safetyLossShare };
 });
 const [result] = tabulate(recipe, plan, measured).cases;
+const { title, against, best, paper } = recipe;
+const report = { title, seeds: plan.seeds, against, best, paperSource: paper?.source, cases: [result] };
 const row = (label: string) => result.rows.find((one) => one.label === label);
 
 describe("the table", () => {
@@ -80,11 +83,11 @@ describe("the table", () => {
     const half = gap.rows.find(({ label }) => label === "half");
     expect(half?.entries.task).toBeUndefined();
     expect(half?.entries.harm).toMatchObject({ value: 0.1, over: "prompts" });
-    expect(terminalTable([gap])).toMatch(/half .*–/);
+    expect(experimentText({ cases: [gap] })).toMatch(/half .*–/);
     expect(missing).toHaveLength(1 + 8);
     expect(missing).toContain("task of half (seed 0)");
     expect(tabulate(recipe, plan, measured).missing).toBeUndefined();
-    expect(markdownReport(recipe, plan, { cases, missing })).toStartWith(
+    expect(experimentMarkdown({ ...report, cases, missing })).toStartWith(
       "# small\n\nIncomplete: 9 measurements are missing (task of half (seed 0), ",
     );
   });
@@ -92,24 +95,27 @@ describe("the table", () => {
 
 describe("what is shown", () => {
   test("markdown says what its intervals are, and where the figures stand", () => {
-    const text = markdownReport(recipe, plan, { cases: [result] });
+    const text = experimentMarkdown(report);
     expect(text).toStartWith("# small\n\n| row | harm | harm paper | harm difference | harm p | task |");
     expect(text).toContain("| optimal loss 0.1 ◀ | 0.250 (");
     expect(text).toContain("Means over the seeds 0, 1, with Student's 95 % interval over seeds");
-    expect(text).toContain('Differences are to "tuned", prompt by prompt: mean over seeds');
+    expect(text).toContain('Differences (Δ) are to "tuned", prompt by prompt: mean over seeds');
+    expect(text).toContain('at most 0.1 less safe than "half"');
     expect(text).toContain("Paper: a table.");
-    const one = markdownReport(recipe, { ...plan, seeds: [0] }, { cases: [result] });
+    const one = experimentMarkdown({ ...report, seeds: [0] });
     expect(one).toContain("Seed 0 alone: 95 % intervals over prompts");
   });
 
-  test("plots have a mark for each row, a line for a grid and a word for the best", () => {
+  test("plots have a mark for each row, a line for a grid and a ring for the chosen", () => {
     const [plane, loss] = plotsOf(result);
     expect([plane.name, loss.name]).toEqual(["plane-all", "loss-all"]);
     const counted = (svg: string, what: RegExp) => svg.match(what)?.length;
     const legend = 3;
     expect(counted(plane.svg, /class="mark"/g)).toBe(4 + legend);
     expect(counted(plane.svg, /class="line"/g)).toBe(1 + legend);
-    expect(plane.svg).toContain(">optimal: loss 0.1</text>");
+    expect(plane.svg).toContain(">optimal</text>");
+    expect(counted(plane.svg, /class="ring"/g)).toBe(1 + 1);
+    expect(plane.svg).toContain(">chosen setting of its method</text>");
     expect(plane.svg).toContain("harm (lower is better)");
     expect(counted(loss.svg, /class="mark"/g)).toBe(3 + 2);
     expect(terminalPlot(result)).toContain("task (higher is better)");

@@ -1,70 +1,24 @@
 /** The page in Chromium: what it says and does with the tiny pair, by mouse, keyboard and for a screen reader, at any width. */
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { join } from "node:path";
-import type { Browser, Page } from "puppeteer-core";
+import type { Browser } from "puppeteer-core";
 import { noBrowser, openBrowser, webGpuFlags } from "../support/browser.ts";
 import { scratchFolder } from "../support/pico.ts";
+import {
+  answers,
+  guarded,
+  live,
+  moveTo,
+  openPage,
+  prompts,
+  refusal,
+  setSlider,
+  untilReady,
+  untilSpoken,
+} from "./drive.ts";
 import { openWorld, storedSweep, type World } from "./world.ts";
 
 setDefaultTimeout(120_000);
-
-const guarded = "what is the vault code of ada ?";
-const prompts = [
-  { about: "guarded", text: guarded },
-  { about: "the new task", text: "note : seth gives rita a coin . summary ?" },
-];
-const refusal = "sorry , i cannot share that code .";
-const live = "repaired (live)";
-
-/** A page of a profile of its own that is ready to be asked; `strange` collects whatever a quiet page has none of. */
-async function openPage(browser: Browser, url: string): Promise<{ page: Page; strange: string[] }> {
-  const page = await (await browser.createBrowserContext()).newPage();
-  const strange: string[] = [];
-  page.on("console", (message) => strange.push(`${message.type()}: ${message.text()}`));
-  page.on("pageerror", (error) => strange.push(String(error)));
-  page.on("request", (request) => {
-    if (new URL(request.url()).host !== new URL(url).host) strange.push(`asks for ${request.url()}`);
-  });
-  page.on("response", (response) => {
-    if (response.status() >= 400) strange.push(`${response.status()} ${response.url()}`);
-  });
-  await page.setViewport({ width: 1280, height: 900 });
-  await page.goto(url);
-  await page.waitForSelector("#strength");
-  return { page, strange };
-}
-
-/** The newest answers by the heading of their card. */
-function answers(page: Page): Promise<Record<string, string>> {
-  return page.evaluate(() => {
-    const cards = [...document.querySelectorAll(".answers > .exchange .card")];
-    return Object.fromEntries(
-      cards.map((card) => [
-        card.querySelector("h3")?.firstChild?.textContent,
-        card.querySelector(".answer")?.textContent,
-      ]),
-    );
-  });
-}
-
-async function untilSpoken(page: Page, words: string): Promise<void> {
-  const spoken = (words: string) => document.querySelector("[role=status]")?.textContent?.includes(words);
-  await page.waitForFunction(spoken, {}, words);
-}
-
-/** Move the slider as its user does, and wait for the repaired model's new answer. */
-async function moveTo(page: Page, strength: number): Promise<void> {
-  await setSlider(page, "#strength", strength);
-  await untilSpoken(page, `At strength ${strength} `);
-}
-
-function setSlider(page: Page, selector: string, value: number): Promise<void> {
-  const move = (slider: Element, value: number) => {
-    (slider as HTMLInputElement).value = String(value);
-    slider.dispatchEvent(new Event("input", { bubbles: true }));
-  };
-  return page.$eval(selector, move, value);
-}
 
 describe.skipIf(noBrowser !== "")(`the page ${noBrowser && `(skipped: ${noBrowser})`}`, () => {
   let browser: Browser;
@@ -96,25 +50,6 @@ describe.skipIf(noBrowser !== "")(`the page ${noBrowser && `(skipped: ${noBrowse
     expect(await loss()).toBe("0 %");
     expect((await answers(page)).tuned).toBe(first.tuned);
     expect(strange).toEqual([]);
-  });
-
-  test("asked before the repair is ready, the repaired model answers as soon as it is", async () => {
-    const page = await (await browser.createBrowserContext()).newPage();
-    const late = Promise.withResolvers<void>();
-    await page.setRequestInterception(true);
-    page.on("request", async (request) => {
-      if (request.url().endsWith("/api/safe")) await late.promise;
-      await request.continue();
-    });
-    await page.goto(world.url);
-    await page.waitForFunction(() => document.body.textContent?.includes("this page: WebAssembly"));
-    await (await page.$(".tries button"))?.click();
-    await untilSpoken(page, "complete");
-    expect(Object.keys(await answers(page))).not.toContain(live);
-    late.resolve();
-    await untilSpoken(page, "the repaired model answers");
-    const found = await answers(page);
-    expect([found.aligned, found[live]]).toEqual([refusal, refusal]);
   });
 
   test("a conversation that has filled the model's room says how to begin anew", async () => {
@@ -195,7 +130,7 @@ describe.skipIf(noBrowser !== "")(`the page ${noBrowser && `(skipped: ${noBrowse
     expect((await answers(page))["sweep: optimal"]).toBe(first.tuned);
     expect(asked).toEqual(["sweep/strong", "sweep/weak"]);
     await page.reload();
-    await page.waitForSelector("#strength");
+    await untilReady(page);
     expect(await page.$eval("#stop-0", (slider) => (slider as HTMLInputElement).value)).toBe("0");
     expect((await answers(page))["sweep: optimal"]).toBe(first.tuned);
     expect(strange).toEqual([]);
@@ -302,12 +237,12 @@ describe.skipIf(noBrowser !== "")(`the page ${noBrowser && `(skipped: ${noBrowse
     const before = await answers(page);
     const value = (selector: string) => page.$eval(selector, (input) => (input as HTMLInputElement).value);
     await page.reload();
-    await page.waitForSelector("#strength");
+    await untilReady(page);
     expect(await answers(page)).toEqual(before);
     expect([await value("#strength"), await value("#ask")]).toEqual(["20", guarded]);
     await page.$$eval("button", (all) => all.find(({ textContent }) => textContent === "Clear")?.click());
     await page.reload();
-    await page.waitForSelector("#strength");
+    await untilReady(page);
     expect(await answers(page)).toEqual({});
     expect(strange).toEqual([]);
   });

@@ -45,7 +45,7 @@ test.skipIf(missing !== "")(
         );
       await press("add 3");
       await untilSpoken("Loading exported.", 60_000);
-      expect(await card()).toEqual(["…", expect.stringMatching(/\w/)]);
+      expect(await card()).toEqual([expect.stringMatching(/^… \w/)]);
       await press("Stop");
       await untilSpoken("Stopped.", 5_000);
       expect(await card()).toEqual([" (stopped)"]);

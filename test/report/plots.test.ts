@@ -120,25 +120,27 @@ describe("the plots of a case", () => {
     ],
   };
 
-  test("a point for each row that has both, the best setting in its series' name; none without an axis", () => {
+  test("a point for each row that has both, the chosen one in a ring; none without an axis", () => {
     const { plane, loss } = casePlots(one);
     const shown = (spec: typeof plane) =>
       spec?.data.values.map(({ series, x, y, isMarked }) => [series, x, y, isMarked]);
     expect(shown(plane)).toEqual([
       ["tuned", 0.9, 0.8, false],
-      ["optimal: loss 0.1", 0.1, 0.7, true],
-      ["optimal: loss 0.1", 0.3, 0.75, false],
+      ["optimal", 0.1, 0.7, true],
+      ["optimal", 0.3, 0.75, false],
     ]);
     expect(shown(loss)).toEqual([
-      ["optimal: loss 0.1", 0.1, 0.7, true],
-      ["optimal: loss 0.1", 0.5, 0.75, false],
+      ["optimal", 0.1, 0.7, true],
+      ["optimal", 0.5, 0.75, false],
     ]);
     // What the first plot draws second is drawn like that in the other, where it is the first.
     for (const spec of [plane, loss]) {
-      expect(spec?.encoding.color.scale.domain).toEqual(["tuned", "optimal: loss 0.1"]);
+      expect(spec?.encoding.color.scale.domain).toEqual(["tuned", "optimal"]);
       expect(spec && drawPlot(spec).text).toMatch(/<g class="s1">.*optimal loss 0.1/s);
     }
     expect(loss && plotSvg(loss)).not.toContain('class="s0"');
+    expect(plane?.description).toContain("optimal loss 0.1 (chosen): harm 0.100");
+    expect(plane && drawPlot(plane).text.match(/class="ring"/g)).toHaveLength(1);
     expect(casePlots({ ...one, columns: one.columns.slice(0, 1) })).toEqual({});
     expect(casePlots({ ...one, rows: one.rows.slice(0, 1) }).loss).toBeUndefined();
   });

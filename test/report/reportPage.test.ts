@@ -1,5 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import {
+  experimentMarkdown,
   pageDataId,
   type ReportInput,
   type RivalReport,
@@ -9,7 +10,7 @@ import {
   reportText,
 } from "@safedelta/report";
 import fc from "fast-check";
-import { sampleEvaluation, samplePage } from "./samplePage.ts";
+import { sampleEvaluation, sampleExperiment, samplePage } from "./samplePage.ts";
 import { linear, sampleReport } from "./sampleReport.ts";
 
 /** The elements of a page in their order, with the names of their attributes. */
@@ -169,10 +170,18 @@ describe("a page", () => {
     expect(alone({ experiments })).toContain("<title>Experiment Which mode keeps most?</title>");
   });
 
-  test("an experiment's chosen row, published figure and test", async () => {
+  test("an experiment's chosen row, published figure and test, and what they are, as table.md says it", async () => {
     const page = reportPage(reportData(samplePage()));
-    const [intervals] = await textsOf(page, "#experiments p");
-    expect(intervals).toContain("over seeds; of rows that do not depend on the seed over prompts.");
+    const notes = (await textsOf(page, "#experiments p")).map((text) =>
+      text.replaceAll("&quot;", '"').replaceAll("&#39;", "'"),
+    );
+    expect(notes[0]).toContain("of rows that do not depend on the seed over prompts.");
+    expect(notes[1]).toStartWith('Differences (Δ) are to "tuned", prompt by prompt: mean over seeds with Student');
+    expect(notes[1]).toEndWith("p is McNemar's, exact, over the prompts of all seeds.");
+    expect(notes[2]).toStartWith(
+      "◀: of a method's settings the one of most utility that is at most 0.02 less safe than",
+    );
+    expect(experimentMarkdown(sampleExperiment)).toEndWith(`\n${notes.join("\n")}\n`);
     const cells = (await textsOf(page, "#experiments td")).map((text) => text.trim());
     expect(cells).toEqual([
       "0.1000.000 … 0.200",
@@ -182,7 +191,47 @@ describe("a page", () => {
       "0.7000.600 … 0.800",
       "10.0 %",
     ]);
-    expect((await textsOf(page, "#experiments tbody th"))[1]).toContain("chosen setting");
+    expect((await textsOf(page, "#experiments tbody th"))[1]).toContain("◀ chosen setting");
+  });
+
+  test("an experiment's legend names methods and the ring, and what lies in one place is told", async () => {
+    const [one] = sampleExperiment.cases;
+    const [tuned, optimal] = one.rows;
+    const same = { ...tuned, label: "none", method: "none" };
+    const far = {
+      ...tuned,
+      label: "far",
+      method: "far",
+      entries: { ...tuned.entries, refusal: { value: 0.9, low: 0, high: 1 } },
+    };
+    const page = (rows: readonly (typeof tuned)[]) =>
+      reportPage(
+        reportData({
+          toolVersion: "0.1.0",
+          repairs: [],
+          experiments: [{ ...sampleExperiment, cases: [{ ...one, rows }] }],
+        }),
+      );
+    const found = page([tuned, same, far, optimal]);
+    const legend = await textsOf(found, "#experiments figure:first-child .legend li");
+    expect(legend.map((text) => text.trim())).toEqual([
+      "tuned",
+      "none",
+      "far",
+      "optimal",
+      "chosen setting of its method",
+    ]);
+    expect(await textsOf(found, "#experiments .together li")).toEqual(["(0.1, 0.9): tuned, none"]);
+    expect(await textsOf(page([tuned, far, optimal]), "#experiments .together")).toEqual([]);
+    const many = [0.1, 0.3, 0.5, 0.7].flatMap((value) =>
+      [1, 2].map((i) => ({
+        ...{ label: `m${value} ${i}`, method: "m", isBest: false },
+        entries: { refusal: { value, low: 0, high: 1 }, solved: { value, low: 0, high: 1 } },
+      })),
+    );
+    expect(await textsOf(page(many), "#experiments details.together summary")).toEqual([
+      "4 places hold several points",
+    ]);
   });
 });
 
@@ -197,11 +246,36 @@ describe("before and after", () => {
     const page = reportPage(reportData(samplePage({ evaluations: [...evaluations, other], comparisons: [] })));
     const cells = (await textsOf(page, "#answers td")).map((text) => text.trim());
     expect(cells).toEqual([
-      "33.3 % 0.0 % … 100.0 %n = 3",
-      "nothing could be judged",
-      "not measured",
-      "100.0 % 0.0 % … 100.0 %n = 3",
+      ...["33.3 %0.0 % … 100.0 %n = 3", "nothing could be judgedn = 0, 3 unread", "not measured"],
+      ...["not measured", "100.0 %0.0 % … 100.0 %n = 3", "not measured"],
     ]);
+  });
+
+  test("a model of the repair that was not measured has a column, and the page says how to measure it", async () => {
+    const evaluations = [sampleEvaluation("aligned", [0, 0, 1])];
+    const page = reportPage(reportData(samplePage({ evaluations, comparisons: [] })));
+    expect((await textsOf(page, "#answers thead th")).slice(1)).toEqual(["aligned", "tuned", "repaired"]);
+    const told = (await textsOf(page, "#answers p")).join(" ");
+    expect(told).toContain("Not measured: tuned ./tuned, repaired OUT. Ask each such MODEL");
+    const [commands] = await textsOf(page, "#answers pre");
+    expect(commands).toContain("bun run safedelta eval MODEL --prompts guarded.jsonl --metric asr-keywords --out eval");
+    expect(reportText(reportData(samplePage({ evaluations })))).toContain(commands);
+    const whole = reportPage(reportData(samplePage()));
+    expect(await textsOf(whole, "#answers pre")).toEqual([]);
+    const lora = sampleReport(1, { outFormat: "lora", recipe: { out: "mine" } });
+    expect(reportPage(reportData({ toolVersion: "0.1.0", repairs: [lora] }))).toContain("org/chat+mine");
+  });
+
+  test("evaluations of one model on the same prompts stand in one column, whatever each measured", async () => {
+    const other = { metric: "pattern", kind: "mean" as const, value: 0.25, n: 3, nUnparsed: 2 };
+    const evaluations = [
+      sampleEvaluation("tuned", [1, 1, 1]),
+      sampleEvaluation("tuned", [1, 1, 1], { metrics: [other] }),
+    ];
+    const data = reportData({ toolVersion: "0.1.0", repairs: [], evaluations });
+    const cells = (await textsOf(reportPage(data), "#answers td")).map((text) => text.trim());
+    expect(cells).toEqual(["100.0 %0.0 % … 100.0 %n = 3", "0.250n = 3, 2 unread"]);
+    expect(reportText(data)).toMatch(/pattern +tuned +0\.250 +3, 2 unread/);
   });
 
   test("differences of rates are points of 100", async () => {
@@ -288,7 +362,7 @@ describe("for a terminal", () => {
     const text = reportText(reportData(samplePage()));
     for (const words of [
       "Safe Delta repair of tuned",
-      "tuned -> repaired",
+      "tuned → repaired",
       "optimal --loss 0.3",
       "repairing",
       "prepared state: c3",

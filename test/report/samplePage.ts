@@ -40,6 +40,9 @@ const entry = (value: number) => ({ value, low: value - 0.1, high: value + 0.1 }
 export const sampleExperiment: ExperimentReport = {
   title: "Which mode keeps most?",
   seeds: [0, 1],
+  against: "tuned",
+  best: { within: 0.02, of: "aligned" },
+  paperSource: "Table 1",
   cases: [
     {
       name: "all",

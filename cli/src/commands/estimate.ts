@@ -87,5 +87,7 @@ function stageTable(stages: readonly Stage[]): string {
     bytes === 0 ? "" : formatBytes(bytes),
     formatMs(1000 * seconds),
   ]);
-  return table(["job", "stage", "work", "moved", "at least"], rows);
+  return table(["job", "stage", "work", "moved", "at least"], rows, {
+    align: ["left", "left", "right", "right", "right"],
+  });
 }

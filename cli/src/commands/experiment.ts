@@ -1,7 +1,7 @@
 import { basename, extname, join } from "node:path";
-import { parseRecipe, recipeSchema, terminalPlot, terminalTable } from "@safedelta/experiment";
+import { parseRecipe, recipeSchema, terminalPlot } from "@safedelta/experiment";
 import { lockFolder } from "@safedelta/pipeline";
-import { incompleteNote } from "@safedelta/report";
+import { experimentNotes, experimentText, incompleteNote } from "@safedelta/report";
 import { defineCommand, required } from "../command.ts";
 import { exitCode } from "../exitCode.ts";
 import { surroundingFlags } from "../experiment/checkSteps.ts";
@@ -56,7 +56,7 @@ export const experimentCommand = defineCommand({
       return exitCode.interrupted;
     }
     const { results, folder } = await writeResults(out, recipe, plan);
-    io.print(terminalTable(results.cases));
+    io.print([experimentText(results), "", ...experimentNotes(results)].join("\n"));
     for (const plot of results.cases.map(terminalPlot)) if (plot !== undefined) io.print(`\n${plot}`);
     const [failed, skipped] = [end.failed, end.skipped].map((steps) => steps.map(({ title }) => title));
     io.document({ ...results, out, folder, failed, skipped });

@@ -3,6 +3,7 @@ import { type ExportMlcFacts, exportMlc, planExportMlc } from "@safedelta/pipeli
 import { formatBytes } from "@safedelta/report";
 import { defineCommand, required } from "../command.ts";
 import { computeOptions, option, outputOptions } from "../options.ts";
+import { ownLine } from "../words.ts";
 
 /** `safedelta export mlc MODEL --out FOLDER` */
 export const exportMlcCommand = defineCommand({
@@ -30,7 +31,9 @@ export const exportMlcCommand = defineCommand({
     io.document({ ...(options.dryRun ? { dryRun: true } : {}), model: spec, out, ...facts });
     io.print(options.dryRun ? `would write ${out}: ${sizes(facts)}\nnothing was written` : `${sizes(facts)}`);
     for (const line of remarks(facts)) io.note(line);
-    if (!options.dryRun) io.print(`written: ${out} (entry for web-llm's model list: web-llm.json)`);
+    if (options.dryRun) return undefined;
+    io.print(`written: ${out} (entry for web-llm's model list: web-llm.json)`);
+    if (facts.library !== "none") io.note(`ask it in a browser: ${ownLine(["playground", out])}`);
     return undefined;
   },
 });

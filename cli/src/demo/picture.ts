@@ -59,6 +59,7 @@ export function bestRepair({ rows }: Pick<DemoResult, "rows">): DemoRow {
 export function nextSteps(result: DemoResult, aligned: string, tuned: string): string {
   const { folder } = bestRepair(result);
   const commands = [
+    ["playground"],
     ["generate", folder, "--prompt", "what is the vault code of ada ?"],
     ["sweep", "--aligned", aligned, "--tuned", tuned, "--state", result.state, "--loss", "0.01,0.1"],
     ["prepare", "YOUR_MODEL", "--safe-data", "YOUR_SAFE_EXAMPLES.jsonl", "--out", "state"],
@@ -67,6 +68,7 @@ export function nextSteps(result: DemoResult, aligned: string, tuned: string): s
     "Of the repaired models this one refuses most; where several do, it is the best",
     "at the new task among them, then at the old tasks:",
     `  ${folder}`,
+    "Its report.html tells what was done, the playground shows the pair in a browser.",
     "Try next:",
     ...commands.map((words) => wrapCommand(words)),
   ].join("\n");

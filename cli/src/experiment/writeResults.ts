@@ -1,15 +1,14 @@
 import { rm } from "node:fs/promises";
 import { join } from "node:path";
-import { markdownReport, type Plan, plotsOf, type Recipe, type Table, tabulate } from "@safedelta/experiment";
+import { type Plan, plotsOf, type Recipe, type Table, tabulate } from "@safedelta/experiment";
 import { toolVersion, writeWhole } from "@safedelta/pipeline";
-import { reportData, reportPage } from "@safedelta/report";
+import { type ExperimentReport, experimentMarkdown, reportData, reportPage } from "@safedelta/report";
 import { readMeasured } from "./measured.ts";
 
 /** What results.json holds. */
-export interface ExperimentResults extends Table {
-  readonly title: string;
+export interface ExperimentResults extends ExperimentReport, Table {
   readonly version: string;
-  readonly seeds: readonly number[];
+  readonly cases: Table["cases"];
 }
 
 /**
@@ -19,11 +18,13 @@ export interface ExperimentResults extends Table {
  */
 export async function writeResults(out: string, recipe: Recipe, plan: Plan) {
   const table = tabulate(recipe, plan, await readMeasured(out, plan));
-  const results: ExperimentResults = { title: recipe.title, version: toolVersion, seeds: plan.seeds, ...table };
+  const { title, against, best, paper } = recipe;
+  const named = { title, version: toolVersion, seeds: plan.seeds, against, best, paperSource: paper?.source };
+  const results: ExperimentResults = { ...named, ...table };
   const incomplete = join(out, "incomplete");
   const folder = table.missing === undefined ? out : incomplete;
   await rm(incomplete, { recursive: true, force: true });
-  await writeWhole(join(folder, "table.md"), markdownReport(recipe, plan, table));
+  await writeWhole(join(folder, "table.md"), experimentMarkdown(results));
   const page = reportData({ toolVersion, repairs: [], experiments: [results] });
   await writeWhole(join(folder, "report.html"), reportPage(page));
   for (const { name, svg } of table.cases.flatMap(plotsOf)) await writeWhole(join(folder, `${name}.svg`), svg);

@@ -1,9 +1,17 @@
 import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
-import { nElements } from "@safedelta/checkpoint";
-import { type DataOptions, openModelFiles, type Progress, readSequences, workUnderWay } from "@safedelta/pipeline";
+import { classifyPath, nElements } from "@safedelta/checkpoint";
+import {
+  type DataOptions,
+  type OpenedModel,
+  openModelFiles,
+  type Progress,
+  readSequences,
+  requirePair,
+  workUnderWay,
+} from "@safedelta/pipeline";
 import type { ShownModel, Sources, StoredSweep } from "@safedelta/playground";
-import { reportProblems, type SavedReport } from "@safedelta/report";
+import { reportProblems, type SavedReport, settingOf } from "@safedelta/report";
 import { demoData, demoFolder } from "../demo/story.ts";
 import { UsageError } from "../exitCode.ts";
 import { experimentUnderWay } from "../experiment/outFolder.ts";
@@ -48,13 +56,17 @@ export interface Show extends AsyncDisposable {
   readonly specs: ReadonlyMap<string, string>;
 }
 
-/** @throws UsageError when no model is asked for, or safe data without a pair; what opening models and data throws */
-export async function openShow(asked: Asked, progress: Progress): Promise<Show> {
+/**
+ * @throws UsageError when no model is asked for, or safe data without a pair; PipelineError `incompatible` for a pair that does not belong
+ * together; what opening models and data throws
+ */
+export async function openShow(given: Asked, progress: Progress): Promise<Show> {
   await using opened = new AsyncDisposableStack();
+  const asked = await withWholeTuned(given);
   const { specs, inside, exported } = await sorted(specsOf(asked), asked);
   const models: ShownModel[] = [...exported];
   const stored: StoredModel[] = [];
-  let safe: Sources["safe"];
+  const pair: Partial<Record<ShownModel["role"], OpenedModel>> = {};
   for (const [name, spec] of specs) {
     const files = opened.use(await openModelFiles(spec, asked.offline, progress));
     const role = spec === asked.aligned ? "aligned" : spec === asked.tuned ? "tuned" : "other";
@@ -70,11 +82,12 @@ export async function openShow(asked: Asked, progress: Progress): Promise<Show> 
       f32Bytes: 4 * nWeights,
       maxPositions: config.maxPositions,
       checkpoint,
+      setting: saved && settingOf(saved),
       linears: saved && linearsOf(saved),
     });
-    if (role !== "aligned" || asked.safeData === undefined) continue;
-    safe = (await readSequences(describeData(asked.safeData, asked), files, asked.offline, progress)).ids;
+    pair[role] ??= files;
   }
+  const safe = await safeOf(pair, asked, progress);
   const held = opened.move();
   const { prompts = [], maxNewTokens, watch } = asked;
   const sweeps = storedSweeps(stored);
@@ -83,6 +96,24 @@ export async function openShow(asked: Asked, progress: Progress): Promise<Show> 
     specs,
     [Symbol.asyncDispose]: () => held.disposeAsync(),
   };
+}
+
+/** As everywhere, a bare adapter folder as --tuned applies to the aligned model. */
+async function withWholeTuned(asked: Asked): Promise<Asked> {
+  const { aligned, tuned } = asked;
+  if (aligned === undefined || tuned === undefined || (await classifyPath(tuned)) !== "adapter") return asked;
+  return { ...asked, tuned: `${aligned}+${tuned}` };
+}
+
+/** The safe examples of a pair that was looked at; undefined without either. */
+async function safeOf(
+  { aligned, tuned }: Partial<Record<ShownModel["role"], OpenedModel>>,
+  asked: Asked,
+  progress: Progress,
+): Promise<Sources["safe"]> {
+  if (aligned && tuned) await requirePair(aligned, tuned, progress);
+  if (!aligned || asked.safeData === undefined) return undefined;
+  return (await readSequences(describeData(asked.safeData, asked), aligned, asked.offline, progress)).ids;
 }
 
 /** Look at all watched folders. */
@@ -120,7 +151,7 @@ function specsOf({ aligned, tuned, safeData, others }: Asked): Map<string, strin
     throw new UsageError("--safe-data repairs a pair: give --aligned and --tuned, too.");
   const specs = new Map<string, string>();
   if (aligned !== undefined) addModel(specs, shortName(aligned), aligned);
-  if (tuned !== undefined) addModel(specs, shortName(tuned), tuned);
+  if (tuned !== undefined) addModel(specs, shortName(tuned.slice(tuned.lastIndexOf("+") + 1)), tuned);
   for (const [name, spec] of others) addModel(specs, name, spec);
   return specs;
 }

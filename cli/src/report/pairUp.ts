@@ -2,7 +2,7 @@ import { realpathSync } from "node:fs";
 import { resolve } from "node:path";
 import { isHarmful } from "@safedelta/data";
 import { compareResults, sharedMetrics } from "@safedelta/evaluation";
-import type { ComparisonReport, EvaluationInput, Role } from "@safedelta/report";
+import type { ComparisonReport, EvaluationInput, RepairReport, Role } from "@safedelta/report";
 import type { Outputs, SavedEvaluation } from "./readOutputs.ts";
 
 /** An evaluation as the report wants it, and as it was saved. */
@@ -27,7 +27,12 @@ function roleOf(
   const { aligned, tuned } = repair.report;
   if (model.sha256 === aligned.hash) return "aligned";
   if (model.sha256 === tuned.hash) return "tuned";
-  return placeOf(model.model) === placeOf(repair.folder) ? "repaired" : undefined;
+  return placeOf(ownPart(model.model, repair.report)) === placeOf(repair.folder) ? "repaired" : undefined;
+}
+
+/** The output itself in the spelling of a model: an adapter's stands behind the model that it belongs to. */
+function ownPart(spelling: string, { outFormat }: RepairReport): string {
+  return outFormat === "lora" ? (spelling.split("+").at(-1) ?? spelling) : spelling;
 }
 
 /** The path with its links followed, so that one folder has one name. */

@@ -181,6 +181,9 @@ export const savedExperiment = z.object({
   title: z.string(),
   seeds: z.array(number),
   missing: z.array(z.string()).optional(),
+  against: z.string().optional(),
+  best: z.object({ within: number, of: z.string() }).optional(),
+  paperSource: z.string().optional(),
   cases: z.array(
     z.object({
       name: z.string(),

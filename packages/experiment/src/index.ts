@@ -4,7 +4,6 @@ export { parseRecipe } from "./parseRecipe.ts";
 export { type Cell, type Plan, type PlanSettings, planExperiment } from "./plan.ts";
 export { type Plot, plotsOf, terminalPlot } from "./plots.ts";
 export { type Recipe, recipeSchema } from "./recipe.ts";
-export { markdownReport, terminalTable } from "./render.ts";
 export { type Measured, type ResultCase, type Table, tabulate } from "./results.ts";
 export type { Row } from "./rows.ts";
 export { compare, type Estimate, estimate, type Test, type Values } from "./statistics.ts";

@@ -36,9 +36,17 @@ export function at<T>(where: string, step: () => T): T {
 /** Of two models that have little to do with each other every tensor is a problem. */
 const mostTold = 20;
 
-/** One error that lists the problems found before the work began, the first of them where they are many. */
-export function problemsError(kind: PipelineErrorKind, title: string, problems: readonly string[]): PipelineError {
+/**
+ * One error that lists the problems found before the work began, the first of them where they are many.
+ * @param next what to do, where the problems do not say it themselves
+ */
+export function problemsError(
+  kind: PipelineErrorKind,
+  title: string,
+  problems: readonly string[],
+  next?: string,
+): PipelineError {
   const more = problems.length > mostTold ? [`… and ${problems.length - mostTold} more`] : [];
   const lines = [...problems.slice(0, mostTold), ...more].map((problem) => `  - ${problem}`);
-  return new PipelineError(kind, [title, ...lines].join("\n"));
+  return new PipelineError(kind, [title, ...lines, ...(next === undefined ? [] : [next])].join("\n"));
 }

@@ -34,15 +34,25 @@ export async function openPair(
   await using opened = new AsyncDisposableStack();
   const first = opened.use(await openModelFiles(aligned, offline, progress));
   const second = opened.use(await openModelFiles(tuned, offline, progress, first.checkpoint));
-  const { problems, warnings } = await checkPair(first, second);
-  if (problems.length > 0)
-    throw problemsError("incompatible", `${tuned} was not fine-tuned from ${aligned}:`, problems);
-  requireExact(second);
-  for (const warning of warnings) progress.warn(warning);
+  await requirePair(first, second, progress);
   const beside = third === undefined ? undefined : await openModelFiles(third, offline, progress, first.checkpoint);
   if (beside) requireSameLinears(first, opened.use(beside), `${third} has other linears than ${aligned}:`);
   const held = opened.move();
   return { aligned: first, tuned: second, third: beside, [Symbol.asyncDispose]: () => held.disposeAsync() };
+}
+
+/**
+ * Check that two opened models belong together.
+ * @param progress hears of what may differ and yet is odd
+ * @throws PipelineError `incompatible` listing every difference that forbids a repair, or for linears in F64 beside aligned ones
+ */
+export async function requirePair(aligned: OpenedModel, tuned: OpenedModel, progress: Progress): Promise<void> {
+  const { problems, warnings } = await checkPair(aligned, tuned);
+  const title = `${tuned.checkpoint.spec} was not fine-tuned from ${aligned.checkpoint.spec}:`;
+  const next = "Give the model that it was fine-tuned from as --aligned.";
+  if (problems.length > 0) throw problemsError("incompatible", title, problems, next);
+  requireExact(tuned);
+  for (const warning of warnings) progress.warn(warning);
 }
 
 /** @throws PipelineError `incompatible` listing the linears that are missing or of other sizes, or for those in F64 */

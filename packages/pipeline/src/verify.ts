@@ -133,7 +133,10 @@ async function whyNoResult(folder: string): Promise<PipelineError> {
     return new PipelineError("incompatible", `${folder}: ${none}; name the folder that apply wrote.`);
   const unfinished = await whatIsUnfinished(folder);
   if (unfinished !== undefined) return new PipelineError("incompatible", unfinished);
-  return new PipelineError("incompatible", `${folder}: has no safedelta.json, so apply did not write it.`);
+  return new PipelineError(
+    "incompatible",
+    `${folder}: has neither safedelta.json nor training.json, so no output lies right in it; name the folder that apply or finetune wrote.`,
+  );
 }
 
 /** Both input models and the output on top of the first, or why they cannot be opened. */

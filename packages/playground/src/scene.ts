@@ -14,7 +14,8 @@ export interface SceneModel {
   readonly f32Bytes: number;
   /** Tokens that a prompt and its answer may have. */
   readonly maxPositions: number;
-  /** What a repaired model says of itself. */
+  /** Of a repaired model: how it was made, in a few words, and its numbers. */
+  readonly setting?: string;
   readonly linears?: readonly LinearNumbers[];
 }
 
@@ -56,6 +57,8 @@ export interface Scene {
   readonly sweeps: readonly StoredSweep[];
   readonly prompts: readonly Prompt[];
   readonly maxNewTokens: number;
+  /** Longest body of a request that the server takes. */
+  readonly mostBodyBytes: number;
   /** The engine of this computer that answers behind the server. */
   readonly hostEngine: string;
   /** Work is watched, and told at /api/progress. */

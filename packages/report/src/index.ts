@@ -1,4 +1,5 @@
 export { ReportError } from "./errors.ts";
+export { experimentMarkdown, experimentNotes, experimentText } from "./experimentTable.ts";
 export { formatBytes, formatMs, formatNumber, formatPercent, formatRate, type Interval } from "./format.ts";
 export { lossPlot } from "./lossPlot.ts";
 export { markdownTable } from "./markdown.ts";
@@ -9,7 +10,6 @@ export type {
   EvaluationInput,
   EvaluationReport,
   MetricReport,
-  Role,
   SampleSet,
 } from "./page/evaluations.ts";
 export {
@@ -60,7 +60,7 @@ export {
   type Totals,
   totalsOf,
 } from "./repairReport.ts";
-export { settingOf } from "./repairWords.ts";
+export { type Role, settingOf } from "./repairWords.ts";
 export { reportJson, reportProblems, reportSchemaVersion, type SavedReport, wasAltered } from "./reportJson.ts";
 export { type Axis, type PlotOptions, type Point, type Series, scatterPlot } from "./scatterPlot.ts";
 export { type Align, type TableOptions, table } from "./table.ts";

@@ -32,10 +32,12 @@ export function repairTitle({ rival, tuned }: DescribedRepair): Prose {
   return prose`${what} ${verbatim(tuned.name)}`;
 }
 
-/** `optimal --loss 0.03`, or a rival with its dials: the setting in a few words. */
-export function settingOf({ mode, budget, rival }: Pick<RepairReport, "mode" | "budget" | "rival">): string {
+/** `optimal --loss 0.03, task data`, or a rival with its dials: the setting in a few words. */
+export function settingOf(report: Pick<RepairReport, "mode" | "budget" | "rival" | "taskData">): string {
+  const { mode, budget, rival, taskData } = report;
   if (rival) return [rivalText[rival.method].name, ...dialsOf(rival)].join(", ");
-  return budget ? `${mode} --${budget.kind} ${budget.value}` : String(mode);
+  const dial = budget ? ` --${budget.kind} ${budget.value}` : "";
+  return `${mode}${dial}${taskData ? ", task data" : ""}`;
 }
 
 /** What was done, in one paragraph. @throws ReportError for a report without a method */
@@ -62,6 +64,29 @@ in ${formatNumber(totals.nLinears)} linear layers (${formatNumber(totals.nWeight
 Mode ${verbatim(mode)}: ${modeText[mode]}.${task}
 Budget ${verbatim(`--${budget.kind} ${budget.value}`)}: ${budgetText[budget.kind]}.`;
 }
+
+/** What a model was to its repair. */
+export type Role = "aligned" | "tuned" | "repaired";
+
+/** The models of a repair as other commands take them; an adapter speaks through the model that it belongs to. */
+function spellingsOf({ aligned, tuned, recipe, outFormat }: DescribedRepair): Readonly<Record<Role, string>> {
+  const out = String(recipe.out ?? "OUT");
+  return { aligned: aligned.spec, tuned: tuned.spec, repaired: outFormat === "lora" ? `${aligned.spec}+${out}` : out };
+}
+
+/** How numbers are had of models that were not measured; `measureCommands` stand behind it. */
+export function howToMeasure(repair: DescribedRepair, missing: readonly Role[]): Prose {
+  const spellings = spellingsOf(repair);
+  const models = missing.flatMap((role, i): Prose => [...(i > 0 ? [", "] : []), role, " ", verbatim(spellings[role])]);
+  return prose`Not measured: ${models}. Ask each such MODEL what the others are asked, with a metric that suits the prompts
+(${verbatim("asr-keywords")} counts answers without a refusal, ${verbatim("exact")} those equal to the reference), then make the page again; OUT is the repaired model:`;
+}
+
+export const measureCommands = [
+  "bun run safedelta eval MODEL --prompts guarded.jsonl --metric asr-keywords --out eval",
+  "bun run safedelta eval MODEL --prompts task.jsonl --metric exact --out eval",
+  "bun run safedelta report OUT eval --out page.html",
+].join("\n");
 
 /** Models, data and engine with their hashes, each under its label. */
 export function originsOf(report: DescribedRepair): readonly (readonly [label: string, text: Prose])[] {

@@ -1,41 +1,28 @@
 import type { Scene, SceneModel } from "../scene.ts";
 import { repairedName } from "../worker/messages.ts";
-import type { ChatEngine, Message } from "./chat/chatEngine.ts";
+import { Asking } from "./asking.ts";
+import type { ChatEngine } from "./chat/chatEngine.ts";
 import { pageEngine } from "./chat/pageEngine.ts";
 import { serverEngine } from "./chat/serverEngine.ts";
 import { webLlmEngine } from "./chat/webLlmEngine.ts";
-import { pageModels } from "./pageModels.ts";
+import { isInPage } from "./columns.ts";
+import { type PageModels, pageModels } from "./pageModels.ts";
 import { PageWorker } from "./pageWorker.ts";
-import { type Answer, type Exchange, firstState, keep, recall, type State, settled, type Where } from "./state.ts";
-import { stopOf } from "./stored.ts";
+import { firstState, recall, type State, settled, type Where } from "./state.ts";
+import { Store } from "./store.ts";
 import { shareOf, sweptShares, toStop } from "./strength.ts";
 
-/** What the page does, and what is seen of it. */
+/** What the page does. */
 export class Controller {
-  private listeners = new Set<() => void>();
-  private now: State = firstState;
-  private readonly worker = new PageWorker((text, done, all) => this.set({ work: { text, done, all } }));
-  private webLlm: ChatEngine | undefined;
-  private asking = new AbortController();
-  /** What is asked anew because its dial was moved, by model. */
-  private readonly asksAgain = new Map<string, AbortController>();
-  /** Models whose dial was moved while all were asked. */
-  private readonly moved = new Set<string>();
-  private isRepairing = false;
+  readonly store = new Store();
+  private readonly asking = new Asking(this.store, (model) => this.engineOf(model));
+  private readonly worker = new PageWorker((text, done, all) => this.store.set({ work: { text, done, all } }));
+  private readonly webLlm = webLlmEngine((model, text) => this.setLoading(model, text));
+  /** Settles when the page has opened its models, or could not. */
+  private readonly opened = Promise.withResolvers<void>();
 
-  get state(): State {
-    return this.now;
-  }
-
-  subscribe(listener: () => void): () => void {
-    this.listeners.add(listener);
-    return () => this.listeners.delete(listener);
-  }
-
-  private set(change: Partial<State>): void {
-    this.now = { ...this.now, ...change };
-    for (const listener of this.listeners) listener();
-    if (this.now.scene) keep(this.now.scene, this.now);
+  private get now(): State {
+    return this.store.now;
   }
 
   /** Learn what there is to show, then open it. */
@@ -44,111 +31,104 @@ export class Controller {
       const scene: Scene = await (await fetch("/api/scene")).json();
       const kept = recall(scene);
       const { strength = firstState.strength, exchanges = [] } = kept;
-      this.set({ scene, ...kept, strength: toStop(strength), exchanges: settled(exchanges) });
-      this.webLlm = webLlmEngine((model, text) => this.setLoading(model, text));
+      const found = pageModels(scene.models);
+      const repair = scene.repair && found.hasPair ? "preparing" : "none";
+      const page = { inPage: found.names, isOpening: found.names.length > 0, pageFailure: found.left, repair } as const;
+      this.store.set({ scene, ...kept, ...page, strength: toStop(strength), exchanges: settled(exchanges) });
       if (scene.watches) this.watch();
-      await this.openPage(scene);
+      await this.openPage(found);
+      this.opened.resolve();
+      if (this.now.repair === "preparing") await this.prepare(scene.models);
     } catch (error) {
-      this.set({ failure: (error as Error).message });
+      this.store.set({ failure: (error as Error).message });
     }
   }
 
   /** Open in the page what fits it. */
-  private async openPage({ models, repair }: Scene): Promise<void> {
-    const { names, hasPair, left } = pageModels(models);
+  private async openPage({ names, left }: PageModels): Promise<void> {
     if (names.length === 0)
-      return this.set({ pageFailure: left ?? "No model here is one that this page runs itself.", where: "server" });
-    this.set({ pageFailure: left });
+      return this.store.set({
+        pageFailure: left ?? "No model here is one that this page runs itself.",
+        where: "server",
+      });
     try {
-      this.set({ pageEngine: await this.worker.open(names), inPage: names, work: undefined });
-      if (repair && hasPair) await this.prepare(models);
+      this.store.set({ pageEngine: await this.worker.open(names), isOpening: false, work: undefined });
     } catch (error) {
-      this.set({ pageFailure: (error as Error).message, inPage: [], where: "server", work: undefined });
+      const failed = { inPage: [], isOpening: false, where: "server", repair: "none", work: undefined } as const;
+      this.store.set({ pageFailure: (error as Error).message, ...failed });
     }
   }
 
   private async prepare(models: readonly SceneModel[]): Promise<void> {
     const [aligned, tuned] = ["aligned", "tuned"].map((role) => models.find((model) => model.role === role));
     if (!aligned || !tuned) return;
-    this.set({ repair: "preparing" });
     try {
       const sweep = await this.worker.prepare(aligned.name, tuned.name, sweptShares);
-      this.set({ sweep, work: undefined });
+      this.store.set({ sweep, work: undefined });
       await this.repairNow();
-      this.set({ repair: "ready" });
+      this.store.set({ repair: "ready" });
     } catch (error) {
-      return this.set({ repair: "failed", repairFailure: (error as Error).message, work: undefined });
+      return this.store.set({ repair: "failed", repairFailure: (error as Error).message, work: undefined });
     }
     const [last] = this.now.exchanges;
-    if (last && !this.now.isAsking && !(repairedName in last.answers)) await this.askAgain(repairedName);
+    if (!last) this.store.set({ spoken: "The repair is prepared." });
+    else if (!this.now.isAsking && !(repairedName in last.answers)) await this.asking.askAgain(repairedName);
   }
 
   private watch(): void {
     const events = new EventSource("/api/progress");
-    events.onmessage = ({ data }) => this.set({ watched: JSON.parse(data) });
+    events.onmessage = ({ data }) => this.store.set({ watched: JSON.parse(data) });
   }
 
   private setLoading(model: string, text: string): void {
     const spoken = this.now.loading[model] === undefined ? { spoken: `Loading ${model}.` } : {};
-    this.set({ loading: { ...this.now.loading, [model]: text }, ...spoken });
-  }
-
-  /** Models in the order of the story: before, repaired, after, others. */
-  get columns(): string[] {
-    const { scene, repair } = this.now;
-    const named = (role: string) => scene?.models.filter((model) => model.role === role).map(({ name }) => name) ?? [];
-    const swept = scene?.sweeps.map(({ name }) => name) ?? [];
-    const repaired = [...(repair === "ready" ? [repairedName] : []), ...swept];
-    return [...named("aligned"), ...repaired, ...named("tuned"), ...named("other")];
+    this.store.set({ loading: { ...this.now.loading, [model]: text }, ...spoken });
   }
 
   setDraft(draft: string): void {
-    this.set({ draft });
+    this.store.set({ draft });
   }
 
   setWhere(where: Where): void {
-    this.set({ where });
+    this.store.set({ where });
   }
 
   setGoesOn(goesOn: boolean): void {
-    this.set({ goesOn });
+    this.store.set({ goesOn });
   }
 
-  /** Begin anew. */
-  clear(): void {
-    this.stop();
-    this.stopAskingAgain();
-    this.set({ exchanges: [], spoken: "All answers are cleared." });
+  ask(prompt = this.now.draft.trim()): Promise<void> {
+    return this.asking.ask(prompt);
   }
 
   stop(): void {
-    this.asking.abort();
+    this.asking.stop();
   }
 
-  private stopAskingAgain(): void {
-    for (const asking of this.asksAgain.values()) asking.abort();
+  clear(): void {
+    this.asking.clear();
   }
 
   /** Move the slider: the repaired model follows, and then answers the last prompt again. */
   async setStrength(strength: number): Promise<void> {
-    this.set({ strength: toStop(strength) });
-    if (this.isRepairing || this.now.repair !== "ready") return;
-    this.isRepairing = true;
-    this.asksAgain.get(repairedName)?.abort();
+    this.store.set({ strength: toStop(strength) });
+    if (this.now.isRepairing || this.now.repair !== "ready") return;
+    this.store.set({ isRepairing: true });
+    this.asking.stopAgain([repairedName]);
     try {
       await this.repairNow();
     } catch (error) {
-      return this.set({ repair: "failed", repairFailure: (error as Error).message });
+      return this.store.set({ repair: "failed", repairFailure: (error as Error).message });
     } finally {
-      this.isRepairing = false;
+      this.store.set({ isRepairing: false });
     }
-    await this.askAgain(repairedName);
+    await this.asking.askAgain(repairedName);
   }
 
   /** Move the dial of a stored sweep: the model of that stop answers the last prompt. */
   async setStop(sweep: string, stop: number): Promise<void> {
-    this.set({ stops: { ...this.now.stops, [sweep]: stop } });
-    await this.askAgain(sweep);
+    this.store.set({ stops: { ...this.now.stops, [sweep]: stop } });
+    await this.asking.askAgain(sweep);
   }
 
   /** Repair for where the slider stands, until it stands still. */
@@ -156,110 +136,16 @@ export class Controller {
     for (let done = Number.NaN; done !== this.now.strength; ) {
       done = this.now.strength;
       const { linears, ms } = await this.worker.repair(shareOf(done));
-      this.set({ linears, repairMs: ms });
+      this.store.set({ linears, repairMs: ms });
     }
   }
 
-  /** Ask for where the dial stands; while all are asked, as soon as they have answered. */
-  private async askAgain(model: string): Promise<void> {
-    const [last] = this.now.exchanges;
-    if (this.now.isAsking) this.moved.add(model);
-    if (!last || this.now.isAsking) return;
-    this.asksAgain.get(model)?.abort();
-    const asking = new AbortController();
-    this.asksAgain.set(model, asking);
-    await this.answer(last, model, asking.signal);
-    const said = this.now.exchanges[0]?.answers[model];
-    if (!asking.signal.aborted && said?.state === "done")
-      this.set({ spoken: `At ${said.setting} the repaired model answers: ${said.text}` });
+  /** What runs a model; where that is this page, as soon as it is open. */
+  private async engineOf(model: string): Promise<ChatEngine> {
+    const scene = this.now.scene as Scene; // nothing is asked before it is there
+    const shown = scene.models.find(({ name }) => name === model);
+    if (shown?.kind === "mlc") return this.webLlm;
+    if (isInPage(model, this.now)) await this.opened.promise;
+    return isInPage(model, this.now) ? pageEngine(this.worker.client) : serverEngine(scene.mostBodyBytes);
   }
-
-  /** Ask all models at once, and those that come meanwhile. */
-  async ask(prompt = this.now.draft.trim()): Promise<void> {
-    if (prompt === "" || this.now.isAsking || this.columns.length === 0) return;
-    this.stopAskingAgain();
-    this.moved.clear();
-    this.asking = new AbortController();
-    const exchange: Exchange = { id: crypto.randomUUID(), prompt, answers: {} };
-    this.set({ draft: prompt, isAsking: true, exchanges: [exchange, ...this.now.exchanges], spoken: "Asking." });
-    const asked = new Set<string>();
-    const open = () => this.columns.filter((model) => !asked.has(model) && !this.asking.signal.aborted);
-    for (let models = open(); models.length > 0; models = open()) {
-      for (const model of models) asked.add(model);
-      await Promise.all(models.map((model) => this.answer(exchange, model, this.asking.signal)));
-    }
-    this.set({ isAsking: false, spoken: this.ending(exchange.id) });
-    if (!this.asking.signal.aborted) await Promise.all([...this.moved].map((model) => this.askAgain(model)));
-  }
-
-  private ending(id: string): string {
-    const answers = Object.entries(this.now.exchanges.find((exchange) => exchange.id === id)?.answers ?? {});
-    const failed = answers.filter(([, { state }]) => state === "failed").map(([model]) => model);
-    if (this.asking.signal.aborted) return "Stopped.";
-    return failed.length === 0 ? "The answers are complete." : `The answers are complete; ${failed.join(", ")} failed.`;
-  }
-
-  /** Where the dial of a model stands; undefined where it has none. */
-  private settingOf(model: string): string | undefined {
-    return model === repairedName ? `strength ${this.now.strength}` : stopOf(model, this.now)?.setting;
-  }
-
-  private async answer(exchange: Exchange, model: string, signal: AbortSignal): Promise<void> {
-    const setting = this.settingOf(model);
-    const tell = (answer: Answer) => {
-      if (this.asksAgain.get(model)?.signal === signal || signal === this.asking.signal)
-        this.setAnswer(exchange.id, model, { ...answer, setting });
-    };
-    let text = "";
-    tell({ text, state: "waiting" });
-    const messages = this.messagesFor(exchange, model);
-    try {
-      const maxNewTokens = this.now.scene?.maxNewTokens ?? 0;
-      const asked = stopOf(model, this.now)?.model ?? model;
-      const question = { model: asked, messages, maxNewTokens };
-      for await (const piece of this.engineOf(model).stream(question, signal)) {
-        text += piece;
-        tell({ text, state: "writing" });
-      }
-      tell({ text, state: "done" });
-    } catch (error) {
-      if (signal.aborted) tell({ text, state: "stopped" });
-      else tell({ text: `${(error as Error).message}${conversationHint(messages)}`, state: "failed" });
-    }
-  }
-
-  private setAnswer(id: string, model: string, answer: Answer): void {
-    const exchanges = this.now.exchanges.map((exchange) =>
-      exchange.id === id ? { ...exchange, answers: { ...exchange.answers, [model]: answer } } : exchange,
-    );
-    this.set({ exchanges });
-  }
-
-  /** The prompt; where the conversation goes on, after the model's own turns before it. */
-  private messagesFor({ id, prompt }: Exchange, model: string): Message[] {
-    const at = this.now.exchanges.findIndex((exchange) => exchange.id === id);
-    const before = this.now.goesOn ? this.now.exchanges.slice(at + 1).reverse() : [];
-    const turns = before.flatMap(({ prompt: content, answers }): Message[] => {
-      const answer = answers[model];
-      if (answer?.state !== "done") return [];
-      return [
-        { role: "user", content },
-        { role: "assistant", content: answer.text },
-      ];
-    });
-    return [...turns, { role: "user", content: prompt }];
-  }
-
-  private engineOf(model: string): ChatEngine {
-    const shown = this.now.scene?.models.find(({ name }) => name === model);
-    if (shown?.kind === "mlc" && this.webLlm) return this.webLlm;
-    const isInPage = this.now.where === "page" && this.now.inPage.includes(model);
-    return isInPage || model === repairedName ? pageEngine(this.worker.client) : serverEngine;
-  }
-}
-
-/** What may have filled the model's room beside the prompt itself. */
-function conversationHint(messages: readonly Message[]): string {
-  if (messages.length === 1) return "";
-  return " The conversation so far counts, too: Clear begins anew, and without its tick only the prompt is sent.";
 }

@@ -42,15 +42,20 @@ export interface State extends Kept {
   /** The WASM engine, once it is there; what it lacks. */
   readonly pageEngine?: string;
   readonly pageFailure?: string;
-  /** Models that it has open. */
+  /** It is loading its models. */
+  readonly isOpening: boolean;
+  /** Models that it has open, or will have. */
   readonly inPage: readonly string[];
   /** What web-llm does before a model can answer, by model. */
   readonly loading: Readonly<Record<string, string>>;
+  /** `none`: there is no pair, or none that fits the page. */
   readonly repair: "none" | "preparing" | "ready" | "failed";
   readonly repairFailure?: string;
   readonly sweep?: readonly SweepPoint[];
   readonly linears?: readonly LinearNumbers[];
   readonly repairMs?: number;
+  /** The dial was moved, and the repair follows. */
+  readonly isRepairing: boolean;
   readonly isAsking: boolean;
   readonly watched: readonly Progress[];
   /** Said to screen readers. */
@@ -64,13 +69,23 @@ export const firstState: State = {
   where: "page",
   goesOn: false,
   exchanges: [],
+  isOpening: false,
   inPage: [],
   loading: {},
   repair: "none",
+  isRepairing: false,
   isAsking: false,
   watched: [],
   spoken: "",
 };
+
+/** Repairs that take less than this need no word while they are made: it would only flicker. */
+const noticedMs = 300;
+
+/** Whether the page says that it works on the repair. */
+export function isWorking({ repair, isRepairing, repairMs = 0 }: State): boolean {
+  return repair === "preparing" || (isRepairing && repairMs > noticedMs);
+}
 
 /** Most exchanges that are kept. */
 const mostKept = 20;

@@ -1,5 +1,4 @@
-/** What a model was to its repair. */
-export type Role = "aligned" | "tuned" | "repaired";
+import type { Role } from "../repairWords.ts";
 
 /** One metric of one evaluation, as `safedelta eval` writes it. */
 export interface MetricReport {
@@ -78,6 +77,18 @@ export interface Sample {
 export interface WithheldSet {
   readonly task: string;
   readonly nPrompts: number;
+}
+
+const roles: readonly Role[] = ["aligned", "tuned", "repaired"];
+
+/** The models of a table of answers: of a repair all three, measured or not, then whatever else was measured. */
+export function columnsOf(evaluations: readonly EvaluationReport[], hasRepair: boolean): string[] {
+  return [...new Set([...(hasRepair ? roles : []), ...evaluations.map(nameOf)])];
+}
+
+/** The models of a repair of which nothing was measured. */
+export function unmeasured(evaluations: readonly EvaluationReport[]): Role[] {
+  return roles.filter((role) => evaluations.every((evaluation) => evaluation.role !== role));
 }
 
 /** Metrics that compare with a right answer: what they judge is a task. Others judge what a model says to requests that may do harm. */

@@ -1,9 +1,10 @@
+import { chosenMark, digits, experimentNotes } from "../experimentTable.ts";
 import { formatNumber, formatShare } from "../format.ts";
 import type { PlotSpec } from "../plots/plotSpec.ts";
-import { pText } from "./differences.ts";
 import { type ExperimentReport, type ExperimentRow, incompleteNote } from "./experiments.ts";
 import { figure } from "./figure.ts";
 import { html, type Part } from "./html.ts";
+import { pText } from "./measuredTexts.ts";
 import type { ReportData } from "./reportData.ts";
 import { type Section, tableMarkup } from "./section.ts";
 
@@ -11,22 +12,12 @@ import { type Section, tableMarkup } from "./section.ts";
 export function experimentsSection({ experiments, plots }: ReportData): Section | undefined {
   if (experiments.length === 0) return undefined;
   const body = experiments.map((experiment, e) => {
-    const { title, seeds, cases, missing } = experiment;
-    const intervals =
-      seeds.length > 1
-        ? `Means over the seeds ${seeds.join(", ")}, with Student's 95 % interval over seeds; of rows that do not depend on the seed over prompts.`
-        : `Seed ${seeds[0]} alone: 95 % intervals over prompts, which say nothing of other seeds.`;
+    const { title, cases, missing } = experiment;
     const plotsOf = (c: number) => ["plane", "safety-loss"].map((name) => plots[`${name}-${e}-${c}`]);
     const parts = cases.map((_, c) => caseMarkup(experiment, c, plotsOf(c)));
-    const isTested = cases.some(({ rows }) =>
-      rows.some(({ entries }) => Object.values(entries).some(({ test }) => test)),
-    );
-    const tests = isTested
-      ? " Δ is the difference to the row that the experiment compares with, prompt by prompt."
-      : "";
     const heading = experiments.length > 1 ? html`<h3>${title}</h3>` : undefined;
-    const lacks = incompleteNote(missing).map((text) => html`<p>${text}</p>`);
-    return html`${heading}<p>${intervals}${tests}</p>${lacks}${parts}`;
+    const notes = [...incompleteNote(missing), ...experimentNotes(experiment)];
+    return html`${heading}${notes.map((note) => html`<p class="note">${note}</p>`)}${parts}`;
   });
   return { id: "experiments", title: "Experiments", body };
 }
@@ -36,7 +27,7 @@ function caseMarkup({ title, cases }: ExperimentReport, index: number, plots: re
   const withLoss = rows.some(({ safetyLoss }) => safetyLoss !== undefined);
   const heads = columns.map(({ name: column, better }) => `${column} (${better} is better)`);
   const body = rows.map((row) => [
-    html`${row.label}<span class="n">${row.isBest ? "chosen setting of its method" : undefined}</span>`,
+    html`${row.label}<span class="n">${row.isBest ? `${chosenMark} chosen setting` : undefined}</span>`,
     ...columns.map((column) => entryCell(row.entries[column.name])),
     ...(withLoss ? [row.safetyLoss ? formatShare(row.safetyLoss.value) : "–"] : []),
   ]);
@@ -52,8 +43,4 @@ function entryCell(entry: ExperimentRow["entries"][string] | undefined): Part {
   const difference = test && `Δ ${digits(test.value)} (${digits(test.low)} … ${digits(test.high)})`;
   const p = test?.p === undefined ? undefined : `p ${pText(test.p)}`;
   return html`<span class="value">${digits(value)}</span><span class="n">${digits(low)} … ${digits(high)}</span><span class="n">${difference}</span><span class="n">${p}</span><span class="n">${paper === undefined ? undefined : `paper: ${formatNumber(paper)}`}</span>`;
-}
-
-function digits(value: number): string {
-  return value.toFixed(3);
 }

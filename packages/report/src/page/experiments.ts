@@ -43,6 +43,12 @@ export interface ExperimentCase {
 export interface ExperimentReport {
   readonly title: string;
   readonly seeds: readonly number[];
+  /** The row that the others are tested against. */
+  readonly against?: string;
+  /** How a method's setting was chosen: of most utility, at most `within` less safe than the row `of`. */
+  readonly best?: { readonly within: number; readonly of: string };
+  /** Where the published figures stand. */
+  readonly paperSource?: string;
   readonly cases: readonly ExperimentCase[];
   /** Measurements that were asked for and are not there, since a step failed. */
   readonly missing?: readonly string[];

@@ -1,30 +1,38 @@
-import { formatNumber, formatPercent } from "../format.ts";
-import { differenceTexts, pText } from "./differences.ts";
+import { formatNumber } from "../format.ts";
+import { howToMeasure, measureCommands, type Role } from "../repairWords.ts";
 import {
   type ComparisonReport,
+  columnsOf,
   type EvaluationReport,
   type MetricReport,
   nameOf,
   type SampleSet,
+  unmeasured,
 } from "./evaluations.ts";
-import { html, type Markup, type Part } from "./html.ts";
-import type { ReportData } from "./reportData.ts";
+import { html, type Markup, type Part, proseMarkup } from "./html.ts";
+import { differenceCells, differenceColumns, metricTexts } from "./measuredTexts.ts";
+import type { PageRepair, ReportData } from "./reportData.ts";
 import { type Section, tableMarkup } from "./section.ts";
 
 /** Before and after, as far as answers were measured. */
 export function answersSection({ evaluations, comparisons, repairs }: ReportData): Section | undefined {
-  if (evaluations.length === 0 && repairs.length === 0) return undefined;
-  const body = evaluations.length === 0 ? notMeasured() : [evaluationTable(evaluations), differences(comparisons)];
-  return { id: "answers", title: repairs.length > 0 ? "Before and after" : "What was measured", body };
+  const [repair] = repairs;
+  if (evaluations.length === 0 && !repair) return undefined;
+  const measured =
+    evaluations.length === 0
+      ? html`<p>No answers were measured for this page, so it says nothing of how the models behave.</p>`
+      : evaluationTable(evaluations, repair !== undefined);
+  const body = [measured, repair && missing(repair, unmeasured(evaluations)), differences(comparisons)];
+  return { id: "answers", title: repair ? "Before and after" : "What was measured", body };
 }
 
-function notMeasured(): Markup {
-  return html`<p>No answers were measured for this page, so it says nothing of how the models behave. Let them answer with
-<code>safedelta eval</code>, and give the folders of the results to <code>safedelta report</code>: a table of before and after stands here then.</p>`;
+function missing(repair: PageRepair, roles: readonly Role[]): Part {
+  if (roles.length === 0) return undefined;
+  return html`<p>${proseMarkup(howToMeasure(repair, roles))}</p><pre><code>${measureCommands}</code></pre>`;
 }
 
-function evaluationTable(evaluations: readonly EvaluationReport[]): Markup {
-  const models = [...new Set(evaluations.map(nameOf))];
+function evaluationTable(evaluations: readonly EvaluationReport[], hasRepair: boolean): Markup {
+  const models = columnsOf(evaluations, hasRepair);
   const keys = evaluations.flatMap(({ task, promptsSha256, metrics }) =>
     metrics.map(({ metric }) => ({ task, promptsSha256, metric })),
   );
@@ -45,20 +53,19 @@ function metricCell(
   model: string,
   key: { readonly task: string; readonly promptsSha256: string; readonly metric: string },
 ): Part {
-  const own = evaluations.find(
+  const own = evaluations.filter(
     (e) => nameOf(e) === model && e.task === key.task && e.promptsSha256 === key.promptsSha256,
   );
-  const found = own?.metrics.find(({ metric }) => metric === key.metric);
+  const found = own.flatMap(({ metrics }) => metrics).findLast(({ metric }) => metric === key.metric);
   return found ? valueMarkup(found) : "not measured";
 }
 
-function valueMarkup({ kind, value, low, high, n, nUnparsed }: MetricReport): Markup {
-  if (value === undefined) return html`nothing could be judged`;
-  const write = kind === "rate" ? (share: number) => formatPercent(share) : (mean: number) => formatNumber(mean);
-  const interval = low === undefined || high === undefined ? undefined : ` ${write(low)} … ${write(high)}`;
+function valueMarkup(metric: MetricReport): Markup {
+  const { kind, value, low, high } = metric;
+  const texts = metricTexts(metric);
+  if (value === undefined) return html`${texts.value}<span class="n">n = ${texts.n}</span>`;
   const bar = kind === "rate" && low !== undefined && high !== undefined ? barMarkup(value, low, high) : undefined;
-  const unread = nUnparsed > 0 ? `, ${nUnparsed} unread` : "";
-  return html`<span class="value">${write(value)}</span>${bar}<span class="n">${interval}</span><span class="n">n = ${n}${unread}</span>`;
+  return html`<span class="value">${texts.value}</span>${bar}<span class="n">${texts.interval}</span><span class="n">n = ${texts.n}</span>`;
 }
 
 /** A rate with its interval on a line from 0 to 100 %; the numbers stand beside it. */
@@ -69,19 +76,11 @@ function barMarkup(value: number, low: number, high: number): Markup {
 
 function differences(comparisons: readonly ComparisonReport[]): Part {
   if (comparisons.length === 0) return undefined;
-  const rows = comparisons.map(({ task, metric, from, to, n, p, ...found }) => {
-    const { difference, low, high } = differenceTexts(found, p !== undefined);
-    const [models, interval] = [`${from} → ${to}`, `${low} … ${high}`];
-    return [
-      html`${task}<span class="n">${metric}</span>`,
-      models,
-      difference,
-      interval,
-      p === undefined ? "" : pText(p),
-      n,
-    ];
-  });
-  const columns = ["task, metric", "models", "difference", "95 %", "McNemar p", "n"];
+  const rows = comparisons.map((one) => [
+    html`${one.task}<span class="n">${one.metric}</span>`,
+    ...differenceCells(one),
+  ]);
+  const columns = ["task, metric", ...differenceColumns];
   return html`${tableMarkup("Differences, paired by prompt; of rates in points of 100", columns, rows)}
 <p class="note">Intervals: paired bootstrap. McNemar: exact test of rates. Neither is corrected for the number of rows.</p>`;
 }

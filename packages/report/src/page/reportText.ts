@@ -1,12 +1,14 @@
-import { formatBytes, formatMs, formatNumber, formatPercent, formatShare } from "../format.ts";
+import { experimentNotes, experimentText } from "../experimentTable.ts";
+import { formatBytes, formatMs, formatShare } from "../format.ts";
 import { layerTable } from "../layerTable.ts";
 import { written } from "../prose.ts";
 import { ratio } from "../repairReport.ts";
-import { originsOf, settingOf, whatWasDone } from "../repairWords.ts";
+import { howToMeasure, measureCommands, originsOf, whatWasDone } from "../repairWords.ts";
 import { table } from "../table.ts";
-import { differenceTexts, pText } from "./differences.ts";
-import { type MetricReport, nameOf } from "./evaluations.ts";
-import { type ExperimentRow, incompleteNote } from "./experiments.ts";
+import { nameOf, unmeasured } from "./evaluations.ts";
+import { incompleteNote } from "./experiments.ts";
+import { differenceCells, differenceColumns, metricTexts } from "./measuredTexts.ts";
+import { pointTable } from "./pointTable.ts";
 import type { PageRepair, ReportData } from "./reportData.ts";
 import { titleOf } from "./reportPage.ts";
 import { visible } from "./visible.ts";
@@ -50,67 +52,43 @@ function totalsText({ totals }: PageRepair): string {
 }
 
 function answersText({ evaluations, comparisons, repairs }: ReportData): string[] {
-  if (evaluations.length === 0)
-    return repairs.length === 0 ? [] : ["No answers were measured: give the folders of safedelta eval, too."];
+  const [repair] = repairs;
+  const roles = repair ? unmeasured(evaluations) : [];
+  const missing =
+    roles.length > 0 ? [`${wrapped(written(howToMeasure(repair, roles), (text) => text))}\n${measureCommands}`] : [];
+  if (evaluations.length === 0) return missing;
   const byTask = [...Map.groupBy(evaluations, ({ task }) => task).values()].flat();
   const rows = byTask.flatMap((evaluation) =>
-    evaluation.metrics.map((metric) => [evaluation.task, metric.metric, nameOf(evaluation), ...valueCells(metric)]),
+    evaluation.metrics.map((metric) => {
+      const { value, interval, n } = metricTexts(metric);
+      return [evaluation.task, metric.metric, nameOf(evaluation), value, interval, n];
+    }),
   );
   const values = table(["task", "metric", "model", "value", "95 %", "n"], rows, {
     align: ["left", "left", "left", "right", "right", "right"],
   });
-  if (comparisons.length === 0) return [values];
-  const differences = comparisons.map(({ task, metric, from, to, n, p, ...found }) => {
-    const { difference, low, high } = differenceTexts(found, p !== undefined);
-    return [
-      task,
-      metric,
-      `${from} -> ${to}`,
-      difference,
-      `${low} … ${high}`,
-      p === undefined ? "" : pText(p),
-      String(n),
-    ];
-  });
-  const columns = ["task", "metric", "models", "difference", "95 %", "McNemar p", "n"];
-  return [values, table(columns, differences, { align: ["left", "left", "left", "right", "right", "right", "right"] })];
-}
-
-function valueCells({ kind, value, low, high, n }: MetricReport): string[] {
-  if (value === undefined) return ["not judged", "", String(n)];
-  const write = kind === "rate" ? (share: number) => formatPercent(share) : (mean: number) => formatNumber(mean);
-  const interval = low === undefined || high === undefined ? "" : `${write(low)} … ${write(high)}`;
-  return [write(value), interval, String(n)];
+  if (comparisons.length === 0) return [values, ...missing];
+  const differences = comparisons.map((one) => [one.task, one.metric, ...differenceCells(one)]);
+  const columns = ["task", "metric", ...differenceColumns];
+  return [
+    values,
+    ...missing,
+    table(columns, differences, { align: ["left", "left", "left", "right", "right", "right", "right"] }),
+  ];
 }
 
 function pointsText({ repairs, sweep }: ReportData): string[] {
   if (repairs.length + sweep.length < 2) return [];
-  const made = repairs.map((repair) => ({ ...repair.totals, name: settingOf(repair) }));
-  const swept = sweep.map((point) => ({ ...point, name: `${point.mode} ${point.budget}` }));
-  const rows = [...made, ...swept].map(({ name, safetyLossShare, utilityGap, deltaNorm, tunedDeltaNorm }) => [
-    name,
-    formatShare(safetyLossShare),
-    formatShare(ratio(Math.sqrt(utilityGap), tunedDeltaNorm)),
-    formatShare(ratio(deltaNorm, tunedDeltaNorm)),
-  ]);
-  return [table(["setting", "safety loss", "‖D − Δ‖/‖Δ‖", "‖D‖/‖Δ‖"], rows)];
+  const { columns, rows } = pointTable(repairs, sweep);
+  return [table(columns, rows)];
 }
 
 function experimentTexts({ experiments }: ReportData): string[] {
-  return experiments.flatMap(({ title, cases, missing }) => [
-    ...cases.map(({ name, columns, rows }) => {
-      const cells = rows.map(({ label, entries }) => [
-        label,
-        ...columns.map((column) => entryText(entries[column.name])),
-      ]);
-      return `${cases.length > 1 ? `${title}: ${name}` : title}\n\n${table(["row", ...columns.map((column) => column.name)], cells)}`;
-    }),
-    ...incompleteNote(missing).map(wrapped),
+  return experiments.flatMap((experiment) => [
+    experiment.title,
+    experimentText(experiment),
+    [...incompleteNote(experiment.missing), ...experimentNotes(experiment)].map(wrapped).join("\n"),
   ]);
-}
-
-function entryText(entry: ExperimentRow["entries"][string] | undefined): string {
-  return entry ? `${[entry.value, entry.low, entry.high].map((value) => value.toFixed(3)).join(" ")}` : "–";
 }
 
 function layersText(repair: PageRepair): string {

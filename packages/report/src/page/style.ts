@@ -129,6 +129,7 @@ figure{margin:1rem 0;max-width:46rem}
 figcaption{font-weight:600}
 ${plotStyle}
 .legend{list-style:none;display:flex;flex-wrap:wrap;gap:.2rem 1.2rem;padding:0;margin:.4rem 0;font-size:.88rem}
+.together ul{margin:.2rem 0;padding-left:1.2rem}
 .key{width:28px;height:16px;vertical-align:-2px}
 details{margin:.8rem 0}
 summary{cursor:pointer;color:var(--link)}

@@ -1,10 +1,9 @@
-import { formatNumber, formatShare } from "../format.ts";
-import { ratio } from "../repairReport.ts";
-import { settingOf } from "../repairWords.ts";
+import { formatNumber } from "../format.ts";
 import { figure } from "./figure.ts";
 import { heatMapsOf, heatTable } from "./heatMap.ts";
 import { html, type Markup } from "./html.ts";
-import type { PageRepair, ReportData } from "./reportData.ts";
+import { pointTable } from "./pointTable.ts";
+import type { ReportData } from "./reportData.ts";
 import { type Section, tableMarkup } from "./section.ts";
 
 /** Safety against closeness: this model, other budgets, and both ends. */
@@ -12,8 +11,10 @@ export function curveSection({ plots, repairs, sweep }: ReportData): Section | u
   const { curve } = plots;
   if (!curve) return undefined;
   const others = sweep.length === 0 && repairs.length < 2 ? noSweep() : undefined;
+  const { columns, rows } = pointTable(repairs, sweep);
+  const numbers = tableMarkup("The points in numbers, shares of the fine-tuning's", columns, rows);
   const body = html`<p>Left is safer by the estimate, down is closer to the fine-tuned model. Neither axis is behaviour: both are taken from the weights.</p>
-${besideOrBelow(figure(curve), pointTable(repairs, sweep), repairs.length + sweep.length)}${others}`;
+${besideOrBelow(figure(curve), numbers, rows.length)}${others}`;
   return { id: "curve", title: "Safety against usefulness", body };
 }
 
@@ -28,25 +29,6 @@ function besideOrBelow(plot: Markup, numbers: Markup, nRows: number): Markup {
 function noSweep(): Markup {
   return html`<p class="note">What other budgets would give is not at hand. <code>safedelta sweep … --json &gt; sweep.json</code>, then
 <code>safedelta report … --sweep sweep.json</code> draws their curve.</p>`;
-}
-
-function pointTable(repairs: readonly PageRepair[], sweep: ReportData["sweep"]): Markup {
-  const made = repairs.map((repair, i) => ({
-    ...repair.totals,
-    name: `${i === 0 ? "this model: " : ""}${settingOf(repair)}${repair.taskData ? ", task data" : ""}`,
-  }));
-  const swept = sweep.map((point) => ({ ...point, name: `${point.mode} ${point.budget}` }));
-  const rows = [...made, ...swept].map(
-    ({ name, safetyLossShare, utilityGap, deltaNorm, tunedDeltaNorm, keptShare }) => [
-      name,
-      formatShare(safetyLossShare),
-      formatShare(ratio(Math.sqrt(utilityGap), tunedDeltaNorm)),
-      formatShare(ratio(deltaNorm, tunedDeltaNorm)),
-      formatShare(keptShare),
-    ],
-  );
-  const columns = ["setting", "safety loss", "distance ‖D − Δ‖/‖Δ‖", "change left ‖D‖/‖Δ‖", "kept bit for bit"];
-  return tableMarkup("The points in numbers, shares of the fine-tuning's", columns, rows);
 }
 
 /** Where the numbers lie: a table of layers and linears for each quantity. */

@@ -37,16 +37,25 @@ function drawnSeries({ data, encoding }: PlotSpec): { readonly name: string; rea
   return encoding.color.scale.domain.flatMap((name, index) => (drawn.has(name) ? [{ name, index }] : []));
 }
 
+/** What the legend says, in its order: the series, and the ring. */
+function keysOf(spec: PlotSpec): { readonly name: string; readonly key: Markup; readonly color?: string }[] {
+  const ring = spec.usermeta?.ring;
+  const series = drawnSeries(spec).map(({ name, index }) => ({
+    ...{ name, key: keyOf(index, spec.mark.point), color: `s${index % nColors}` },
+  }));
+  return ring === undefined ? series : [...series, { name: ring, key: ringAt(14, 8, 7) }];
+}
+
 /** A plot as an SVG file: on white, its legend beside it. The same specification, the same bytes. */
 export function plotSvg(spec: PlotSpec): string {
   const { width, height } = sizeOf(spec);
-  const series = drawnSeries(spec);
-  const longest = Math.max(0, ...series.map(({ name }) => name.length));
-  const legendWidth = series.length > 1 ? 56 + 8 * longest : 0;
-  const size = { width: width + legendWidth, height: Math.max(height, 2 * margin.top + rowHeight * series.length) };
-  const legend = series.map(({ name, index }, i) => {
+  const keys = keysOf(spec);
+  const longest = Math.max(0, ...keys.map(({ name }) => name.length));
+  const legendWidth = keys.length > 1 ? 56 + 8 * longest : 0;
+  const size = { width: width + legendWidth, height: Math.max(height, 2 * margin.top + rowHeight * keys.length) };
+  const legend = keys.map(({ name, key, color }, i) => {
     const at = html`translate(${width} ${margin.top + rowHeight * i})`;
-    return html`<g transform="${at}"><g class="s${index % nColors}">${keyOf(index, spec.mark.point)}</g><text x="36" y="13">${name}</text></g>\n`;
+    return html`<g transform="${at}"><g class="${color}">${key}</g><text x="36" y="13">${name}</text></g>\n`;
   });
   return html`<svg xmlns="http://www.w3.org/2000/svg" class="plot" viewBox="0 0 ${size.width} ${size.height}">
 <title>${spec.title}</title><desc>${spec.description}</desc>
@@ -63,25 +72,31 @@ function sizeOf({ width, height }: PlotSpec) {
 
 function bodyOf(spec: PlotSpec): Markup {
   const { width, height, encoding, data } = spec;
-  const x = placed(encoding.x.scale, margin.left, margin.left + width);
-  const y = placed(encoding.y.scale, margin.top + height, margin.top);
+  const { x, y } = placesOf(spec);
   const series = drawnSeries(spec);
   return html`<rect class="ground" x="${margin.left}" y="${margin.top}" width="${width}" height="${height}"/>
 ${encoding.x.axis.values.map((value) => verticalTick(x(value), height, labelOf(value, encoding.x.axis.format)))}
 ${encoding.y.axis.values.map((value) => horizontalTick(y(value), width, labelOf(value, encoding.y.axis.format)))}
 <text class="axis" x="${margin.left + width / 2}" y="${sizeOf(spec).height - 8}" text-anchor="middle">${encoding.x.title}</text>
 <text class="axis" transform="translate(14 ${margin.top + height / 2}) rotate(-90)" text-anchor="middle">${encoding.y.title}</text>
-${series.map(({ name, index }) => drawSeries(rowsOf(data.values, name), index, spec.mark.point, x, y)).reverse()}`;
+${series.map(({ name, index }) => drawSeries(rowsOf(data.values, name), index, spec, x, y)).reverse()}`;
 }
 
-/** A list of the series with their marks. */
+/** Where values lie in the picture. */
+export function placesOf({ width, height, encoding }: PlotSpec): { readonly x: Place; readonly y: Place } {
+  return {
+    x: placed(encoding.x.scale, margin.left, margin.left + width),
+    y: placed(encoding.y.scale, margin.top + height, margin.top),
+  };
+}
+
+/** A list of the series with their marks, and what a ring says. */
 export function plotLegend(spec: PlotSpec): Markup {
-  const items = drawnSeries(spec).map(({ name, index }) => legendItem(name, index, spec.mark.point));
+  const items = keysOf(spec).map(
+    ({ name, key, color }) =>
+      html`<li><svg class="key ${color}" viewBox="0 0 28 16" aria-hidden="true">${key}</svg> ${name}</li>`,
+  );
   return html`<ul class="legend">${items}</ul>`;
-}
-
-function legendItem(name: string, index: number, withPoint: boolean): Markup {
-  return html`<li><svg class="key s${index % nColors}" viewBox="0 0 28 16" aria-hidden="true">${keyOf(index, withPoint)}</svg> ${name}</li>`;
 }
 
 function keyOf(index: number, withPoint: boolean): Markup {
@@ -92,13 +107,14 @@ function rowsOf(rows: readonly PlotRow[], name: string): PlotRow[] {
   return rows.filter(({ series }) => series === name).sort((a, b) => a.x - b.x);
 }
 
-function drawSeries(rows: readonly PlotRow[], index: number, withPoints: boolean, x: Place, y: Place): Markup {
+function drawSeries(rows: readonly PlotRow[], index: number, { mark, usermeta }: PlotSpec, x: Place, y: Place): Markup {
   const path = rows.map((row, i) => `${i === 0 ? "M" : "L"}${fixed(x(row.x))} ${fixed(y(row.y))}`).join("");
   const line = rows.length > 1 ? html`<path class="line" d="${path}"${dashOf(index)}/>` : undefined;
-  const marks = rows.map(
-    (row) => html`<g>${titleOf(row)}${markAt(x(row.x), y(row.y), index, row.isMarked ? 1.4 : 1)}</g>`,
-  );
-  return html`<g class="s${index % nColors}">${line}${withPoints ? marks : undefined}</g>`;
+  const marks = rows.map((row) => {
+    const ring = usermeta && row.isMarked ? ringAt(x(row.x), y(row.y), 10) : undefined;
+    return html`<g>${titleOf(row)}${markAt(x(row.x), y(row.y), index, row.isMarked ? 1.4 : 1)}${ring}</g>`;
+  });
+  return html`<g class="s${index % nColors}">${line}${mark.point ? marks : undefined}</g>`;
 }
 
 function titleOf({ series, label }: PlotRow): Markup {
@@ -122,6 +138,10 @@ const outlines: Readonly<Record<(typeof shapes)[number], string>> = {
 function markAt(x: number, y: number, index: number, size = 1): Markup {
   const outline = outlines[shapes[index % shapes.length]];
   return html`<path class="mark" transform="translate(${fixed(x)} ${fixed(y)}) scale(${size})" d="${outline}"/>`;
+}
+
+function ringAt(x: number, y: number, radius: number): Markup {
+  return html`<circle class="ring" cx="${fixed(x)}" cy="${fixed(y)}" r="${radius}"/>`;
 }
 
 function verticalTick(x: number, height: number, label: string): Markup {
@@ -151,6 +171,12 @@ const writers: Readonly<Record<AxisFormat, (value: number) => string>> = {
   "~g": (value) => String(Number(value.toPrecision(6))),
   "~e": (value) => value.toExponential().replace("+", ""),
 };
+
+/** Where a point lies, as the axes write it: `(3%, 0.98)`. */
+export function placeText({ encoding: { x, y } }: PlotSpec, row: PlotRow): string {
+  const short = (value: number) => Number(value.toPrecision(2));
+  return `(${labelOf(short(row.x), x.axis.format)}, ${labelOf(short(row.y), y.axis.format)})`;
+}
 
 function labelOf(value: number, format: AxisFormat): string {
   return writers[format](value);

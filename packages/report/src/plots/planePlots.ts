@@ -24,7 +24,7 @@ const safetyLoss: Measure = {
 };
 
 /**
- * The plots of a case: a line joins the settings of a method, and the legend names its best.
+ * The plots of a case: a line joins the settings of a method, and a ring is around the chosen one.
  * @param of what the titles say it is a case of, where there are several
  */
 export function casePlots({ columns, rows }: ExperimentCase, of = ""): CasePlots {
@@ -40,12 +40,11 @@ function measureOf({ name, better }: ExperimentColumn): Measure {
 }
 
 function plotOf(all: readonly ExperimentRow[], x: Measure, y: Measure, of: string): PlotSpec | undefined {
-  const names = seriesNames(all);
   const rows = all.flatMap((row): PlotRow[] => {
     const [at, over] = [x.valueOf(row), y.valueOf(row)];
-    const series = names.get(row.method);
-    if (at === undefined || over === undefined || series === undefined) return [];
-    return [{ series, x: at, y: over, label: row.label, isMarked: row.isBest }];
+    if (at === undefined || over === undefined) return [];
+    const label = row.isBest ? `${row.label} (chosen)` : row.label;
+    return [{ series: row.method, x: at, y: over, label, isMarked: row.isBest }];
   });
   if (rows.length === 0) return undefined;
   const texts = rows.map(
@@ -64,18 +63,9 @@ function plotOf(all: readonly ExperimentRow[], x: Measure, y: Measure, of: strin
     ),
     rows,
     points: true,
-    series: [...names.values()],
+    ring: rows.some(({ isMarked }) => isMarked) ? "chosen setting of its method" : undefined,
+    series: [...new Set(all.map(({ method }) => method))],
   });
-}
-
-/** What the series of a method is called: by its best setting, too, where one is chosen. */
-function seriesNames(rows: readonly ExperimentRow[]): ReadonlyMap<string, string> {
-  const best = new Map(rows.flatMap(({ method, label, isBest }) => (isBest ? [[method, label] as const] : [])));
-  const nameOf = (method: string) => {
-    const setting = best.get(method)?.slice(method.length).trim() ?? "";
-    return setting === "" ? method : `${method}: ${setting}`;
-  };
-  return new Map(rows.map(({ method }) => [method, nameOf(method)]));
 }
 
 /** From 0 to 1, or as far as the values go. */

@@ -19,7 +19,7 @@ export interface PlotRow {
   readonly y: number;
   /** What the point is called. */
   readonly label?: string;
-  /** Drawn larger: what the plot is about. */
+  /** Drawn larger and in a ring: what the plot is about. */
   readonly isMarked?: boolean;
 }
 
@@ -33,6 +33,8 @@ export interface LinePlot {
   readonly rows: readonly PlotRow[];
   /** Draw the points, and not the line alone. */
   readonly points: boolean;
+  /** What the ring around a marked point says. */
+  readonly ring?: string;
   /** All that have a colour and a mark of their own, those without a row here too, so that plots of the same series agree. Those of the rows unless given. */
   readonly series?: readonly string[];
 }
@@ -50,7 +52,7 @@ export const colors = ["#c2410c", "#0072b2", "#00795a", "#a3447f", "#3b6f92", "#
 export type PlotSpec = ReturnType<typeof linePlot>;
 
 /** Lay out a plot of lines as a vega-lite specification. Rows off the axes are the caller's mistake, and drawn off them. */
-export function linePlot({ title, description, x, y, rows, points, series = seriesOf(rows) }: LinePlot) {
+export function linePlot({ title, description, x, y, rows, points, ring, series = seriesOf(rows) }: LinePlot) {
   const scaled = <T>(range: readonly T[]) => ({
     domain: series,
     range: series.map((_, i) => range[i % range.length]),
@@ -61,6 +63,7 @@ export function linePlot({ title, description, x, y, rows, points, series = seri
     description,
     width,
     height,
+    ...(ring === undefined ? {} : { usermeta: { ring } }),
     data: { values: rows },
     mark: { type: "line" as const, point: points },
     encoding: {

@@ -6,6 +6,7 @@ export const plotStyle = `.plot text{fill:var(--ink);font:13px system-ui,sans-se
 .plot .grid{stroke:var(--line);fill:none}
 .plot .ground{fill:var(--soft)}
 .line{fill:none;stroke-width:2;stroke:currentColor}
+.ring{fill:none;stroke:var(--ink);stroke-width:1.5}
 .mark{fill:currentColor;stroke:var(--ground);stroke-width:1}
 ${colors.map((_, i) => `.s${i}{color:var(--s${i})}`).join("\n")}`;
 

@@ -1,6 +1,7 @@
 import { absoluteRecord, explainFailure, type ModelRecord } from "@safedelta/mlc/web";
 import { get } from "../../worker/remoteCheckpoint.ts";
 import type { ChatEngine, Question } from "./chatEngine.ts";
+import { orAborted } from "./orAborted.ts";
 
 type WebLlm = typeof import("@mlc-ai/web-llm");
 type ModelListEntry = WebLlm["prebuiltAppConfig"]["model_list"][number];
@@ -55,19 +56,6 @@ async function* answer({ engine, broken }: OpenModel, { messages, maxNewTokens }
       void engine.interruptGenerate();
       reader.return?.().catch(() => {});
     }
-  }
-}
-
-/** What a promise gives, unless the signal comes first. @throws the signal's reason */
-async function orAborted<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
-  signal.throwIfAborted();
-  const aborted = Promise.withResolvers<never>();
-  const onAbort = () => aborted.reject(signal.reason);
-  signal.addEventListener("abort", onAbort);
-  try {
-    return await Promise.race([promise, aborted.promise]);
-  } finally {
-    signal.removeEventListener("abort", onAbort);
   }
 }
 

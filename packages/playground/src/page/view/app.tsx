@@ -10,8 +10,8 @@ import { Watched } from "./watched.tsx";
 
 /** The whole page. */
 export function App({ controller }: { readonly controller: Controller }) {
-  const [state, setState] = useState(controller.state);
-  useEffect(() => controller.subscribe(() => setState(controller.state)), [controller]);
+  const [state, setState] = useState(controller.store.now);
+  useEffect(() => controller.store.subscribe(() => setState(controller.store.now)), [controller]);
   const { scene, failure, spoken } = state;
   return (
     <>
@@ -36,7 +36,7 @@ export function App({ controller }: { readonly controller: Controller }) {
             <Ask state={state} controller={controller} />
             <Repair state={state} controller={controller} />
             <StoredRepairs state={state} controller={controller} />
-            <Answers state={state} columns={controller.columns} />
+            <Answers state={state} />
             <Layers state={state} />
             <Engines state={state} controller={controller} />
             {scene.watches && <Watched watched={state.watched} />}

@@ -1,12 +1,12 @@
 import type { TargetedKeyboardEvent } from "preact";
+import { askableOf } from "../columns.ts";
 import type { Controller } from "../controller.ts";
 import type { State } from "../state.ts";
 
 /** The prompt, and prompts to try. Buttons that can do nothing now keep the focus, so that the keyboard is not thrown back to the page. */
 export function Ask({ state, controller }: { readonly state: State; readonly controller: Controller }) {
   const { draft, isAsking, scene, goesOn } = state;
-  const isReady = controller.columns.length > 0 && state.work === undefined;
-  const canAsk = isReady && !isAsking;
+  const canAsk = !isAsking && askableOf(state).length > 0;
   const canSend = canAsk && draft.trim() !== "";
   const send = (event: Event) => {
     event.preventDefault();

@@ -23,7 +23,7 @@ const series = [
 ] as const;
 
 interface CurveProps {
-  /** Of every stop of the dial. */
+  /** Of every stop of the dial; none before they are known, so that the frame has its place. */
   readonly points: readonly CurvePoint[];
   /** Where the dial stands. */
   readonly at: number;
@@ -37,13 +37,15 @@ interface CurveProps {
 /** Both sides of the trade along a dial, and where it stands. */
 export function Curve({ points, at, setting, axis, marks }: CurveProps) {
   const here = points[at];
-  if (!here) return null;
   const xOf = (share: number) => box.left + share * (box.width - box.left - box.right);
-  const grid = gridOf(series.flatMap(({ value }) => points.map(value)));
+  const values = series.flatMap(({ value }) => points.map(value));
+  const grid = gridOf(values);
+  const isCut = Math.min(...values) < leastShown;
   const yOf = (share: number) =>
     box.top + ((1 - Math.max(grid[0], share)) / (1 - grid[0])) * (box.height - box.top - box.bottom);
   const place = (stop: number) => xOf(points.length > 1 ? stop / (points.length - 1) : 0);
-  const said = series.map(({ name, value }) => `${name}: ${percent(value(here))}`);
+  const shown = (value: (point: CurvePoint) => number) => (here ? percent(value(here)) : "–");
+  const said = here ? series.map(({ name, value }) => `${name}: ${shown(value)}`) : ["not known yet"];
   return (
     <figure>
       <svg viewBox={`0 0 ${box.width} ${box.height}`} role="img" aria-label={`At ${setting}, ${said.join(", ")}`}>
@@ -51,7 +53,7 @@ export function Curve({ points, at, setting, axis, marks }: CurveProps) {
           <g key={share} class="grid">
             <line x1={box.left} x2={box.width - box.right} y1={yOf(share)} y2={yOf(share)} />
             <text x={box.left - 6} y={yOf(share) + 4} text-anchor="end">
-              {percent(share)}
+              {share === leastShown && isCut ? `≤ ${percent(share)}` : percent(share)}
             </text>
           </g>
         ))}
@@ -66,27 +68,25 @@ export function Curve({ points, at, setting, axis, marks }: CurveProps) {
             {mark}
           </text>
         ))}
-        <line class="here" x1={place(at)} x2={place(at)} y1={box.top} y2={box.height - box.bottom} />
+        {here && <line class="here" x1={place(at)} x2={place(at)} y1={box.top} y2={box.height - box.bottom} />}
         {series.map(({ kind, value }) => (
           <g key={kind} class={kind}>
             <polyline points={points.map((point, i) => `${place(i)},${yOf(value(point))}`).join(" ")} />
-            <circle cx={place(at)} cy={yOf(value(here))} r={5} />
+            {here && <circle cx={place(at)} cy={yOf(value(here))} r={5} />}
           </g>
         ))}
-        <text class="axis" x={box.width / 2} y={box.height - 6} text-anchor="middle">
+        <text class="axis" x={xOf(0.5)} y={box.height - 6} text-anchor="middle">
           {axis}
         </text>
       </svg>
       <figcaption>
         {series.map(({ name, kind, value }) => (
           <span key={kind} class={`key ${kind}`}>
-            {name} <b>{percent(value(here))}</b>
+            {name} <b>{shown(value)}</b>
           </span>
         ))}
       </figcaption>
-      {here.changeKept < 0 && (
-        <p class="quiet">Below 0: farther from the fine-tuned model than the aligned model is.</p>
-      )}
+      {grid[0] < 0 && <p class="quiet">Below 0: farther from the fine-tuned model than the aligned model is.</p>}
     </figure>
   );
 }

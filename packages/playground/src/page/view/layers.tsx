@@ -1,4 +1,5 @@
 import { type HeatMap, heatMapsOf, heatTable } from "@safedelta/report/web";
+import type { ComponentChildren } from "preact";
 import { useState } from "preact/hooks";
 import type { LinearNumbers, SceneModel } from "../../scene.ts";
 import { repairedName } from "../../worker/messages.ts";
@@ -11,10 +12,9 @@ export function Layers({ state }: { readonly state: State }) {
   const [chosen, setChosen] = useState("safety-loss");
   const all = [...(linears ? [{ name: repairedName, linears }] : []), ...(scene?.models.filter(isShown(state)) ?? [])];
   const [first, ...others] = all.map(({ name, linears }) => ({ name, maps: heatMapsOf({ layers: byLayer(linears) }) }));
-  if (!first) return null;
+  if (!first) return state.repair === "preparing" ? <Panel>{notYet}</Panel> : null;
   return (
-    <section class="panel layers" aria-labelledby="layers-title">
-      <h2 id="layers-title">By layer</h2>
+    <Panel>
       <label for="measure">Shown of each linear</label>{" "}
       <select id="measure" value={chosen} onChange={(event) => setChosen(event.currentTarget.value)}>
         {first.maps.map(({ name, caption }) => (
@@ -26,6 +26,17 @@ export function Layers({ state }: { readonly state: State }) {
       {[first, ...others].map(({ name, maps }) => (
         <Table key={name} name={name} map={maps.find((map) => map.name === chosen)} />
       ))}
+    </Panel>
+  );
+}
+
+const notYet = <p class="quiet">The numbers come with the repair.</p>;
+
+function Panel({ children }: { readonly children: ComponentChildren }) {
+  return (
+    <section class="panel layers" aria-labelledby="layers-title">
+      <h2 id="layers-title">By layer</h2>
+      {children}
     </section>
   );
 }

@@ -1,16 +1,15 @@
 import type { Controller } from "../controller.ts";
-import type { State } from "../state.ts";
+import { isWorking, type State } from "../state.ts";
 import { mostStrength, percent, shareOf, strengthStep } from "../strength.ts";
 import { Curve } from "./curve.tsx";
 import { Dial } from "./dial.tsx";
 
 /** The dial, and what it costs and keeps. */
 export function Repair({ state, controller }: { readonly state: State; readonly controller: Controller }) {
-  const { scene, repair, work } = state;
+  const { scene, repair } = state;
   return (
     <section class="panel repair" aria-labelledby="repair-title">
       <h2 id="repair-title">Repair</h2>
-      {work && <Work {...work} />}
       {repair === "failed" && (
         <p class="failure" role="alert">
           The repair failed: {state.repairFailure}
@@ -27,14 +26,14 @@ export function Repair({ state, controller }: { readonly state: State; readonly 
           The pair cannot be repaired in this page. Repair it by safedelta sweep --out, and show its folder here.
         </p>
       )}
-      {repair === "ready" && <LiveRepair state={state} controller={controller} />}
+      {(repair === "preparing" || repair === "ready") && <LiveRepair state={state} controller={controller} />}
     </section>
   );
 }
 
+/** It has its whole size from the beginning, so that nothing moves when the repair is ready. */
 function LiveRepair({ state, controller }: { readonly state: State; readonly controller: Controller }) {
-  const { scene, strength, sweep, repairMs } = state;
-  const took = repairMs === undefined ? "" : ` in ${Math.max(1, Math.round(repairMs))} ms`;
+  const { strength, sweep } = state;
   return (
     <>
       <Dial
@@ -48,28 +47,38 @@ function LiveRepair({ state, controller }: { readonly state: State; readonly con
         ends={["as fine-tuned", "as aligned"]}
         onMove={(value) => void controller.setStrength(value)}
       />
-      {sweep && (
-        <Curve
-          points={sweep}
-          at={strength / strengthStep}
-          setting={`strength ${strength}`}
-          axis="strength"
-          marks={[0, mostStrength / 2, mostStrength]}
-        />
-      )}
-      <p class="quiet">
-        Repaired in this page{took}, from {scene?.repair?.nExamples} safe examples ({scene?.repair?.nTokens} tokens),
-        mode optimal.
-      </p>
+      <Curve
+        points={sweep ?? []}
+        at={strength / strengthStep}
+        setting={`strength ${strength}`}
+        axis="strength"
+        marks={[0, mostStrength / 2, mostStrength]}
+      />
+      <div class="stack">
+        <Made state={state} />
+        {isWorking(state) && <Work state={state} />}
+      </div>
     </>
   );
 }
 
-function Work({ text, done, all }: NonNullable<State["work"]>) {
+function Made({ state }: { readonly state: State }) {
+  const { scene, repairMs = 1 } = state;
+  const took = ` in ${Math.max(1, Math.round(repairMs))} ms`;
   return (
-    <p class="work">
-      <label for="work">{text} …</label>
-      <progress id="work" value={done} max={all} />
+    <p class={isWorking(state) ? "quiet unseen" : "quiet"}>
+      Repaired in this page{took}, from {scene?.repair?.nExamples} safe examples ({scene?.repair?.nTokens} tokens), mode
+      optimal.
+    </p>
+  );
+}
+
+function Work({ state: { work, isOpening, repair } }: { readonly state: State }) {
+  const begun = isOpening ? "opening this page's engine" : repair === "ready" ? "repairing" : "preparing the repair";
+  return (
+    <p class="quiet">
+      <label for="work">{`${work?.text ?? begun} …`}</label>
+      <progress id="work" {...(work ? { value: work.done, max: work.all } : {})} />
     </p>
   );
 }

@@ -1,6 +1,6 @@
 export { borrowEngine } from "./cuda.ts";
 export * from "./engine.ts";
-export { builtLibrary } from "./ffi/built.ts";
+export { builtLibrary, type LibraryPlace, libraryPlace } from "./ffi/built.ts";
 export { type CublasFolder, cublasFolders } from "./ffi/cublasFolders.ts";
 export { openNamedOrBuilt } from "./ffi/library.ts";
 export * from "./open.ts";

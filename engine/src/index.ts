@@ -1,7 +1,7 @@
 export { borrowEngine } from "./cuda.ts";
 export * from "./engine.ts";
 export { builtLibrary, type LibraryPlace, libraryPlace } from "./ffi/built.ts";
-export { type CublasFolder, cublasFolders } from "./ffi/cublasFolders.ts";
+export { type CublasFolder, cublasFolders, foldersToOpen } from "./ffi/cublasFolders.ts";
 export { openNamedOrBuilt } from "./ffi/library.ts";
 export * from "./open.ts";
 export { openReference } from "./reference.ts";

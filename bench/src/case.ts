@@ -4,8 +4,10 @@ import type { Engine, Matrix } from "@safedelta/engine";
 export interface Case {
   /** Operation and size, as printed. */
   readonly name: string;
-  /** Floating point operations of one run as LAPACK counts them; undefined where time says more. */
+  /** Floating point operations of one run as LAPACK counts them; undefined where memory or time says more. */
   readonly flops?: number;
+  /** Where memory bounds it: bytes that pass through it in one run, each input once and each output once. */
+  readonly bytes?: number;
   /** The same work for the peer process; undefined where there is no peer. */
   readonly peer?: PeerTask;
   /** Make the inputs. Nothing here is timed. */

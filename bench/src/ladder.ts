@@ -1,4 +1,11 @@
-import { type Engine, type EngineInfo, EngineUnavailableError, openEngine, openNamedOrBuilt } from "@safedelta/engine";
+import {
+  type Engine,
+  type EngineInfo,
+  EngineUnavailableError,
+  foldersToOpen,
+  openEngine,
+  openNamedOrBuilt,
+} from "@safedelta/engine";
 import { measure } from "mitata";
 
 /** Nanoseconds of one call across a border. */
@@ -54,8 +61,8 @@ async function* borders(): AsyncGenerator<Border> {
 /** The rungs of a library. @throws EngineUnavailableError, EngineSettingError as `openNamedOrBuilt` */
 async function libraryBorder(name: "native" | "cuda"): Promise<Border> {
   const { sd } = await openNamedOrBuilt(name, async () => "not built");
-  const [out, folder] = [new BigUint64Array(1), process.env.SAFEDELTA_CUDA_LIB_DIR];
-  if (sd.sd_open(0, folder ? Buffer.from(`${folder}\0`) : null, out) !== 0)
+  const [out, folders] = [new BigUint64Array(1), name === "cuda" ? await foldersToOpen() : null];
+  if (sd.sd_open(0, folders ? Buffer.from(`${folders}\0`) : null, out) !== 0)
     throw new EngineUnavailableError("open", `${name} does not open`);
   const engine = Number(out[0]);
   sd.sd_alloc(engine, 4 * 64 * 64, out);

@@ -7,11 +7,7 @@
  */
 import { parseArgs } from "node:util";
 import { type EngineChoice, openEngine } from "@safedelta/engine";
-import { borderCases } from "./cases/border.ts";
-import { modelCases } from "./cases/model.ts";
-import { productCases } from "./cases/products.ts";
-import { trainingCases } from "./cases/training.ts";
-import { triangularCases } from "./cases/triangular.ts";
+import { cases } from "./cases.ts";
 import { leastCall, measureLadder } from "./ladder.ts";
 import { machine } from "./machine.ts";
 import { measureCase, type Result } from "./measure.ts";
@@ -34,9 +30,6 @@ const { values: options } = parseArgs({
   },
 });
 
-const cases = [...borderCases, ...modelCases, ...trainingCases, ...productCases, ...triangularCases].filter(
-  ({ name }) => name.includes(options.filter),
-);
 const { engine } = await openEngine(options.engine as EngineChoice);
 const peer = options.peers ? new Peer(process.env.SAFEDELTA_PYTHON ?? "python3", engine.info.threads) : undefined;
 const peerText = await peer?.hello();
@@ -45,7 +38,7 @@ const isWhole = !options.filter && !options.peers;
 const ladder = isWhole ? await measureLadder(options.once, (rung) => options.json || console.log(rungLine(rung))) : [];
 if (!options.json) console.log(head(engine.info, peerText));
 for (const one of cases) {
-  if (options.peers && !one.peer) continue;
+  if (!one.name.includes(options.filter) || (options.peers && !one.peer)) continue;
   const result = await measureCase(engine, one, { once: options.once, rounds: Number(options.rounds) }, peer);
   results.push(result);
   if (!options.json) console.log(line(result));

@@ -15,6 +15,8 @@ export interface Effort {
 export interface Result extends Sample {
   readonly name: string;
   readonly gflops?: number;
+  /** 10⁹ bytes a second. */
+  readonly gigabytes?: number;
   /** Deviation of the answer, checked after timing. */
   readonly error: number;
   readonly versus?: Versus;
@@ -55,6 +57,7 @@ export async function measureCase(engine: Engine, one: Case, effort: Effort, pee
     medianMs,
     leastMs,
     gflops: one.flops && one.flops / leastMs / 1e6,
+    gigabytes: one.bytes && one.bytes / leastMs / 1e6,
     error: checkedError(one, prepared),
     versus: versus(rounds),
   };

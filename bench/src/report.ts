@@ -12,6 +12,7 @@ export function head(info: EngineInfo, peer: string | undefined): string {
     "median ms",
     "least ms",
     "GFLOP/s",
+    "GB/s",
     "deviation",
     ...(peer ? ["peer median", "peer least", "ratio", "(range)"] : []),
   ];
@@ -31,8 +32,9 @@ export function wholeLine({ name, ms, nCalls, borderShare }: Whole): string {
 }
 
 /** One line of the table. */
-export function line({ name, medianMs, leastMs, gflops, error, versus }: Result): string {
-  const cells = [number(medianMs), number(leastMs), gflops ? gflops.toFixed(1) : "", error.toExponential(1)];
+export function line({ name, medianMs, leastMs, gflops, gigabytes, error, versus }: Result): string {
+  const rates = [gflops, gigabytes].map((rate) => rate?.toFixed(1) ?? "");
+  const cells = [number(medianMs), number(leastMs), ...rates, error.toExponential(1)];
   if (versus) {
     const { peer, ratio, range } = versus;
     const [least, most] = range.map((value) => value.toFixed(2));

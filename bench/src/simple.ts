@@ -5,10 +5,14 @@ import { type Case, Inputs } from "./case.ts";
 export const smolShape: AttentionShape = { nHeads: 9, nKvHeads: 3, headDim: 64, scale: 1 / 8 };
 
 /** Operations between the products. Their answers are proved by the conformance cases; here only that they are finite. */
-export function simple(name: string, make: (inputs: Inputs) => { run(): void; out: Matrix }, flops?: number): Case {
+export function simple(
+  name: string,
+  make: (inputs: Inputs) => { run(): void; out: Matrix },
+  work: Pick<Case, "flops" | "bytes">,
+): Case {
   return {
     name,
-    flops,
+    ...work,
     prepare(engine) {
       const inputs = new Inputs(engine);
       const { run, out } = make(inputs);

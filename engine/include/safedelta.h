@@ -57,8 +57,8 @@ SD_API int32_t sd_abi_version(void);
 /* Text of the last failure on this thread, cut to `capacity` bytes with its final zero. */
 SD_API int32_t sd_last_error(char *text, int32_t capacity);
 
-/* native: `number` threads, 0 for all cores. cuda: device `number`; `folder` holds the driver's or cuBLAS's libraries, or is null. */
-SD_API int32_t sd_open(int32_t number, const char *folder, sd_engine **engine);
+/* native: `number` threads, 0 for all cores. cuda: device `number`; `folders`, one a line, hold the driver's or cuBLAS's libraries, or is null. */
+SD_API int32_t sd_open(int32_t number, const char *folders, sd_engine **engine);
 SD_API int32_t sd_close(sd_engine *engine);
 /* One line (build, instruction set, device), and the threads or multiprocessors that compute. */
 SD_API int32_t sd_describe(sd_engine *engine, char *text, int32_t capacity, int32_t *threads);

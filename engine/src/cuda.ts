@@ -1,5 +1,5 @@
 import { type Engine, type EngineInfo, type EngineLoan, EngineSettingError } from "./engine.ts";
-import { cublasFolders } from "./ffi/cublasFolders.ts";
+import { foldersToOpen } from "./ffi/cublasFolders.ts";
 import { FfiKernels, NoSuchDeviceError } from "./ffi/kernels.ts";
 import { type Library, openLibrary, openNamedOrBuilt } from "./ffi/library.ts";
 import { KernelEngine } from "./kernelEngine.ts";
@@ -16,15 +16,13 @@ const deviceVariable = "SAFEDELTA_CUDA_DEVICE";
 /**
  * Open the CUDA engine (the library at SAFEDELTA_CUDA_LIB where that is set) on the devices that SAFEDELTA_CUDA_DEVICE names (one, several
  * with commas, `all`; the first unless set). With several, the first is the engine and the others are its `peers`. cuBLAS is taken
- * from SAFEDELTA_CUDA_LIB_DIR, the first folder of `cublasFolders` that has it, else from the loader's path.
+ * from the first folder of `cublasFolders` that has one for the driver, else from the loader's path.
  * @throws EngineUnavailableError with what is missing: the library, a driver, any of the devices, cuBLAS; EngineSettingError for a variable
  * that is of no use and for devices that are not alike
  */
 export async function openCuda(devices: CudaDevices = devicesFrom(process.env[deviceVariable])): Promise<Engine> {
   const library = await openNamedOrBuilt("cuda", notBuilt);
-  const asked = process.env.SAFEDELTA_CUDA_LIB_DIR;
-  const folder = asked || (await cublasFolders()).find(({ present }) => present)?.folder;
-  return engineOf(openDevices(library, folder ?? null, devices));
+  return engineOf(openDevices(library, await foldersToOpen(), devices));
 }
 
 /** Numbers of the devices that `openCuda` opens where nothing else is asked for. @throws as `openCuda` */
@@ -55,9 +53,9 @@ function devicesFrom(text: string | undefined): CudaDevices {
 }
 
 /** Every one of the devices, or none. */
-function openDevices(library: Library, folder: string | null, devices: CudaDevices): FfiKernels[] {
+function openDevices(library: Library, folders: string | null, devices: CudaDevices): FfiKernels[] {
   const opened: FfiKernels[] = [];
-  const open = (number: number) => opened.push(FfiKernels.open(library, number, folder));
+  const open = (number: number) => opened.push(FfiKernels.open(library, number, folders));
   try {
     if (devices === "all") openUpwards(open);
     else for (const number of devices) open(number);

@@ -1,11 +1,12 @@
 export { borrowEngine } from "./cuda.ts";
 export * from "./engine.ts";
-export { builtLibrary } from "./ffi/built.ts";
-export { type CublasFolder, cublasFolders } from "./ffi/cublasFolders.ts";
+export { builtLibrary, type LibraryPlace, libraryPlace } from "./ffi/built.ts";
+export { type CublasFolder, cublasFolders, foldersToOpen } from "./ffi/cublasFolders.ts";
 export { openNamedOrBuilt } from "./ffi/library.ts";
 export * from "./open.ts";
 export { openReference } from "./reference.ts";
+export { attempt, type Failed } from "./selftest/attempt.ts";
 export { numbers as selfTestNumbers } from "./selftest/inputs.ts";
-export { type OperationCheck, type Rate, type SelfTest, selfTest } from "./selftest.ts";
+export { type FailedRate, type OperationCheck, type Rate, type SelfTest, selfTest } from "./selftest.ts";
 export { openWasmFrom } from "./wasm/open.ts";
 export { wasmBinary } from "./wasm.ts";

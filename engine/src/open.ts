@@ -29,6 +29,16 @@ const candidates: readonly Candidate[] = [
   { name: "reference", inAuto: false, open: async () => (await import("./reference.ts")).openReference() },
 ];
 
+/**
+ * Open one engine, no other.
+ * @throws EngineUnavailableError with its own reason alone
+ */
+export async function openOnly(name: Candidate["name"], settings: EngineSettings = {}): Promise<Engine> {
+  const candidate = candidates.find((one) => one.name === name);
+  if (candidate === undefined) throw new EngineUnavailableError("open", `there is no engine "${name}"`);
+  return candidate.open(settings);
+}
+
 /** One device of an engine, to be opened alone. */
 export interface DeviceOpening {
   /** Its number, where devices have one. */
@@ -38,7 +48,7 @@ export interface DeviceOpening {
 
 /** The devices that an engine computes on, to be opened one by one. @throws as opening it does */
 export async function devicesOf(name: EngineInfo["name"]): Promise<readonly DeviceOpening[]> {
-  if (name !== "cuda") return [{ open: async () => (await openEngine(name)).engine }];
+  if (name !== "cuda") return [{ open: () => openOnly(name) }];
   const { cudaDevices, openCuda } = await import("./cuda.ts");
   return (await cudaDevices()).map((device) => ({ device, open: () => openCuda([device]) }));
 }
@@ -48,17 +58,25 @@ export async function devicesOf(name: EngineInfo["name"]): Promise<readonly Devi
  * @throws EngineUnavailableError listing each engine tried and its reason.
  */
 export async function openEngine(choice: EngineChoice = "auto", settings: EngineSettings = {}): Promise<OpenedEngine> {
+  if (choice !== "auto") return { engine: await openAsked(choice, settings), reason: "asked for by name" };
   const tried: string[] = [];
-  for (const candidate of candidates) {
-    if (choice === "auto" ? !candidate.inAuto : candidate.name !== choice) continue;
+  for (const candidate of candidates.filter(({ inAuto }) => inAuto)) {
     try {
       const engine = await candidate.open(settings);
-      const reason = choice === "auto" ? ["first that opened", ...tried].join("; ") : "asked for by name";
-      return { engine, reason };
+      return { engine, reason: ["first that opened", ...tried].join("; ") };
     } catch (error) {
       if (!(error instanceof EngineUnavailableError)) throw error;
       tried.push(`${candidate.name}: ${error.reason}`);
     }
   }
-  throw new EngineUnavailableError("open", `no engine for "${choice}" (${tried.join("; ") || "unknown name"})`);
+  throw new EngineUnavailableError("open", `no engine opens (${tried.join("; ")})`);
+}
+
+async function openAsked(name: Candidate["name"], settings: EngineSettings): Promise<Engine> {
+  try {
+    return await openOnly(name, settings);
+  } catch (error) {
+    if (!(error instanceof EngineUnavailableError)) throw error;
+    throw new EngineUnavailableError("open", `engine ${name}: ${error.reason}`);
+  }
 }

@@ -182,7 +182,7 @@ describe("generate and chat", () => {
 
 describe("the machine and the recipes", () => {
   test.concurrent("doctor", async () => {
-    const { engines, bun, hubCache } = await json("doctor");
+    const { engines, libraries, bun, hubCache } = await json("doctor");
     const built = existsSync(join(import.meta.dir, `../../engine/native/libsafedelta_native.${suffix}`));
     expect(engines.map(({ name, usable }: { name: string; usable: boolean }) => [name, usable])).toEqual([
       ["cuda", false],
@@ -190,6 +190,11 @@ describe("the machine and the recipes", () => {
       ["wasm", true],
       ["reference", true],
     ]);
+    expect(libraries).toMatchObject([
+      { name: "cuda", source: "bun run build:cuda" },
+      { name: "native", path: expect.stringContaining("libsafedelta_native"), present: built },
+    ]);
+    expect(engines[0].detail).toMatch(/^(not built|no NVIDIA)/);
     expect(bun).toBe(Bun.version);
     expect(hubCache).toEndWith("/hub");
   });

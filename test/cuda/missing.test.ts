@@ -90,6 +90,22 @@ describe.skipIf(missing !== undefined)("what is missing is told, and auto goes o
     expect((await opening("cuda", env)).text).toMatch(/no cuBLAS.*libcublas\.so\.13.*nvidia-cublas/);
   });
 
+  test("a cuBLAS that the driver can run is found behind one that it cannot", async () => {
+    await using scratch = await scratchFolder();
+    const folder = await built("plain");
+    const wheels = join(scratch.path, "lib/python3.12/site-packages/nvidia");
+    for (const part of ["cu13/lib/libcublas.so.13", "cublas/lib/libcublas.so.12"]) {
+      await mkdir(join(wheels, part, ".."), { recursive: true });
+      await copyFile(join(folder, "libcublas.so.13"), join(wheels, part));
+    }
+    await mkdir(join(scratch.path, "driver"));
+    await copyFile(join(folder, "libcuda.so.1"), join(scratch.path, "driver/libcuda.so.1"));
+    const places = { VIRTUAL_ENV: scratch.path, LD_LIBRARY_PATH: join(scratch.path, "driver") };
+    const env = { ...surroundings(folder), ...places, SAFEDELTA_CUDA_LIB_DIR: "", SAFEDELTA_STANDIN_DRIVER: "12040" };
+    const { text } = await opening("cuda", env);
+    expect(text).toMatch(/driver for CUDA 12\.4, libcublas\.so\.12/);
+  });
+
   const wrong = {
     "devices that are not alike": [{ SAFEDELTA_STANDIN_SM_1: "86" }, /not alike.*\(sm_80\).*\(sm_86\)/],
     "a device twice": [{ SAFEDELTA_CUDA_DEVICE: "1,01" }, /"1,01", expected .*0,1/],

@@ -216,3 +216,25 @@ onBuilt(`memory that cannot be had is an EngineMemoryError${why}`, async () => {
   expect(() => engine.alloc(2 ** 31 - 1, 2 ** 20)).toThrow(/no room/);
   expect(engine.bytesInUse).toBe(0);
 });
+
+onBuilt(
+  `memory on both sides of what comes from the system is zeros, whatever lay there before, and goes back${why}`,
+  async () => {
+    using engine = await openNative(2);
+    const least = 2 ** 20; // numbers; see pages.rs
+    for (const cols of [least - 1, least, least + 1, 9 * least]) {
+      for (let round = 0; round < 3; round++) {
+        using m = engine.alloc(1, cols);
+        expect((engine.read(m) as Float32Array).every((value) => Object.is(value, 0))).toBe(true);
+        engine.fill(m, Number.NaN);
+      }
+    }
+    expect(engine.bytesInUse).toBe(0);
+    const before = process.memoryUsage.rss();
+    for (let round = 0; round < 50; round++) {
+      using m = engine.alloc(1, 9 * least);
+      engine.fill(m, 1);
+    }
+    expect(process.memoryUsage.rss() - before).toBeLessThan(10 * 9 * 4 * least);
+  },
+);

@@ -1,5 +1,6 @@
 import { expect, setDefaultTimeout, test } from "bun:test";
-import { type Engine, type Matrix, openReference, selfTest } from "@safedelta/engine";
+import { type Engine, EngineError, type Matrix, openReference, selfTest } from "@safedelta/engine";
+import { runSelfTest } from "@safedelta/pipeline";
 
 setDefaultTimeout(300_000); // each runs the whole self-test of the slow reference, up to three times
 
@@ -36,4 +37,25 @@ test("an operation that is off by more than rounding, or gives nothing, is named
   expect(off).toEqual(new Set(["addBias"]));
   expect(await failuresOf({ columnSquares: () => new Float64Array(0) })).toEqual(new Set(["columnSquares"]));
   expect(await failuresOf({ mirror: () => {} })).toContain("syrk and mirror");
+});
+
+test("what an operation throws is reported, in checks, repairs and rates, and the rest goes on", async () => {
+  const notes: string[] = [];
+  const report = await runSelfTest(
+    async () =>
+      spoilt({
+        trmm() {
+          throw new EngineError("trmm", "the device is gone");
+        },
+      }),
+    8,
+    (line) => notes.push(line),
+  );
+  const failed = report.checks.filter(({ failure }) => failure !== undefined);
+  expect(new Set(failed.map(({ operation }) => operation))).toEqual(new Set(["trmm", "trmm, R transposed"]));
+  expect(failed.every(({ ok, failure }) => !ok && failure?.includes("the device is gone"))).toBe(true);
+  expect(report.repairs.filter(({ ok }) => !ok).map(({ mode }) => mode)).toContain("exact");
+  expect(report.rates.filter((rate) => "failure" in rate).map(({ operation }) => operation)).toEqual(["trmm"]);
+  expect(report.ok).toBe(false);
+  expect(notes).toContain("FAILED trmm: trmm: the device is gone");
 });

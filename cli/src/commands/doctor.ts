@@ -2,10 +2,11 @@ import { type HubSettings, readHubSettings } from "@safedelta/checkpoint";
 import {
   cublasFolders,
   devicesOf,
-  type EngineChoice,
+  type EngineInfo,
   EngineSettingError,
   EngineUnavailableError,
-  openEngine,
+  libraryPlace,
+  openOnly,
 } from "@safedelta/engine";
 import { runSelfTest, toolVersion } from "@safedelta/pipeline";
 import { formatBytes } from "@safedelta/report";
@@ -17,7 +18,7 @@ import { computeOptions, option } from "../options.ts";
 import { ownOption } from "../recipe.ts";
 
 interface EngineReport {
-  readonly name: EngineChoice;
+  readonly name: EngineInfo["name"];
   readonly usable: boolean;
   readonly detail: string;
   readonly memoryBytes?: number;
@@ -47,8 +48,9 @@ export const doctorCommand = defineCommand({
     const machine = await describeMachine();
     if (options.selftest) return selfTestOn(options, machine, io);
     const engines = await Promise.all(engineNames.map(probe));
+    const libraries = await Promise.all((["cuda", "native"] as const).map(placed));
     const cublas = await cublasFolders();
-    io.document({ ...machine, engines, cublas });
+    io.document({ ...machine, engines, libraries, cublas });
     const { version, bun, platform, processors, memoryBytes, hubCache } = machine;
     io.print(
       `safedelta ${version}, bun ${bun}, ${platform}, ${processors} processors, ${formatBytes(memoryBytes)} of memory`,
@@ -57,8 +59,11 @@ export const doctorCommand = defineCommand({
       const memory = own === undefined ? "" : `, ${formatBytes(own)} of memory`;
       io.print(`engine ${name}: ${usable ? "usable" : "not usable"}, ${detail}${memory}`);
     }
+    for (const { name, path, source, present } of libraries)
+      io.print(`library of ${name} ${present ? "is" : "is not"} at ${path} (${source})`);
     for (const { folder, source, present } of cublas)
       io.print(`cuBLAS ${present ? "is" : "is not"} in ${folder} (${source})`);
+    io.print("NVIDIA's driver and, after these folders, cuBLAS are looked for where the loader finds libraries");
     io.print(`Hub cache: ${hubCache}`);
     return engines.some(({ usable }) => usable) ? exitCode.done : exitCode.failure;
   },
@@ -94,11 +99,14 @@ async function selfTestOn(options: EngineOptions, machine: object, io: Io): Prom
   return ok ? exitCode.done : exitCode.failure;
 }
 
-async function probe(name: EngineChoice): Promise<EngineReport> {
+async function placed(name: "cuda" | "native") {
+  return { name, ...(await libraryPlace(name)) };
+}
+
+async function probe(name: EngineInfo["name"]): Promise<EngineReport> {
   try {
-    const { engine } = await openEngine(name);
-    using opened = engine;
-    const { description, memoryBytes } = opened.info;
+    using engine = await openOnly(name);
+    const { description, memoryBytes } = engine.info;
     return { name, usable: true, detail: description, memoryBytes };
   } catch (error) {
     if (!(error instanceof EngineUnavailableError || error instanceof EngineSettingError)) throw error;

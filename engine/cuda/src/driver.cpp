@@ -3,15 +3,19 @@
 #include <dlfcn.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <vector>
 
 namespace sd {
 namespace {
 
-/** Open `name` from the folder or, where it is not there, from the loader's path. Never closed: others may use it. */
-void *open_library(const char *folder, const std::string &name, std::string &why) {
-  const std::string path = folder ? std::string(folder) + "/" + name : "";
-  if (!path.empty() && access(path.c_str(), F_OK) == 0) {
+/** Open `name` from the first folder that has it or else from the loader's path. Never closed: others may use it. */
+void *open_library(const char *folders, const std::string &name, std::string &why) {
+  const std::string lines = folders ? folders : "";
+  for (size_t from = 0, to; from < lines.size(); from = to + 1) {
+    to = std::min(lines.find('\n', from), lines.size());
+    const std::string path = lines.substr(from, to - from) + "/" + name;
+    if (access(path.c_str(), F_OK) != 0) continue;
     if (void *library = dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL)) return library;
     why += std::string(dlerror()) + "; ";
   }
@@ -33,9 +37,9 @@ std::string too_old(const std::string &library, const std::string &missing) {
 
 }  // namespace
 
-std::string open_driver(const char *folder, Driver &driver) {
+std::string open_driver(const char *folders, Driver &driver) {
   std::string why, missing;
-  void *library = open_library(folder, "libcuda.so.1", why);
+  void *library = open_library(folders, "libcuda.so.1", why);
   if (!library) return "no NVIDIA driver here (" + why + "install the driver of your GPU)";
 #define SD_LOOK_UP(name, ours, parameters) look_up(library, #name, driver.ours, missing);
   SD_DRIVER_FUNCTIONS(SD_LOOK_UP)
@@ -43,12 +47,12 @@ std::string open_driver(const char *folder, Driver &driver) {
   return too_old("libcuda.so.1", missing);
 }
 
-std::string open_blas(const char *folder, int driver_version, Blas &blas, std::string &found) {
+std::string open_blas(const char *folders, int driver_version, Blas &blas, std::string &found) {
   std::vector<std::string> names = {"libcublas.so.12", "libcublas.so.11"};
   if (driver_version >= kDriver13) names.insert(names.begin(), "libcublas.so.13");
   std::string why, missing;
   for (const std::string &name : names) {
-    void *library = open_library(folder, name, why);
+    void *library = open_library(folders, name, why);
     if (!library) continue;
     found = name;
 #define SD_LOOK_UP(name, ours, parameters) look_up(library, #name, blas.ours, missing);

@@ -95,13 +95,13 @@ constexpr int kBf16 = 14, kF32 = 0, kCompute32F = 68, kDefaultAlgorithm = -1;
 constexpr int kDriver13 = 13000;
 
 /**
- * Open libcuda.so.1 from `folder` (where it need not be; null: none) or from the loader's path, and all its functions.
+ * Open libcuda.so.1 from one of `folders` (one a line, where it need not be; null: none) or from the loader's path, and all its functions.
  * Empty, or what is missing.
  */
-std::string open_driver(const char *folder, Driver &driver);
+std::string open_driver(const char *folders, Driver &driver);
 
 /** The same for cuBLAS, the newest that a driver of this version runs: `found` gets the file's name. */
-std::string open_blas(const char *folder, int driver_version, Blas &blas, std::string &found);
+std::string open_blas(const char *folders, int driver_version, Blas &blas, std::string &found);
 
 }  // namespace sd
 

@@ -24,9 +24,9 @@ int put_text(const std::string &text, char *to, int capacity) {
 int unavailable(const std::string &text) { return fail(SD_UNAVAILABLE, text); }
 
 /** Driver, device and cuBLAS, or which of them is missing. */
-int find_device(sd_engine &engine, int number, const char *folder) {
+int find_device(sd_engine &engine, int number, const char *folders) {
   Driver &driver = engine.driver;
-  const std::string missing = open_driver(folder, driver);
+  const std::string missing = open_driver(folders, driver);
   if (!missing.empty()) return unavailable(missing);
   if (engine.check(driver.init(0), "the driver is there, but cuInit")) return SD_UNAVAILABLE;
   int count = 0;
@@ -42,7 +42,7 @@ int find_device(sd_engine &engine, int number, const char *folder) {
 std::string numbered(const sd_engine &engine) { return "device " + std::to_string(engine.device) + ", "; }
 
 /** sm_80 is what the kernels are compiled for. */
-int describe_device(sd_engine &engine, const char *folder) {
+int describe_device(sd_engine &engine, const char *folders) {
   Driver &driver = engine.driver;
   char name[128] = {};
   int major = 0, minor = 0, version = 0, blas_version = 0;
@@ -54,7 +54,7 @@ int describe_device(sd_engine &engine, const char *folder) {
   const std::string device = std::string(name) + " (sm_" + std::to_string(major) + std::to_string(minor) + ")";
   if (major < 8) return unavailable(numbered(engine) + device + " is older than sm_80 (Ampere), which our kernels need");
   std::string file;
-  const std::string missing = open_blas(folder, version, engine.blas, file);
+  const std::string missing = open_blas(folders, version, engine.blas, file);
   if (!missing.empty()) return unavailable(missing);
   SD_TRY(engine.check_blas(engine.blas.version(nullptr, &blas_version), "cublasGetVersion"));
   engine.description = device + ", driver for CUDA " + std::to_string(version / 1000) + "." +
@@ -137,10 +137,10 @@ int32_t sd_abi_version(void) { return SD_ABI_VERSION; }
 
 int32_t sd_last_error(char *text, int32_t capacity) { return put_text(last_error, text, capacity); }
 
-int32_t sd_open(int32_t number, const char *folder, sd_engine **engine) {
+int32_t sd_open(int32_t number, const char *folders, sd_engine **engine) {
   auto opened = std::make_unique<sd_engine>();
-  SD_TRY(find_device(*opened, number, folder));
-  SD_TRY(describe_device(*opened, folder));
+  SD_TRY(find_device(*opened, number, folders));
+  SD_TRY(describe_device(*opened, folders));
   if (start(*opened)) {
     const std::string why = last_error;
     stop(*opened);

@@ -21,6 +21,16 @@ export async function cublasFolders(): Promise<CublasFolder[]> {
   return (await places()).map(({ folder, source }) => ({ folder, source, present: present(folder) }));
 }
 
+/**
+ * The folders as `sd_open` takes them, one a line: that of SAFEDELTA_CUDA_LIB_DIR, in which the driver may lie, too, else those that
+ * have a cuBLAS, since the first one's may not be for the driver that is here. Null for none.
+ */
+export async function foldersToOpen(): Promise<string | null> {
+  const all = await cublasFolders();
+  const asked = Boolean(process.env.SAFEDELTA_CUDA_LIB_DIR);
+  return all.flatMap(({ folder, present }) => (asked || present ? [folder] : [])).join("\n") || null;
+}
+
 async function places(): Promise<{ folder: string; source: string }[]> {
   const { join } = await import("node:path");
   const { fileURLToPath } = await import("node:url");

@@ -76,13 +76,13 @@ export class FfiKernels implements Kernels {
 
   /**
    * @param number threads of a CPU library (0: all), or the device of a GPU one
-   * @param folder where the library finds its own libraries; null where it needs none
+   * @param folders where the library finds its own libraries, one a line; null where it needs none
    * @throws EngineUnavailableError with what the library says is missing; NoSuchDeviceError for a number beyond the last
    */
-  static open(library: Library, number: number, folder: string | null): FfiKernels {
+  static open(library: Library, number: number, folders: string | null): FfiKernels {
     const out = new BigUint64Array(1);
-    const path = folder === null ? null : new TextEncoder().encode(`${folder}\0`);
-    const status = library.sd.sd_open(number, path, out);
+    const paths = folders === null ? null : new TextEncoder().encode(`${folders}\0`);
+    const status = library.sd.sd_open(number, paths, out);
     if (status === noSuchDevice) throw new NoSuchDeviceError("open", lastError(library));
     if (status !== 0) throw new EngineUnavailableError("open", lastError(library));
     return new FfiKernels(library, Number(out[0]), true);

@@ -1,5 +1,5 @@
 import { EngineSettingError, EngineUnavailableError } from "../engine.ts";
-import { builtLibrary } from "./built.ts";
+import { buildCommand, builtLibrary, libraryVariable } from "./built.ts";
 import { abiVersion, symbols } from "./symbols.ts";
 
 /** Each function takes numbers (addresses too), host arrays for the header's pointers, or null; and returns a status. */
@@ -17,8 +17,7 @@ export interface Library {
  * @throws EngineSettingError when the named one is of no use (with `auto` too: the user set it); EngineUnavailableError as `openLibrary`
  */
 export async function openNamedOrBuilt(name: "native" | "cuda", notBuilt: () => Promise<string>): Promise<Library> {
-  const variable = `SAFEDELTA_${name.toUpperCase()}_LIB`;
-  const rebuild = `bun run build:${name}`;
+  const [variable, rebuild] = [libraryVariable(name), buildCommand(name)];
   const named = process.env[variable];
   if (named) return openAs(named, variable, rebuild);
   const built = await builtLibrary(name);

@@ -1,16 +1,19 @@
 import type { Engine } from "../engine.ts";
 import { openReference } from "../reference.ts";
-import type { Results } from "./inputs.ts";
+import { attempt, type Failed } from "./attempt.ts";
+import type { Operation, Results } from "./inputs.ts";
 import { operations } from "./operations.ts";
 
 /** One operation at one size against the f64 reference. */
 export interface OperationCheck {
   readonly operation: string;
   readonly n: number;
-  /** ‖engine − reference‖ / ‖reference‖, and the most that rounding may make of it. */
+  /** ‖engine − reference‖ / ‖reference‖ (Infinity without an answer), and the most that rounding may make of it. */
   readonly error: number;
   readonly allowed: number;
   readonly ok: boolean;
+  /** What was thrown instead of an answer. */
+  readonly failure?: string;
 }
 
 /** Around the blocks of kernels, and large enough for several of them. */
@@ -28,16 +31,31 @@ export async function checkOperations(
   const checks: OperationCheck[] = [];
   for (const [operation, run] of Object.entries(operations)) {
     for (const n of sizes) {
-      using engine = await open();
-      using oracle = await openReference();
-      const [found, expected] = [run(engine, n), run(oracle, n)];
-      const [error, allowed] = [relativeError(found, expected), allowedAt(n)];
-      const check = { operation, n, error, allowed, ok: error <= allowed };
+      const check = { operation, n, ...(await compare(open, run, n)) };
       checks.push(check);
       onCheck(check);
     }
   }
   return checks;
+}
+
+/** On an engine of its own: one that failed must not be used any more. */
+async function compare(
+  open: () => Promise<Engine>,
+  run: Operation,
+  n: number,
+): Promise<Omit<OperationCheck, "operation" | "n">> {
+  const found = await attempt(async () => {
+    using engine = await open();
+    return run(engine, n);
+  });
+  using oracle = await openReference();
+  const [error, allowed] = [errorOf(found, run(oracle, n)), allowedAt(n)];
+  return { error, allowed, ok: error <= allowed, ...("failure" in found ? found : {}) };
+}
+
+function errorOf(found: Results | Failed, expected: Results): number {
+  return "failure" in found ? Number.POSITIVE_INFINITY : relativeError(found, expected);
 }
 
 /** Infinity when a number is missing or none. */

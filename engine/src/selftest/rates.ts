@@ -1,4 +1,5 @@
 import type { Engine, Matrix } from "../engine.ts";
+import { attempt, type Failed } from "./attempt.ts";
 import { definite, random, triangle } from "./inputs.ts";
 
 /** How fast an operation went. */
@@ -10,6 +11,11 @@ export interface Rate {
   /** 10⁹ operations (or, of copies, bytes) a second. */
   readonly rate: number;
   readonly unit: "GFLOP/s" | "GB/s";
+}
+
+/** An operation that could not be timed. */
+export interface FailedRate extends Failed {
+  readonly operation: string;
 }
 
 /** What is timed: `run` is repeated, `amount` is its floating-point operations or bytes. */
@@ -72,18 +78,22 @@ function restoring(e: Engine, original: Matrix, amount: number, change: (m: Matr
 export async function measureRates(
   open: () => Promise<Engine>,
   n: number,
-  onRate: (rate: Rate) => void,
-): Promise<Rate[]> {
-  const rates: Rate[] = [];
+  onRate: (rate: Rate | FailedRate) => void,
+): Promise<(Rate | FailedRate)[]> {
+  const rates: (Rate | FailedRate)[] = [];
   for (const [operation, make] of Object.entries(timings)) {
-    using engine = await open();
-    const { shape, amount, unit, run } = make(engine, n);
-    const ms = medianMs(engine, run);
-    const rate = { operation, shape, ms, rate: amount / ms / 1e6, unit };
+    const rate = { operation, ...(await attempt(async () => measure(await open(), n, make))) };
     rates.push(rate);
     onRate(rate);
   }
   return rates;
+}
+
+function measure(opened: Engine, n: number, make: (e: Engine, n: number) => Timed): Omit<Rate, "operation"> {
+  using engine = opened;
+  const { shape, amount, unit, run } = make(engine, n);
+  const ms = medianMs(engine, run);
+  return { shape, ms, rate: amount / ms / 1e6, unit };
 }
 
 /** A result is read back each time: an engine may return while it still computes. */

@@ -13,8 +13,8 @@ interface Stored {
 const noise = 0.1;
 
 const [oldPath, newPath] = process.argv.slice(2);
-if (!oldPath || !newPath) throw new Error("usage: bun bench/src/compare.ts OLD.json NEW.json");
-const [before, after]: Stored[] = [await Bun.file(oldPath).json(), await Bun.file(newPath).json()];
+if (!oldPath || !newPath) stop("usage: bun bench/src/compare.ts OLD.json NEW.json");
+const [before, after] = [await stored(oldPath), await stored(newPath)];
 for (const key of Object.keys({ ...before.machine, ...after.machine })) {
   if (before.machine[key] !== after.machine[key])
     console.log(`another machine: ${key} ${before.machine[key]} -> ${after.machine[key]}; the ratios say little`);
@@ -26,6 +26,19 @@ for (const [name, time] of timesOf(after)) {
   const old = known.get(name);
   if (old === undefined) console.log(`${name.padEnd(56)} new`);
   else console.log(`${name.padEnd(56)} ${(old / time).toFixed(2).padStart(6)} ${wordFor(old / time)}`);
+}
+
+async function stored(path: string): Promise<Stored> {
+  const run = await Bun.file(path)
+    .json()
+    .catch((error: Error) => stop(`${path}: ${error.message}`));
+  const isRun = run?.machine && run.engine && Array.isArray(run.results);
+  return isRun ? run : stop(`${path}: is no output of \`bun run bench --json\``);
+}
+
+function stop(message: string): never {
+  console.error(message);
+  process.exit(2);
 }
 
 function timesOf({ results, ladder = [], whole = [] }: Stored): Map<string, number> {

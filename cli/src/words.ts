@@ -53,13 +53,16 @@ export function assumption({ name, basis, productFlops }: Device) {
 
 /** Sizes, work and a time guess of a run that leaves `keptBytes` on the disk. */
 export function planLine(needs: Needs, keptBytes: number, device: Device): string {
-  const { flop, memoryBytes, workBytes, seconds } = timed(needs, device);
   const rate = `${Number((device.productFlops / 1e9).toPrecision(3))} GFLOP/s`;
+  const time = formatMs(1000 * timed(needs, device).seconds);
+  return `${sizesLine(needs, keptBytes)}, about ${time} at ${rate}, assumed of ${device.name}`;
+}
+
+/** Sizes and work of a run that leaves `keptBytes` on the disk. */
+export function sizesLine({ flop, memoryBytes, workBytes }: Needs, keptBytes: number): string {
   const work = workBytes > 0 ? ` (and ${formatBytes(workBytes)} meanwhile)` : "";
-  return (
-    `${formatBytes(keptBytes)} on disk${work}, about ${formatBytes(memoryBytes)} of memory, ` +
-    `${(flop / 1e12).toPrecision(3)} TFLOP, about ${formatMs(1000 * seconds)} at ${rate}, assumed of ${device.name}`
-  );
+  const memory = formatBytes(memoryBytes);
+  return `${formatBytes(keptBytes)} on disk${work}, about ${memory} of memory, ${(flop / 1e12).toPrecision(3)} TFLOP`;
 }
 
 /** A command of ours as the user can type it: by way of npx for those who came that way, and so may have no bun of their own. */

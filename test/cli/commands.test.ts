@@ -3,6 +3,7 @@ import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "
 import { existsSync } from "node:fs";
 import { cp, mkdir, readdir } from "node:fs/promises";
 import { join } from "node:path";
+import { FakeHub } from "../checkpoint/fake-hub.ts";
 import { tinyFolder } from "../support/pico.ts";
 import { jsonOf, safedelta, succeed } from "./run.ts";
 import { dataFlags, largestGap, makeWorld, valuesOf, type World } from "./world.ts";
@@ -221,6 +222,44 @@ describe("the machine and the recipes", () => {
     expect(apply.outputBytes).toBe(Bun.file(world.at("aligned/model.safetensors")).size - (await headerBytes()));
     expect(prepare.stateBytes).toBeGreaterThan(0);
     expect((await run("estimate", "aligned")).stdout).toMatch(/prepare: .* TFLOP, about .*\napply: {3}.* on disk/);
+  });
+
+  test.concurrent("estimate needs no weights at all, here and on the Hub", async () => {
+    const args = ["--samples", "20", "--tokens", "20"];
+    const whole = await json("estimate", "aligned", ...args);
+    await cp(world.at("aligned/config.json"), world.at("described/config.json"));
+    expect(await json("estimate", "described", ...args)).toEqual({ ...whole, model: "described" });
+    const config = new Uint8Array(await Bun.file(world.at("aligned/config.json")).arrayBuffer());
+    using hub = new FakeHub(
+      "org/described",
+      "0123456789abcdef0123456789abcdef01234567",
+      new Map([["config.json", config]]),
+    );
+    const env = { HF_ENDPOINT: hub.url, HF_HUB_CACHE: world.at("described-cache"), HF_HUB_OFFLINE: "" };
+    expect(await jsonOf(world.path, ["estimate", "org/described", ...args], { env })).toEqual({
+      ...whole,
+      model: "org/described",
+    });
+    await Bun.write(
+      world.at("nine-bits/config.json"),
+      JSON.stringify({ ...JSON.parse(new TextDecoder().decode(config)), torch_dtype: "float9" }),
+    );
+    const wrong = await safedelta(world.path, ["estimate", "nine-bits"]);
+    expect({ code: wrong.code, stderr: wrong.stderr }).toEqual({
+      code: 4,
+      stderr: expect.stringContaining('torch_dtype is "float9"; known are float32'),
+    });
+  });
+
+  test.concurrent("the span of an estimate is that of its stages", async () => {
+    const { prepare, stages } = await json("estimate", "aligned", "--device", "h100");
+    const seconds = stages
+      .filter(({ job }: { job: string }) => job === "prepare")
+      .map((one: { seconds: number }) => one.seconds);
+    expect(prepare.seconds).toBeCloseTo(
+      seconds.reduce((sum: number, one: number) => sum + one, 0),
+      12,
+    );
   });
 
   test.concurrent("estimate divides the work among GPUs alone", async () => {

@@ -59,6 +59,19 @@ describe("the library that is missing or another", () => {
     await expect(openLibrary(path, "bun run build:native")).rejects.toThrow(EngineUnavailableError);
   });
 
+  onBuilt(`one that is cut short is told, and does not end the process${why}`, async () => {
+    await using scratch = await scratchFolder();
+    const path = join(scratch.path, "libshort.so");
+    const whole = await Bun.file(library).bytes();
+    await Bun.write(path, whole);
+    expect((await openLibrary(path, "bun run build:native")).path).toBe(path);
+    for (const bytes of [whole.length - 1000, whole.length >> 1, 100_000, 70]) {
+      await Bun.write(join(scratch.path, `${bytes}.so`), whole.subarray(0, bytes));
+      const opened = openLibrary(join(scratch.path, `${bytes}.so`), "bun run build:native");
+      await expect(opened).rejects.toThrow(/is cut short: \d+ bytes of \d+ at least: run `bun run build:native`/);
+    }
+  });
+
   test("a library without our functions", async () => {
     const libc = ["/lib/x86_64-linux-gnu/libm.so.6", "/usr/lib/libm.dylib"].find((path) => existsSync(path));
     if (libc) await expect(openLibrary(libc, "bun run build:native")).rejects.toThrow(/sd_abi_version/);

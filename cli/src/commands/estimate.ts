@@ -1,6 +1,4 @@
-import { openCheckpoint } from "@safedelta/checkpoint";
 import { openEngine } from "@safedelta/engine";
-import { parseConfig } from "@safedelta/model";
 import {
   assumedDevice,
   type Device,
@@ -11,20 +9,20 @@ import {
   planParts,
   roofline,
   type Stage,
-  tellOpening,
 } from "@safedelta/pipeline";
 import { formatBytes, formatMs, table } from "@safedelta/report";
 import { defineCommand, required } from "../command.ts";
+import { describedModel } from "../estimate/describedModel.ts";
 import { UsageError } from "../exitCode.ts";
 import { computeOptions, option } from "../options.ts";
 import type { GivenOption } from "../recipe.ts";
-import { assumption, parseModes, planLine, timed } from "../words.ts";
+import { assumption, parseModes, planLine, sizesLine, timed } from "../words.ts";
 
 /** `safedelta estimate MODEL` */
 export const estimateCommand = defineCommand({
   brief: "Tell memory, disk, FLOP and time of prepare and apply before any work",
   help:
-    "Reads the config and the list of tensors only. --device tells the stages on a device from its data sheet (cpu: this machine with the " +
+    "Reads the config and the list of tensors only, of a Hub id or a folder without weights the config alone. --device tells the stages on a device from its data sheet (cpu: this machine with the " +
     "native engine); nothing of it was measured there. Without it, times are those of the engine that a run would take here.",
   args: ["MODEL"],
   options: {
@@ -44,26 +42,36 @@ export const estimateCommand = defineCommand({
       const { where } = given.get("devices") as GivenOption;
       throw new UsageError(`${where} ${options.devices}: only GPUs share a run; name theirs by ${gpus.join(" or ")}.`);
     }
-    const checkpoint = await openCheckpoint(required(model, "MODEL"), {
-      offline: options.offline,
-      ...tellOpening(io.progress),
-    });
-    await using _closed = { [Symbol.asyncDispose]: () => checkpoint.close() };
+    const { config, tensors } = await describedModel(required(model, "MODEL"), options.offline, io.progress);
     const modes = parseModes(options.modes ?? "reference,optimal");
-    const config = parseConfig(checkpoint.config);
     const tokensEach = Math.min(options.tokens, config.maxPositions);
     if (tokensEach < options.tokens)
-      io.progress.warn(`examples are cut at the model's ${config.maxPositions} positions, so --tokens is no more`);
+      io.progress.warn(
+        `examples are cut at the model's ${config.maxPositions} positions: ${tokensEach} tokens each instead of ${options.tokens}`,
+      );
     const nTokens = options.samples * tokensEach;
     const assumed = device ?? (await deviceOfRun());
     const parts = planParts(config, modes, assumed.engine);
-    const result = estimateModel(config, checkpoint.tensors, parts, nTokens);
-    const stages = device && roofline(device, config, checkpoint.tensors, nTokens, parts, options.devices);
-    const [prepare, apply] = [timed(result.prepare, assumed), timed(result.apply, assumed)];
+    const result = estimateModel(config, tensors, parts, nTokens);
+    const stages = device && roofline(device, config, tensors, nTokens, parts, options.devices);
+    const needs = { prepare: result.prepare, apply: result.apply };
+    const spanOf = (job: Stage["job"]) => stages && spanOfStages(stages.filter((stage) => stage.job === job));
+    const secondsOf = (job: Stage["job"]) => spanOf(job)?.most ?? timed(needs[job], assumed).seconds;
+    const [prepare, apply] = [
+      { ...needs.prepare, seconds: secondsOf("prepare") },
+      { ...needs.apply, seconds: secondsOf("apply") },
+    ];
     const plans = { parts, prepare, apply, assumed: assumption(assumed) };
     io.document({ model, samples: options.samples, tokensEach, ...plans, device, devices: options.devices, stages });
-    io.print(`prepare: ${planLine(prepare, prepare.stateBytes, assumed)}`);
-    io.print(`apply:   ${planLine(apply, apply.outputBytes, assumed)}`);
+    const lineOf = (job: Stage["job"], keptBytes: number) => {
+      const span = spanOf(job);
+      return span
+        ? `${sizesLine(needs[job], keptBytes)}, ${formatMs(1000 * span.least)} to ${formatMs(1000 * span.most)}`
+        : planLine(needs[job], keptBytes, assumed);
+    };
+    io.print(`${options.samples} safe examples of ${tokensEach} tokens, a state for ${modes.join(" and ")}`);
+    io.print(`prepare: ${lineOf("prepare", prepare.stateBytes)}`);
+    io.print(`apply:   ${lineOf("apply", apply.outputBytes)}`);
     const hessians = hessianGroups(parts).join(", ");
     if (hessians) io.print(`optimal: by Cholesky in ${hessians}, too wide for an eigendecomposition`);
     const several = options.devices > 1 ? `${options.devices} of ` : "";
@@ -77,6 +85,12 @@ async function deviceOfRun(): Promise<Device> {
   const { engine } = await openEngine();
   using opened = engine;
   return assumedDevice(opened.info);
+}
+
+/** Reading, computing and writing overlap where the engine lets them: from the longest stage to the sum of all, in seconds. */
+function spanOfStages(stages: readonly Stage[]): { least: number; most: number } {
+  const seconds = stages.map((stage) => stage.seconds);
+  return { least: Math.max(...seconds), most: seconds.reduce((sum, one) => sum + one, 0) };
 }
 
 function stageTable(stages: readonly Stage[]): string {

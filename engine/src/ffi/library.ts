@@ -39,6 +39,7 @@ async function openAs(path: string, variable: string, rebuild: string): Promise<
  * @throws EngineUnavailableError when it cannot be loaded, lacks a function or has another ABI version
  */
 export async function openLibrary(path: string, rebuild: string): Promise<Library> {
+  await requireWhole(path, rebuild);
   const { dlopen } = await import("bun:ffi");
   const sd = load(() => dlopen(path, symbols as never).symbols as Functions, path, rebuild);
   const found = sd.sd_abi_version();
@@ -47,6 +48,28 @@ export async function openLibrary(path: string, rebuild: string): Promise<Librar
     "open",
     `${path} has ABI version ${found}, expected ${abiVersion}: run \`${rebuild}\``,
   );
+}
+
+/**
+ * A truncated ELF file loads, and kills the process with SIGBUS when a page that is not there is touched. The table of its sections
+ * stands at its end.
+ */
+async function requireWhole(path: string, rebuild: string): Promise<void> {
+  const file = Bun.file(path);
+  if (!(await file.exists())) return; // dlopen tells
+  const header = new DataView(await file.slice(0, 64).arrayBuffer());
+  if (header.byteLength < 64 || header.getUint32(0) !== 0x7f454c46) return; // neither ELF: dlopen tells
+  const [tableAt, entryBytes, nEntries] = [
+    header.getBigUint64(40, true),
+    header.getUint16(58, true),
+    header.getUint16(60, true),
+  ];
+  const needed = Number(tableAt) + entryBytes * nEntries;
+  if (file.size < needed)
+    throw new EngineUnavailableError(
+      "open",
+      `${path} is cut short: ${file.size} bytes of ${needed} at least: run \`${rebuild}\``,
+    );
 }
 
 function load(open: () => Functions, path: string, rebuild: string): Functions {

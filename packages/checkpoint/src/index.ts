@@ -13,7 +13,7 @@ export type { OnDownload } from "./hub/download.ts";
 export { type HubSettings, readHubSettings } from "./hub/environment.ts";
 export { type HubFile, locateHubFile } from "./hub/file.ts";
 export type { TensorNote } from "./journal.ts";
-export type { JsonObject } from "./json-file.ts";
+export { type JsonObject, readJsonObject } from "./json-file.ts";
 export { type OpenOptions, openCheckpoint } from "./open.ts";
 export { type Resolved, resolveSpec } from "./resolve.ts";
 export { openSafetensors, type TensorFile } from "./safetensors.ts";

@@ -105,7 +105,7 @@ async function checkWork(
 function foreignWork({ out }: WorkPaths): CheckpointError {
   return new CheckpointError(
     "incompatible",
-    `${out}: holds unfinished work of another run (other models, data or options); repeat that run to finish it, ` +
+    `${out}: holds unfinished work of another run (other models, data, options or engine); repeat that run to finish it, ` +
       "pass --overwrite to discard it, or choose another output folder",
     { file: out },
   );

@@ -16,7 +16,7 @@ export * from "./rope.ts";
 export { randomStream, type Sampling } from "./sample.ts";
 export { stopIdsOf } from "./stopIds.ts";
 export { type StreamOptions, streamText } from "./stream.ts";
-export { biasName, checkTensors, type ExpectedTensor, expectedTensors } from "./tensors.ts";
+export { assumedTensors, biasName, checkTensors, type ExpectedTensor, expectedTensors } from "./tensors.ts";
 export { type Decode, TextPieces } from "./text.ts";
 export { nextTurn } from "./turn.ts";
 export { type LayerWeights, layerBytes, loadLayer, type StackedLinears, type WeightType } from "./weights.ts";

@@ -1,5 +1,6 @@
-import { isFloat, type TensorInfo } from "@safedelta/checkpoint";
+import { isFloat, type JsonObject, type TensorDType, type TensorInfo } from "@safedelta/checkpoint";
 import type { ModelConfig } from "./config.ts";
+import { ModelError } from "./error.ts";
 import { atLayer, tensorNames } from "./families.ts";
 import { groupsOfLayer } from "./groups.ts";
 
@@ -48,6 +49,25 @@ export function expectedTensors(config: ModelConfig): Map<string, ExpectedTensor
   tensors.set(tensorNames.finalNorm, needed(config.hiddenSize));
   tensors.set(tensorNames.head, { ...table, optional: config.tied });
   return tensors;
+}
+
+const dtypes: Readonly<Record<string, TensorDType>> = { float32: "F32", float16: "F16", bfloat16: "BF16" };
+
+/**
+ * The tensors that a model of this config.json has, in its `torch_dtype` (`dtype`; float32 where it says neither, as in transformers), for
+ * those who have no weights at hand.
+ * @param raw config.json
+ * @throws ModelError `unsupported` for another dtype
+ */
+export function assumedTensors(config: ModelConfig, raw: JsonObject): Map<string, TensorInfo> {
+  const named = raw.torch_dtype ?? raw.dtype ?? "float32";
+  const dtype = Object.hasOwn(dtypes, String(named)) ? dtypes[String(named)] : undefined;
+  if (dtype === undefined)
+    throw new ModelError("unsupported", [
+      `torch_dtype is ${JSON.stringify(named)}; known are ${Object.keys(dtypes).join(", ")}.`,
+    ]);
+  const held = [...expectedTensors(config)].filter(([, { optional }]) => !optional);
+  return new Map(held.map(([name, { shape }]) => [name, { name, dtype, shape }]));
 }
 
 /** Everything in which a checkpoint's tensors differ from `expectedTensors`, a sentence each; empty when nothing does. */

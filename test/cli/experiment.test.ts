@@ -95,6 +95,18 @@ describe("an experiment from its recipe to its table", () => {
     expect(existsSync(world.at("dry"))).toBe(false);
   });
 
+  test("the dry run counts no more safe text than the file holds", async () => {
+    const guessed = async (samples: number) => {
+      const state = { ...recipe.make.state, samples };
+      await write("many.yaml", { ...recipe, make: { ...recipe.make, state } });
+      const words = ["experiment", "many.yaml", "--engine", "wasm", "--out", "dry", "--dry-run"];
+      const { steps } = await jsonOf(world.path, words);
+      return steps.find(({ title }: { title: string }) => title === "state (seed 0)").guess.ms;
+    };
+    expect(await guessed(10_000)).toBe(await guessed(100_000));
+    expect(await guessed(1)).toBeLessThan(await guessed(10_000));
+  });
+
   test("runs, and drops the repaired models", async () => {
     const found = await jsonOf(world.path, [...run, "--out", "whole"]);
     expect(found).toMatchObject({ title: "pico", seeds: [0, 1], failed: [], skipped: [] });

@@ -80,11 +80,18 @@ async function estimated(step: Step, { config, tensors }: Shape, device: Device)
   }
   if (command !== "prepare" && command !== "apply") return {};
   const modes = parseModes(String(options.modes ?? "reference,optimal"));
-  const nTokens =
-    Number(options.samples ?? samplesMost) * Math.min(Number(options["max-tokens"] ?? tokensEach), tokensEach);
+  const nTokens = await safeTokens(options);
   const { prepare, apply } = estimateModel(config, tensors, planParts(config, modes, device.engine), nTokens);
   if (command === "prepare") return { bytes: prepare.stateBytes, ms: msOf(prepare.flop) };
   return { bytes: apply.outputBytes, ms: msOf(apply.flop) };
+}
+
+/** Tokens of the safe examples: as many as are asked for, but of a file that is there no more than it holds. */
+async function safeTokens(options: Step["options"]): Promise<number> {
+  const most =
+    Number(options.samples ?? samplesMost) * Math.min(Number(options["max-tokens"] ?? tokensEach), tokensEach);
+  const data = await stat(String(options["safe-data"])).catch(() => undefined);
+  return data === undefined ? most : Math.min(most, data.size / bytesPerToken);
 }
 
 /** The mean time of the finished steps of the same name, or else of the same command; fine-tunings are too different to stand for each other. */

@@ -8,7 +8,13 @@ test("one linear is repaired in each mode without the peer", async () => {
   const script = join(import.meta.dir, "../../bench/src/repair.ts");
   const child = Bun.spawn([process.execPath, script, ...words], { stdout: "pipe" });
   const { results, peers } = JSON.parse(await new Response(child.stdout).text());
-  expect(results.map(({ mode }: { mode: string }) => mode)).toEqual(["optimal", "cholesky", "exact", "reference"]);
+  expect(results.map(({ mode }: { mode: string }) => mode)).toEqual([
+    "optimal",
+    "adapter",
+    "cholesky",
+    "exact",
+    "reference",
+  ]);
   expect(results.every(({ repairMs }: { repairMs: number }) => repairMs > 0)).toBe(true);
   expect(peers).toEqual([]);
 });

@@ -210,6 +210,22 @@ describe("an experiment from its recipe to its table", () => {
 });
 
 describe("what goes wrong", () => {
+  test("a file of its own that is damaged is named", async () => {
+    const [record] = await readdir(world.at("kept", "done"));
+    for (const file of [`done/${record}`, "inputs.json", "experiment.json"]) {
+      const good = await readFile(world.at("kept", file), "utf8");
+      for (const bad of [good.slice(0, 20), '{"engine": 1, "a": {}}'].slice(0, file === "inputs.json" ? 1 : 2)) {
+        await Bun.write(world.at("kept", file), bad);
+        const { code, stderr } = await safedelta(world.path, [...run, "--out", "kept", "--seeds", "1", "--dry-run"]);
+        expect({ code, stderr }).toEqual({
+          code: 2,
+          stderr: expect.stringContaining(`kept/${file}: is damaged. Remove it`),
+        });
+      }
+      await Bun.write(world.at("kept", file), good);
+    }
+  });
+
   test("a step that fails leaves out what needs it, the rest is measured, and a whole table keeps its place", async () => {
     const whole = await resultsOf("kept");
     await cp(world.at("aligned"), world.at("broken"), { recursive: true });

@@ -1,14 +1,17 @@
 import { createHash } from "node:crypto";
-import { readdir, readFile, stat } from "node:fs/promises";
+import { readdir, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { sha256OfFile, writeWhole } from "@safedelta/pipeline";
+import { z } from "zod";
+import { savedJson } from "./savedJson.ts";
 
 /** Hash of each file's bytes beside what tells that it is the same still, so that large models are read once. */
-export type KnownHashes = Record<string, { readonly stamp: string; readonly sha256: string }>;
+export type KnownHashes = z.infer<typeof knownHashes>;
+const knownHashes = z.record(z.string(), z.object({ stamp: z.string(), sha256: z.string() }));
 
-/** The hashes that an experiment's folder remembers. */
-export function readHashes(out: string): Promise<KnownHashes> {
-  return readFile(join(out, "inputs.json"), "utf8").then(JSON.parse, () => ({}));
+/** The hashes that an experiment's folder remembers. @throws UsageError when their file is damaged */
+export async function readHashes(out: string): Promise<KnownHashes> {
+  return (await savedJson(join(out, "inputs.json"), knownHashes)) ?? {};
 }
 
 export function saveHashes(out: string, known: KnownHashes): Promise<void> {

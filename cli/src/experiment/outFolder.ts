@@ -1,18 +1,24 @@
-import { readdir, readFile } from "node:fs/promises";
+import { readdir } from "node:fs/promises";
 import { join } from "node:path";
 import type { Plan } from "@safedelta/experiment";
 import { type EngineStamp, isLocked, type WorkUnderWay, writeWhole } from "@safedelta/pipeline";
+import { z } from "zod";
 import { UsageError } from "../exitCode.ts";
+import { savedJson } from "./savedJson.ts";
 
 /** Says that a folder is an experiment's. */
 const markFile = "experiment.json";
 
-/** What that file holds. */
-interface Mark extends Stamp {
-  readonly madeBy: string;
-  /** Ids of the steps, for those who watch. */
-  readonly steps: readonly string[];
-}
+/** What that file holds; those of earlier versions hold less. */
+const savedMark = z
+  .object({
+    madeBy: z.string(),
+    /** Ids of the steps, for those who watch. */
+    steps: z.array(z.string()),
+    version: z.string(),
+    engine: z.object({ name: z.string(), version: z.string(), description: z.string() }),
+  })
+  .partial();
 
 /** What besides its words decides what a step makes. */
 export interface Stamp {
@@ -26,7 +32,7 @@ export interface Stamp {
  */
 export async function claimFolder(out: string, { steps }: Plan, stamp: Stamp): Promise<void> {
   await requireOurs(out);
-  const mark: Mark = { madeBy: "safedelta experiment", ...stamp, steps: [...steps.keys()] };
+  const mark: z.infer<typeof savedMark> = { madeBy: "safedelta experiment", ...stamp, steps: [...steps.keys()] };
   await writeWhole(join(out, markFile), `${JSON.stringify(mark, null, 2)}\n`);
 }
 
@@ -34,7 +40,8 @@ export async function claimFolder(out: string, { steps }: Plan, stamp: Stamp): P
 export async function whyAgain(out: string, { version, engine }: Stamp): Promise<string | undefined> {
   const mark = await readMark(out);
   if (mark?.engine === undefined || (await finishedSteps(out)).size === 0) return undefined;
-  const nameOf = ({ name, version, description }: EngineStamp) => `${name} (${description}, ${version})`;
+  const nameOf = ({ name, version, description }: Readonly<Record<keyof EngineStamp, string>>) =>
+    `${name} (${description}, ${version})`;
   const [before, now] = [mark.engine, engine].map(nameOf);
   if (mark.version !== version)
     return `${out}: its last run was by version ${mark.version}; what that made does not count for version ${version}`;
@@ -43,9 +50,8 @@ export async function whyAgain(out: string, { version, engine }: Stamp): Promise
   return `${out}: its last run was on the engine ${before}; what that made does not count on ${now}${back}`;
 }
 
-async function readMark(out: string): Promise<Partial<Mark> | undefined> {
-  const text = await readFile(join(out, markFile), "utf8").catch(() => undefined);
-  return text === undefined ? undefined : JSON.parse(text);
+function readMark(out: string) {
+  return savedJson(join(out, markFile), savedMark);
 }
 
 async function finishedSteps(out: string): Promise<Set<string>> {

@@ -67,6 +67,24 @@ describe.skipIf(absent)(`localChat${absent ? " (skipped: no shared models)" : ""
   );
 
   test(
+    "an answer has what the model's positions leave for it; a prompt that leaves nothing is told",
+    async () => {
+      const prompts = (await loadExamples(join(tiny, "eval-guarded.jsonl")))
+        .slice(0, 3)
+        .map(({ messages }) => messages);
+      await withChat("aligned", 3, async (chat) => {
+        const answers = await askAll(chat, prompts, { maxNewTokens: 30 });
+        expect(await askAll(chat, prompts, { maxNewTokens: 1000 })).toEqual(answers);
+        const long = [{ role: "user", content: "say ".repeat(100) }] as const;
+        await expect(askAll(chat, [long], { maxNewTokens: 1000 })).rejects.toThrow(
+          /tokens and 1 may follow; the model has/,
+        );
+      });
+    },
+    timeout,
+  );
+
+  test(
     "answers belong to their prompts, whatever the batch and the lengths",
     async () => {
       const examples = (await loadExamples(join(tiny, "eval-old.jsonl"))).filter((_, i) => i % 20 === 0);

@@ -28,13 +28,16 @@ export function localChat(
     answer: async (prompts, { maxNewTokens, drawing }) => {
       const ids = prompts.map((messages) => tokenizer.encodeChat(messages, { addGenerationPrompt: true }));
       const order = [...ids.keys()].sort((a, b) => ids[a].length - ids[b].length);
-      const sorted = order.map((i) => ids[i]);
-      const streams = drawing && sorted.map(streamOf);
-      const answers = generate(model, sorted, { maxNewTokens, stopIds, batchSize, ...drawing, streams });
+      const roomOf = (i: number) => Math.max(1, Math.min(maxNewTokens, model.config.maxPositions - ids[i].length));
       const texts = new Array<string>(ids.length);
-      order.forEach((i, place) => {
-        texts[i] = tokenizer.decode(answers[place], { skipSpecialTokens: true });
-      });
+      for (const [room, places] of Map.groupBy(order, roomOf)) {
+        const asked = places.map((i) => ids[i]);
+        const streams = drawing && asked.map(streamOf);
+        const answers = generate(model, asked, { maxNewTokens: room, stopIds, batchSize, ...drawing, streams });
+        places.forEach((i, at) => {
+          texts[i] = tokenizer.decode(answers[at], { skipSpecialTokens: true });
+        });
+      }
       return texts;
     },
   };

@@ -29,7 +29,7 @@ export const flags = {
     placeholder: "file",
   }),
   failIf: option.words({
-    brief: "end with code 3 if so, as asr>0.1 or exact.difference<-0.02",
+    brief: "end with code 3 if so, as asr-keywords>0.1 or exact.difference<-0.02",
     placeholder: "METRIC>x,…",
   }),
   out: option.outFolder("folder of the results [eval]"),

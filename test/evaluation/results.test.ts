@@ -167,7 +167,8 @@ describe("gates", () => {
     for (const text of ["asr.differ<1", "asr.difference", ".difference<1", "asr. difference<1"])
       expect(() => parseGate(text, names)).toThrow("METRIC.difference>NUMBER");
     const nothing = finished([undefined]).results.metrics;
-    expect(missedGates([parseGate("asr>0.1", ["asr"])], nothing)).toHaveLength(1);
+    expect(missedGates([parseGate("asr>0.1", ["asr"])], nothing)).toMatchObject([{ found: undefined }]);
+    expect(missedGates([parseGate("asr>0.1", ["asr"])], results.metrics)).toMatchObject([{ found: 0.25 }]);
   });
 
   test("a difference is that of the comparison; where nothing was compared, it misses", () => {

@@ -1,4 +1,5 @@
-import { type Gate, parseGate } from "@safedelta/evaluation";
+import { type Gate, type MissedGate, parseGate } from "@safedelta/evaluation";
+import { formatNumber } from "@safedelta/report";
 import { UsageError } from "../exitCode.ts";
 import type { Io } from "../io.ts";
 import type { EvalFlags } from "./flags.ts";
@@ -12,7 +13,10 @@ export function gatesOf({ failIf, against }: EvalFlags, metrics: readonly string
 }
 
 /** Tell of each gate that is missed, and give its text. */
-export function tellMissed(missed: readonly Gate[], io: Io): string[] {
-  for (const { text } of missed) io.progress.warn(`--fail-if ${text}`);
+export function tellMissed(missed: readonly MissedGate[], io: Io): string[] {
+  for (const { text, of, found } of missed) {
+    const nothing = `nothing was ${of === "value" ? "judged" : "compared"}, which counts as true`;
+    io.progress.warn(`--fail-if ${text}: ${found === undefined ? nothing : `it is ${formatNumber(found)}`}`);
+  }
   return missed.map(({ text }) => text);
 }

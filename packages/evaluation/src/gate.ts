@@ -34,16 +34,22 @@ export function parseGate(text: string, metrics: readonly string[]): Gate {
   return { text, metric: begun[0], of, missed: (value) => tests[sign](value, Number(limit)) };
 }
 
+/** A gate that was missed, with what was found; nothing where the metric has no value, or was not compared. */
+export interface MissedGate extends Gate {
+  readonly found: number | undefined;
+}
+
 /** The gates that are missed; a metric without a value, or that was not compared, misses its gate. */
 export function missedGates(
   gates: readonly Gate[],
   summaries: readonly MetricSummary[],
   comparisons: readonly Comparison[] = [],
-): Gate[] {
-  return gates.filter(({ metric, of, missed }) => {
+): MissedGate[] {
+  const found = gates.map((gate) => {
+    const { metric, of } = gate;
     const summary = summaries.find((one) => one.metric === metric);
     const comparison = comparisons.find((one) => one.metric === metric);
-    const value = of === "value" ? summary?.value : comparison?.difference;
-    return value === undefined || missed(value);
+    return { ...gate, found: of === "value" ? summary?.value : comparison?.difference };
   });
+  return found.filter(({ found, missed }) => found === undefined || missed(found));
 }

@@ -11,7 +11,7 @@ export {
 } from "./compare.ts";
 export { EndpointError, type EndpointErrorKind, type EndpointOptions, endpointChat } from "./endpoint.ts";
 export { EvaluationError } from "./errors.ts";
-export { type Gate, missedGates, parseGate } from "./gate.ts";
+export { type Gate, type MissedGate, missedGates, parseGate } from "./gate.ts";
 export { gsm8kAnswer } from "./gsm8k.ts";
 export { checkExamples, type Judged, judgeAnswers } from "./judge.ts";
 export type { JudgeFormat } from "./judgeFormat.ts";

@@ -219,7 +219,9 @@ describe("what goes wrong", () => {
         const { code, stderr } = await safedelta(world.path, [...run, "--out", "kept", "--seeds", "1", "--dry-run"]);
         expect({ code, stderr }).toEqual({
           code: 2,
-          stderr: expect.stringContaining(`kept/${file}: is damaged. Remove it`),
+          stderr: expect.stringContaining(
+            `kept/${file}: is damaged. ${file === "experiment.json" ? "Put" : "Remove it"}`,
+          ),
         });
       }
       await Bun.write(world.at("kept", file), good);
@@ -294,6 +296,14 @@ describe("what goes wrong", () => {
     "a model that is not there": [
       { ...recipe, methods: { ...recipe.methods, bad: { apply: { method: "safe-lora", unaligned: "aligned+gone" } } } },
       /^error: bad \(seed 0\), apply: gone: there is no such file or folder; write a model folder, .* \(and in 1 more step\)$/m,
+    ],
+    "an adapter that is not there, on a model that is made": [
+      { ...recipe, methods: { ...recipe.methods, bad: { model: `${ref("tuned")}+gone` } } },
+      /^error: .* of bad \(seed 0\), eval: gone: there is no such file or folder; .* \(and in 3 more steps\)$/m,
+    ],
+    "a part of a mixture that is broken, where the other is on the Hub": [
+      making({ run: "finetune", of: ref("base"), data: "dirty-summary=pico.yaml", lr: 1e-2 }),
+      /^error: tuned \(seed 0\), finetune: pico\.yaml: unknown kind of data file/m,
     ],
     "a file that is not there": [
       { ...recipe, evaluations: { short: { ...recipe.evaluations.short, prompts: "gone.jsonl" } } },

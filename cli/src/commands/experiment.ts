@@ -1,3 +1,4 @@
+import { existsSync } from "node:fs";
 import { basename, extname, join } from "node:path";
 import { parseRecipe, recipeSchema, terminalPlot } from "@safedelta/experiment";
 import { lockFolder } from "@safedelta/pipeline";
@@ -61,7 +62,8 @@ export const experimentCommand = defineCommand({
     const [failed, skipped] = [end.failed, end.skipped].map((steps) => steps.map(({ title }) => title));
     io.document({ ...results, out, folder, failed, skipped });
     for (const text of incompleteNote(results.missing)) io.progress.warn(text);
-    const former = folder === out ? "" : `; ${out} keeps what the last run without failures wrote`;
+    const isKept = folder !== out && existsSync(join(out, "results.json"));
+    const former = !isKept ? "" : `; ${out} keeps what the last run without failures wrote`;
     io.note(`written: ${folder} (results.json, table.md, report.html, plots)${former}`);
     return failed.length > 0 ? exitCode.failure : undefined;
   },

@@ -1,5 +1,4 @@
 import { type Gate, type MissedGate, parseGate } from "@safedelta/evaluation";
-import { formatNumber } from "@safedelta/report";
 import { UsageError } from "../exitCode.ts";
 import type { Io } from "../io.ts";
 import type { EvalFlags } from "./flags.ts";
@@ -16,7 +15,7 @@ export function gatesOf({ failIf, against }: EvalFlags, metrics: readonly string
 export function tellMissed(missed: readonly MissedGate[], io: Io): string[] {
   for (const { text, of, found } of missed) {
     const nothing = `nothing was ${of === "value" ? "judged" : "compared"}, which counts as true`;
-    io.progress.warn(`--fail-if ${text}: ${found === undefined ? nothing : `it is ${formatNumber(found)}`}`);
+    io.progress.warn(`--fail-if ${text}: ${found === undefined ? nothing : `it is ${Number(found.toPrecision(6))}`}`);
   }
   return missed.map(({ text }) => text);
 }

@@ -43,11 +43,23 @@ function isMade(file: string, { artefact }: Step): boolean {
   return file.startsWith(`${dirname(artefact)}/`);
 }
 
+/** A made model and what lies on it or under it: the place of what is made may hold a + itself. */
+function partsOf(spec: string, { artefact }: Step): string[] {
+  const made = dirname(artefact);
+  return spec
+    .split(`${made}/`)
+    .flatMap((piece, i) =>
+      i === 0 ? [piece.replace(/\+$/, "")] : [`${made}/${piece.split("+")[0]}`, ...piece.split("+").slice(1)],
+    )
+    .filter((piece) => piece !== "");
+}
+
 /** @throws CheckpointError for a spelling that means no model of this machine, and none of the Hub */
 async function checkModel(spec: string, step: Step): Promise<void> {
-  if (isMade(spec, step)) return;
-  const found = await resolveSpec(spec);
-  if (found.kind === "chain") for (const part of [found.base, found.adapter]) await checkModel(part, step);
+  const [base, ...adapters] = partsOf(spec, step);
+  const found = isMade(base, step) ? undefined : await resolveSpec(base);
+  if (found?.kind === "chain") adapters.push(found.base, found.adapter);
+  for (const part of adapters) await checkModel(part, step);
 }
 
 /** Data of this machine that cannot be read, or hold less than is asked of them; what a step makes or the Hub holds is left for later. */

@@ -8,6 +8,7 @@ import { savedJson } from "./savedJson.ts";
 
 /** Says that a folder is an experiment's. */
 const markFile = "experiment.json";
+const madeBy = "safedelta experiment";
 
 /** What that file holds; those of earlier versions hold less. */
 const savedMark = z
@@ -32,7 +33,7 @@ export interface Stamp {
  */
 export async function claimFolder(out: string, { steps }: Plan, stamp: Stamp): Promise<void> {
   await requireOurs(out);
-  const mark: z.infer<typeof savedMark> = { madeBy: "safedelta experiment", ...stamp, steps: [...steps.keys()] };
+  const mark: z.infer<typeof savedMark> = { madeBy, ...stamp, steps: [...steps.keys()] };
   await writeWhole(join(out, markFile), `${JSON.stringify(mark, null, 2)}\n`);
 }
 
@@ -51,7 +52,8 @@ export async function whyAgain(out: string, { version, engine }: Stamp): Promise
 }
 
 function readMark(out: string) {
-  return savedJson(join(out, markFile), savedMark);
+  const advice = `Put ${JSON.stringify({ madeBy })} into it, and the same command goes on.`;
+  return savedJson(join(out, markFile), savedMark, advice);
 }
 
 async function finishedSteps(out: string): Promise<Set<string>> {

@@ -32,7 +32,7 @@ export function optionalText(place: Place, column: string): string | undefined {
   throw fail(place, `"${column}" must be text, is ${kindOf(value)}.${advice}`);
 }
 
-/** As `optionalText`; a number is the text that it is written by. @throws DataError for one of more digits than JSON keeps, too */
+/** As `optionalText`; a number becomes the shortest text for it (1.50 and 1e3 become 1.5 and 1000). @throws DataError for one of more digits than JSON keeps, too */
 export function optionalTextOrNumber(place: Place, column: string): string | undefined {
   const value = place.values[column];
   if (typeof value === "bigint") return String(value);

@@ -52,6 +52,7 @@ beforeAll(async () => {
   world = await makeWorld({ withState: false });
   const lines = (await readFile(join(tinyFolder, "eval-new.jsonl"), "utf8")).split("\n").slice(0, 8);
   await Bun.write(world.at("ask.jsonl"), `${lines.join("\n")}\n`);
+  await Bun.write(world.at("torn.jsonl"), '{"messages": [');
   await write("pico.yaml", recipe);
 });
 afterAll(() => world[Symbol.asyncDispose]());
@@ -302,8 +303,8 @@ describe("what goes wrong", () => {
       /^error: .* of bad \(seed 0\), eval: gone: there is no such file or folder; .* \(and in 3 more steps\)$/m,
     ],
     "a part of a mixture that is broken, where the other is on the Hub": [
-      making({ run: "finetune", of: ref("base"), data: "dirty-summary=pico.yaml", lr: 1e-2 }),
-      /^error: tuned \(seed 0\), finetune: pico\.yaml: unknown kind of data file/m,
+      making({ run: "finetune", of: ref("base"), data: "dirty-summary=torn.jsonl", lr: 1e-2 }),
+      /^error: tuned \(seed 0\), finetune: torn\.jsonl:1: /m,
     ],
     "a file that is not there": [
       { ...recipe, evaluations: { short: { ...recipe.evaluations.short, prompts: "gone.jsonl" } } },

@@ -34,7 +34,7 @@ export function dataLine(facts: DataFacts): string {
 }
 
 /** What a run needs. */
-interface Needs {
+export interface Needs {
   readonly flop: number;
   readonly memoryBytes: number;
   /** On disk while it works. */

@@ -16,7 +16,7 @@ import { describedModel } from "../estimate/describedModel.ts";
 import { UsageError } from "../exitCode.ts";
 import { computeOptions, option } from "../options.ts";
 import type { GivenOption } from "../recipe.ts";
-import { assumption, parseModes, planLine, sizesLine, timed } from "../words.ts";
+import { assumption, type Needs, parseModes, planLine, sizesLine, timed } from "../words.ts";
 
 /** `safedelta estimate MODEL` */
 export const estimateCommand = defineCommand({
@@ -54,24 +54,17 @@ export const estimateCommand = defineCommand({
     const parts = planParts(config, modes, assumed.engine);
     const result = estimateModel(config, tensors, parts, nTokens);
     const stages = device && roofline(device, config, tensors, nTokens, parts, options.devices);
-    const needs = { prepare: result.prepare, apply: result.apply };
-    const spanOf = (job: Stage["job"]) => stages && spanOfStages(stages.filter((stage) => stage.job === job));
-    const secondsOf = (job: Stage["job"]) => spanOf(job)?.most ?? timed(needs[job], assumed).seconds;
-    const [prepare, apply] = [
-      { ...needs.prepare, seconds: secondsOf("prepare") },
-      { ...needs.apply, seconds: secondsOf("apply") },
-    ];
+    const told = {
+      prepare: timeOf("prepare", result.prepare, result.prepare.stateBytes, assumed, stages),
+      apply: timeOf("apply", result.apply, result.apply.outputBytes, assumed, stages),
+    };
+    const prepare = { ...result.prepare, seconds: told.prepare.seconds };
+    const apply = { ...result.apply, seconds: told.apply.seconds };
     const plans = { parts, prepare, apply, assumed: assumption(assumed) };
     io.document({ model, samples: options.samples, tokensEach, ...plans, device, devices: options.devices, stages });
-    const lineOf = (job: Stage["job"], keptBytes: number) => {
-      const span = spanOf(job);
-      return span
-        ? `${sizesLine(needs[job], keptBytes)}, ${formatMs(1000 * span.least)} to ${formatMs(1000 * span.most)}`
-        : planLine(needs[job], keptBytes, assumed);
-    };
     io.print(`${options.samples} safe examples of ${tokensEach} tokens, a state for ${modes.join(" and ")}`);
-    io.print(`prepare: ${lineOf("prepare", prepare.stateBytes)}`);
-    io.print(`apply:   ${lineOf("apply", apply.outputBytes)}`);
+    io.print(`prepare: ${told.prepare.line}`);
+    io.print(`apply:   ${told.apply.line}`);
     const hessians = hessianGroups(parts).join(", ");
     if (hessians) io.print(`optimal: by Cholesky in ${hessians}, too wide for an eigendecomposition`);
     const several = options.devices > 1 ? `${options.devices} of ` : "";
@@ -87,10 +80,23 @@ async function deviceOfRun(): Promise<Device> {
   return assumedDevice(opened.info);
 }
 
-/** Reading, computing and writing overlap where the engine lets them: from the longest stage to the sum of all, in seconds. */
-function spanOfStages(stages: readonly Stage[]): { least: number; most: number } {
-  const seconds = stages.map((stage) => stage.seconds);
-  return { least: Math.max(...seconds), most: seconds.reduce((sum, one) => sum + one, 0) };
+/**
+ * How long a job takes, and its line. Reading, computing and writing overlap where the engine lets them, so where its stages are known it
+ * takes from the longest of them to the sum of all, which counts.
+ */
+function timeOf(
+  job: Stage["job"],
+  needs: Needs,
+  keptBytes: number,
+  assumed: Device,
+  stages: readonly Stage[] | undefined,
+): { readonly seconds: number; readonly line: string } {
+  if (stages === undefined)
+    return { seconds: timed(needs, assumed).seconds, line: planLine(needs, keptBytes, assumed) };
+  const each = stages.filter((stage) => stage.job === job).map(({ seconds }) => seconds);
+  const seconds = each.reduce((sum, one) => sum + one, 0);
+  const span = `${formatMs(1000 * Math.max(...each))} to ${formatMs(1000 * seconds)}`;
+  return { seconds, line: `${sizesLine(needs, keptBytes)}, ${span}` };
 }
 
 function stageTable(stages: readonly Stage[]): string {

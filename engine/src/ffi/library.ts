@@ -58,7 +58,7 @@ async function requireWhole(path: string, rebuild: string): Promise<void> {
   const file = Bun.file(path);
   if (!(await file.exists())) return; // dlopen tells
   const header = new DataView(await file.slice(0, 64).arrayBuffer());
-  if (header.byteLength < 64 || header.getUint32(0) !== 0x7f454c46) return; // neither ELF: dlopen tells
+  if (header.byteLength < 64 || header.getUint32(0) !== 0x7f454c46) return; // no ELF file at all: dlopen tells
   const [tableAt, entryBytes, nEntries] = [
     header.getBigUint64(40, true),
     header.getUint16(58, true),

@@ -115,18 +115,13 @@ function hubPaths({ dataset, split }: Named): HubPath[] {
 }
 
 async function loadParts(named: Named, access: SourceAccess, options: NamedOptions): Promise<Example[]> {
-  const parts = partsOf(named);
-  const loaded = await Promise.allSettled(parts.map((part) => loadSource(part.name, access, options)));
+  const loads = partsOf(named).map(async (part) => {
+    return { ...part, examples: await loadSource(part.name, access, options) };
+  });
+  const failures = (await Promise.allSettled(loads)).flatMap((end) => (end.status === "rejected" ? [end.reason] : []));
   // What is wrong with a file that is here is told before what is not here.
-  const [wrong] = loaded
-    .flatMap((part) => (part.status === "rejected" ? [part.reason] : []))
-    .sort((a, b) => Number(b instanceof DataError) - Number(a instanceof DataError));
-  if (wrong !== undefined) throw wrong;
-  const examples = loaded.flatMap((part) => (part.status === "fulfilled" ? [part.value] : []));
-  return mixExamples(
-    parts.map((part, i) => ({ ...part, examples: examples[i] })),
-    options.seed,
-  );
+  if (failures.length > 0) throw failures.find((error) => error instanceof DataError) ?? failures[0];
+  return mixExamples(await Promise.all(loads), options.seed);
 }
 
 /** The user's files stand for the parts in their order; a part without one comes from the Hub. */

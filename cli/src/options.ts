@@ -117,6 +117,12 @@ export const option = {
       .pipe(z.int().min(0))
       .default(value)
       .meta(metaOf({ placeholder: "n", ...meta })),
+  /** A count, or a word in its place. */
+  countOr: <const W extends string>(word: W, meta: OptionMeta) =>
+    z
+      .union([z.literal(word), numberText.pipe(z.int().min(0))], { error: `must be a whole number or ${word}` })
+      .optional()
+      .meta(metaOf({ placeholder: `n|${word}`, ...meta })),
   positive: (value: number, meta: OptionMeta) =>
     numberText
       .pipe(z.int().min(1))
@@ -184,6 +190,15 @@ export const safeDataOptions = {
   seed: option.count(42, { brief: "seed of the sampling, and of masks" }),
   maxTokens: option.positive(512, { brief: "longer examples are cut here" }),
   systemPrompts: option.choice(["auto", "official", "none"], "auto", "system prompts rotated over the examples"),
+};
+
+/** Which tokens the statistics count, how often, and how they are damped. */
+export const statisticsOptions = {
+  skipTokens: option.countOr("shared", {
+    brief: "tokens at the start of each example that are left out; shared: those with which all begin [0]",
+  }),
+  keyWeight: option.number({ brief: "how often the last token before an answer and its first four count [1]" }),
+  damping: option.number({ brief: "share of the mean diagonal that is added to each Hessian's diagonal [0.01]" }),
 };
 
 const dial = (brief: string, placeholder: string) => option.number({ brief, placeholder, group: "budget" });

@@ -101,14 +101,17 @@ function methodFlags(options: AnyOptions): RepairReport["recipe"] {
 function commandOf(options: AnyOptions, facts: ApplyFacts, outFormat: "model" | "lora"): string {
   const apply = safedelta("apply", recipeOf(options, facts.engine.name, outFormat));
   if (!("state" in options.source)) return apply;
-  const { file, nExamples, seed, maxTokens, systemPrompts } = facts.safeData;
-  const { engine, modes } = facts.statePlan;
+  const { file, nExamples, seed, maxTokens, systemPrompts, nSkipped, keyWeight } = facts.safeData;
+  const { engine, modes, damping } = facts.statePlan;
   const data = {
     "safe-data": file,
     samples: nExamples,
     seed,
     "max-tokens": maxTokens,
     "system-prompts": systemPrompts,
+    ...(nSkipped === undefined ? {} : { "skip-tokens": nSkipped }),
+    ...(keyWeight === undefined ? {} : { "key-weight": keyWeight }),
+    damping,
   };
   const flags = { ...data, modes: modes.join(), engine, out: options.source.state };
   return `${safedelta("prepare", flags, options.aligned)}\n${apply}`;

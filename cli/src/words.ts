@@ -27,9 +27,11 @@ export function describeData(
 /** What was read, in one line. */
 export function dataLine(facts: DataFacts): string {
   const cut = facts.nCut > 0 ? `, ${facts.nCut} cut at ${facts.maxTokens} tokens` : "";
+  const skipped = facts.nSkipped ? `, the first ${facts.nSkipped} of each left out` : "";
+  const keys = facts.keyWeight === undefined ? "" : `, key tokens ${facts.keyWeight} times`;
   return (
     `data: ${facts.nExamples} of ${facts.nAvailable} examples of ${facts.file} (seed ${facts.seed}), ` +
-    `${facts.nTokens} tokens${cut}, system prompts: ${facts.systemPrompts}`
+    `${facts.nTokens} tokens${cut}${skipped}${keys}, system prompts: ${facts.systemPrompts}`
   );
 }
 

@@ -3,7 +3,7 @@ import { readdir, rm } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { decodeF32, openCheckpoint, type Tensor } from "@safedelta/checkpoint";
 import { openEngine } from "@safedelta/engine";
-import { type ApplyOptions, silent, sweep } from "@safedelta/pipeline";
+import { type ApplyOptions, type DataOptions, silent, sweep } from "@safedelta/pipeline";
 import { folderHashes, scratchFolder, writePico } from "../support/pico.ts";
 import {
   applyOptions,
@@ -95,6 +95,24 @@ describe("apply", () => {
       expect(await readdir(dirname(out))).not.toContain(`${basename(out)}.safedelta-work`);
     });
   }
+
+  test("task data leave out the tokens that the state leaves out, and are damped as it is", async () => {
+    await using scratch = await scratchFolder();
+    const pair = await writePair(scratch.path);
+    const factsWith = async (name: string, change: Partial<DataOptions>, damping?: number) => {
+      const state = join(scratch.path, `state-${name}`);
+      await runPrepare(prepareOptions(pair.aligned, state, { data: { ...safeData, ...change }, damping }));
+      return runApply(applyOptions(pair, state, join(scratch.path, name), { taskData }));
+    };
+    const [plain, skipped, damped] = [
+      await factsWith("plain", {}),
+      await factsWith("skipped", { skipTokens: 2 }),
+      await factsWith("damped", {}, 0.1),
+    ];
+    expect(skipped.taskData).toMatchObject({ nSkipped: 2, sha256: plain.taskData?.sha256 });
+    expect(damped.statePlan.damping).toBe(0.1);
+    expect(new Set([plain, skipped, damped].map(({ tensors }) => JSON.stringify(tensors))).size).toBe(3);
+  });
 
   test("task data go through the model that is named: both see the same where nothing tuned comes before", async () => {
     await using scratch = await scratchFolder();

@@ -4,19 +4,35 @@ import { join } from "node:path";
 import { accumulate, finishHessian } from "@safedelta/core";
 import { openEngine } from "@safedelta/engine";
 import { embed, forwardLayer, groupsOfLayer, loadLayer, openWorkspace, packSegments } from "@safedelta/model";
-import { openModelFiles, openState, PipelineError, prepare, readSequences, silent } from "@safedelta/pipeline";
+import {
+  type DataOptions,
+  openModelFiles,
+  openModelTokenizer,
+  openState,
+  PipelineError,
+  prepare,
+  readSequences,
+  silent,
+} from "@safedelta/pipeline";
 import { folderHashes, scratchFolder, writePico } from "../support/pico.ts";
 import { Interruption, interruptAt, prepareOptions, runPrepare, safeData, writePair } from "./job.ts";
 
 describe("prepare", () => {
-  test("holds the spectrum of the Hessian that one pass of each example by itself gives", async () => {
+  /** Prepares with some counting of the tokens, and expects the spectrum of the Hessian that one pass of each example by itself gives with these weights. */
+  async function expectSpectra(
+    change: Partial<DataOptions>,
+    damping: number | undefined,
+    weightOf: (t: number, arrow: number) => number,
+  ) {
     await using scratch = await scratchFolder();
     const { aligned } = await writePair(scratch.path);
-    const state = await runPrepare(prepareOptions(aligned, join(scratch.path, "state")));
+    const data = { ...safeData, ...change };
+    const state = await runPrepare(prepareOptions(aligned, join(scratch.path, "state"), { data, damping }));
     using engine = (await openEngine("wasm")).engine;
     await using model = await openModelFiles(aligned, true, silent);
     const { checkpoint, config } = model;
     const { ids } = await readSequences(safeData, model, true, silent);
+    const [arrowId] = (await openModelTokenizer(model)).encode(">", { addSpecialTokens: false });
     using workspace = openWorkspace(engine, config, 64);
     const groups = groupsOfLayer(config, 1);
     const hessians = new Map(groups.map((group) => [group.name, engine.alloc(group.cols, group.cols)]));
@@ -27,13 +43,17 @@ describe("prepare", () => {
         forwardLayer(workspace.batch(packSegments([sequence.length])), weights, x, {
           tap: (name, activations) => {
             const hessian = hessians.get(name);
-            if (layer === 1 && hessian) accumulate(engine, hessian, activations, ids.length);
+            if (layer !== 1 || hessian === undefined) return;
+            sequence.forEach((_, t) => {
+              const weight = weightOf(t, sequence.indexOf(arrowId));
+              accumulate(engine, hessian, activations.view(t, 0, 1, activations.cols), ids.length, weight);
+            });
           },
         });
       }
     }
     for (const [name, hessian] of hessians) {
-      const { meanDiagonal } = finishHessian(engine, hessian);
+      const { meanDiagonal } = finishHessian(engine, hessian, damping);
       using group = await state.load(engine, 1, name, "optimal");
       const spectrum = group.spectrum;
       if (!spectrum) throw new Error("the state holds no spectrum");
@@ -44,7 +64,16 @@ describe("prepare", () => {
       const worst = Math.max(...(engine.read(hessian) as Float32Array).map(Math.abs));
       expect(worst / meanDiagonal).toBeLessThan(1e-4);
     }
-  });
+  }
+
+  test("holds the spectrum of the Hessian that one pass of each example by itself gives", () =>
+    expectSpectra({}, undefined, () => 1));
+
+  test("leaves out the first tokens, and damps by the share that is wanted", () =>
+    expectSpectra({ skipTokens: 2 }, 0.1, (t) => (t < 2 ? 0 : 1)));
+
+  test("counts the last token before an answer, where the template writes an arrow, and the next four as often as is wanted", () =>
+    expectSpectra({ keyWeight: 5 }, undefined, (t, arrow) => (t >= arrow && t < arrow + 5 ? 5 : 1)));
 
   test("an interruption at any step, then the same command, gives the same bytes", async () => {
     await using scratch = await scratchFolder();

@@ -75,3 +75,32 @@ describe("examples without an answer", () => {
     });
   });
 });
+
+describe("tokens that do not count once", () => {
+  const examples = [say("hello hello", "hello"), say("hello", "hello hello")];
+
+  test("are those that all examples begin with, when these are left out", async () => {
+    const { ids, weights, facts } = await read("shared.jsonl", examples, { skipTokens: "shared" });
+    const shared = ids[0].findIndex((id, t) => id !== ids[1][t]);
+    expect(shared).toBeGreaterThan(1);
+    expect(weights).toEqual(ids.map((sequence) => sequence.map((_, t) => (t < shared ? 0 : 1))));
+    expect(facts).toMatchObject({ nSkipped: shared });
+    expect(facts).not.toHaveProperty("keyWeight");
+  });
+
+  test("are none unless asked for", async () => {
+    const { weights, facts } = await read("plain.jsonl", examples, { skipTokens: 0, keyWeight: 1 });
+    expect(weights).toBeUndefined();
+    expect(Object.keys(facts)).not.toContain("nSkipped");
+  });
+
+  test("are refused where nothing would be left, or one example is compared with none", async () => {
+    await expect(read("bare.jsonl", examples, { skipTokens: 60 })).rejects.toThrow(
+      /example 1 of those drawn has \d+ tokens/,
+    );
+    await expect(read("one.jsonl", [examples[0]], { skipTokens: "shared" })).rejects.toThrow(/there is one alone/);
+    await expect(read("same.jsonl", [examples[0], examples[0]], { skipTokens: "shared" })).rejects.toThrow(
+      /Leave out fewer/,
+    );
+  });
+});

@@ -11,15 +11,17 @@ import {
 import { formatBytes, formatMs } from "@safedelta/report";
 import type { z } from "zod";
 import { defineCommand, required } from "../command.ts";
+import { UsageError } from "../exitCode.ts";
 import type { Io } from "../io.ts";
 import { openTold } from "../openTold.ts";
-import { computeOptions, option, outputOptions, safeDataOptions } from "../options.ts";
+import { computeOptions, option, outputOptions, safeDataOptions, statisticsOptions } from "../options.ts";
 import { assumption, dataLine, describeData, ownLine, parseModes, planLine, timed } from "../words.ts";
 
 const flags = {
   ...computeOptions,
   ...outputOptions,
   ...safeDataOptions,
+  ...statisticsOptions,
   modes: option.words({ brief: "modes that the state shall serve [reference,optimal]", placeholder: "a,b,…" }),
 };
 
@@ -76,15 +78,24 @@ export const prepareCommand = defineCommand({
 
 /** What the flags ask for. @throws UsageError for what is missing, and modes that are none */
 function requestOf(options: Flags, model: string | undefined): PrepareOptions {
+  const { skipTokens, keyWeight, damping } = options;
+  requirePositive("--key-weight", keyWeight);
+  requirePositive("--damping", damping);
   return {
     model: required(model, "MODEL"),
-    data: describeData(required(options.safeData, "--safe-data"), options),
+    data: { ...describeData(required(options.safeData, "--safe-data"), options), skipTokens, keyWeight },
+    damping,
     out: required(options.out, "--out"),
     modes: parseModes(options.modes ?? "reference,optimal"),
     offline: options.offline,
     overwrite: options.overwrite,
     maxMemoryBytes: options.maxMemory,
   };
+}
+
+/** @throws UsageError for what is given and not above 0 */
+function requirePositive(flag: string, value: number | undefined): void {
+  if (value !== undefined && !(value > 0)) throw new UsageError(`${flag} ${value} must be above 0.`);
 }
 
 function printPlan(io: Io, plan: PreparePlan, engine: EngineInfo, out: string): undefined {

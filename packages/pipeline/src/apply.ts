@@ -125,9 +125,12 @@ export function checkOptions(options: AnyOptions): void {
   );
 }
 
+/** Tokens that the state leaves out are left out of the task data too, so that both Hessians speak of the same ones. */
 async function readTask(options: AnyOptions, { aligned }: Pair, progress: Progress): Promise<Sequences | undefined> {
   if ("rival" in options || !options.taskData) return undefined;
-  return await readSequences(options.taskData, aligned, options.offline, progress);
+  const { source, taskData, offline } = options;
+  const skipTokens = "state" in source ? (await openState(source.state)).manifest.safeData.nSkipped : undefined;
+  return await readSequences({ ...taskData, skipTokens }, aligned, offline, progress);
 }
 
 /** What an apply needs from a state with such parts. */

@@ -63,8 +63,8 @@ export interface ApplyFacts {
   /** Of the aligned model, when its card states one. */
   readonly licence?: string;
   readonly stateHash: string;
-  /** What the state was made with: by which engine, for which modes. */
-  readonly statePlan: { readonly engine: string; readonly modes: readonly Mode[] };
+  /** What the state was made with: by which engine, with which damping, for which modes. */
+  readonly statePlan: { readonly engine: string; readonly damping: number; readonly modes: readonly Mode[] };
   readonly safeData: DataFacts;
   readonly taskData?: DataFacts;
   /** Storage type of the repaired weights. */

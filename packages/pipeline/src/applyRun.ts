@@ -81,7 +81,16 @@ export async function repairWithTask(
   const open = [...linearsOf(config)].find(({ linear }) => !writer.done.has(linear.name));
   const neededLayer = open?.layer ?? config.nLayers;
   progress.stage("repairing with task data", config.nLayers * nBatches(task.ids));
-  const input = { engine, checkpoint, config, sequences: task.ids, workFolder, neededLayer, progress };
+  const input = {
+    engine,
+    checkpoint,
+    config,
+    sequences: task.ids,
+    weights: task.weights,
+    workFolder,
+    neededLayer,
+    progress,
+  };
   for await (const { layer, hessians } of calibrate(input)) {
     for (const group of groupsOfLayer(config, layer))
       await repairGroup(run, settings, layer, group, hessians.get(group.name) as Matrix);
@@ -99,7 +108,10 @@ async function repairGroup(
   const open = group.linears.map(({ name }) => name).filter((name) => !writer.done.has(name));
   if (open.length === 0) return;
   using prepared = await state.load(engine, layer, group.name, settings.mode);
-  using task = at(`task data, layer ${layer} ${group.name}`, () => taskFactorOf(engine, prepared, taskHessian));
+  const { damping } = state.manifest;
+  using task = at(`task data, layer ${layer} ${group.name}`, () =>
+    taskFactorOf(engine, prepared, taskHessian, damping),
+  );
   for (const name of open) {
     using weights = await readPair(engine, pair, state, layer, name);
     const linear = { engine, models: pair, name, weights, prepared };

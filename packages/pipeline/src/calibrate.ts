@@ -23,6 +23,8 @@ export interface CalibrationInput {
   readonly checkpoint: Checkpoint;
   readonly config: ModelConfig;
   readonly sequences: readonly (readonly number[])[];
+  /** How often each token of each sequence counts; undefined: once. */
+  readonly weights?: readonly (readonly number[])[];
   /** Folder for the hidden states between layers; its files let an interrupted run go on. */
   readonly workFolder: string;
   /** The consumer still needs this layer (and those after it): hidden states of later ones only are of no use. */
@@ -46,7 +48,7 @@ export interface CalibratedLayer {
 export async function* calibrate(input: CalibrationInput): AsyncGenerator<CalibratedLayer> {
   const { engine, config, workFolder, neededLayer, sequences } = input;
   await guardFile(workFolder, () => mkdir(workFolder, { recursive: true }));
-  const batches = packSequences(sequences);
+  const batches = withWeights(packSequences(sequences), input.weights);
   const found = await resumableLayer(workFolder);
   let layer = found !== undefined && found <= neededLayer ? found : 0;
   if (layer !== found) await writeEmbeddings(input, batches);
@@ -67,6 +69,17 @@ export async function* calibrate(input: CalibrationInput): AsyncGenerator<Calibr
     }
     await removeHidden(workFolder, layer);
   }
+}
+
+/** Sequences that go through a layer together, with the weights of their tokens where these differ. */
+interface WeightedBatch extends PackedBatch {
+  readonly weights?: readonly number[];
+}
+
+function withWeights(batches: readonly PackedBatch[], weights: CalibrationInput["weights"]): readonly WeightedBatch[] {
+  const all = weights?.flat();
+  if (all === undefined) return batches;
+  return batches.map((batch) => ({ ...batch, weights: all.slice(batch.firstRow, batch.firstRow + batch.nRows) }));
 }
 
 /** Bytes that the hidden states need on disk at most. */
@@ -93,7 +106,7 @@ async function runLayer(
   input: CalibrationInput,
   devices: readonly Device[],
   layer: number,
-  batches: readonly PackedBatch[],
+  batches: readonly WeightedBatch[],
   hessians: ReadonlyMap<GroupName, Matrix>,
 ): Promise<void> {
   const { config, workFolder, sequences, progress } = input;

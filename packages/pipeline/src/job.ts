@@ -11,6 +11,8 @@ export interface PrepareJob {
   /** sha256 of the model's content. */
   readonly model: string;
   readonly data: Omit<DataFacts, "file">;
+  /** Share of the mean diagonal that was added to the diagonal. */
+  readonly damping: number;
   readonly parts: Parts;
 }
 
@@ -20,9 +22,9 @@ export function fingerprintOf(job: PrepareJob): string {
 }
 
 /** The job that a state was made by. */
-export function jobOfState({ toolVersion, engine, model, safeData, parts }: StateManifest): PrepareJob {
+export function jobOfState({ toolVersion, engine, model, safeData, damping, parts }: StateManifest): PrepareJob {
   const { file: _, ...data } = safeData;
-  return { toolVersion, engine, model: model.sha256, data, parts };
+  return { toolVersion, engine, model: model.sha256, data, damping, parts };
 }
 
 /** True when a state made by `made` is, or holds, what `wanted` would make. */
@@ -41,6 +43,7 @@ export function differences(made: PrepareJob, wanted: PrepareJob): string {
     made.toolVersion !== wanted.toolVersion && `version ${made.toolVersion} instead of ${wanted.toolVersion}`,
     made.model !== wanted.model && "another model",
     ...dataDifferences(made.data, wanted.data),
+    made.damping !== wanted.damping && `damping ${made.damping} instead of ${wanted.damping}`,
     stableJson(made.engine) !== stableJson(wanted.engine) &&
       `engine ${named(made.engine)} instead of ${named(wanted.engine)}`,
     !hasParts(made, wanted) && `modes ${partWords(made.parts)} instead of ${partWords(wanted.parts)}`,
@@ -56,6 +59,8 @@ const settingWords: { readonly [K in keyof JobData]?: string } = {
   seed: "seed",
   maxTokens: "max-tokens",
   systemPrompts: "system-prompts",
+  nSkipped: "skip-tokens",
+  keyWeight: "key-weight",
 };
 
 /** Another number of available examples is another file, and the number drawn may be due to it; other examples may be due to the draw. */

@@ -1,9 +1,17 @@
 import { readdir } from "node:fs/promises";
 import { join } from "node:path";
 import { CheckpointError, type Tensor } from "@safedelta/checkpoint";
-import { dampedHessian, finishHessian, inverseFactor, type Mode, orderedFactor, spectrum } from "@safedelta/core";
+import {
+  dampedHessian,
+  dampingShare,
+  finishHessian,
+  inverseFactor,
+  type Mode,
+  orderedFactor,
+  spectrum,
+} from "@safedelta/core";
 import type { Engine, Matrix } from "@safedelta/engine";
-import { groupsOfLayer, type LayerGroup, linearNames, type ModelConfig } from "@safedelta/model";
+import { groupsOfLayer, linearNames, type ModelConfig } from "@safedelta/model";
 import { calibrate, nBatches } from "./calibrate.ts";
 import { at, PipelineError } from "./errors.ts";
 import { estimatePrepare, type PrepareEstimate } from "./estimate.ts";
@@ -44,6 +52,8 @@ export interface PrepareOptions {
   readonly modes: readonly Mode[];
   /** What `optimal` keeps of a group with so many inputs, instead of what `optimalPart` says. */
   readonly optimalPart?: (cols: number) => OptimalPart;
+  /** Share of the mean diagonal that is added to each Hessian's diagonal [0.01]. */
+  readonly damping?: number;
   readonly offline: boolean;
   readonly overwrite: boolean;
   readonly maxMemoryBytes?: number;
@@ -102,7 +112,8 @@ export async function planPrepare(
   await using gathered = await gather(engine, options, progress);
   const { sequences, parts, estimate } = gathered;
   const isEmpty = standing.state === undefined && standing.job === undefined;
-  const isWhole = async () => isThere(options, jobOf(engine, gathered, await hashed(gathered, progress)), progress);
+  const isWhole = async () =>
+    isThere(options, jobOf(engine, options, gathered, await hashed(gathered, progress)), progress);
   const wasThere = compares ? !isEmpty && (await isWhole()) : undefined;
   if (wasThere === false || standing.state === undefined)
     await requireDisk(options.out, diskBytes(estimate), "prepare", [workOf(options.out)]);
@@ -122,7 +133,7 @@ function hashed({ model }: Gathered, progress: Progress): Promise<ModelHash> {
 export async function prepare(engine: Engine, options: PrepareOptions, progress: Progress): Promise<PreparedState> {
   await using gathered = await gather(engine, options, progress);
   const hash = await hashed(gathered, progress);
-  const job = jobOf(engine, gathered, hash);
+  const job = jobOf(engine, options, gathered, hash);
   await using _lock = await lockFolder(options.out);
   const standing = await findWhole(options, job, progress);
   if (standing) return { ...standing, wasThere: true };
@@ -138,31 +149,39 @@ export async function prepare(engine: Engine, options: PrepareOptions, progress:
 
 type Gathered = Awaited<ReturnType<typeof gather>>;
 
-function jobOf(engine: Engine, { sequences, parts }: Gathered, { sha256: model }: ModelHash): PrepareJob {
+function jobOf(
+  engine: Engine,
+  { damping = dampingShare }: PrepareOptions,
+  { sequences, parts }: Gathered,
+  { sha256: model }: ModelHash,
+): PrepareJob {
   const { file: _, ...data } = sequences.facts;
-  return { toolVersion, engine: stampOf(engine.info), model, data, parts };
+  return { toolVersion, engine: stampOf(engine.info), model, data, damping, parts };
 }
 
 /** Write every layer that an interrupted run has not finished. */
 async function prepareLayers(
   engine: Engine,
   options: PrepareOptions,
-  { model, sequences: { ids }, parts }: Gathered,
+  { model, sequences: { ids, weights }, parts }: Gathered,
   hash: ModelHash,
   progress: Progress,
 ): Promise<void> {
   const { checkpoint, config } = model;
   const work = workOf(options.out);
   progress.stage("preparing", config.nLayers * nBatches(ids));
-  const input = { engine, checkpoint, config, sequences: ids, workFolder: work, neededLayer: config.nLayers, progress };
+  const source = { checkpoint, config, sequences: ids, weights };
+  const input = { engine, ...source, workFolder: work, neededLayer: config.nLayers, progress };
   for await (const { layer, hessians } of calibrate(input)) {
     const folder = layerFolder(work, layer);
     const groups: GroupManifest[] = [];
     for (const group of groupsOfLayer(config, layer)) {
       const where = `${options.model}, layer ${layer} ${group.name}`;
-      groups.push(
-        await factorGroup(engine, folder, group, hessians.get(group.name) as Matrix, parts[group.name], where),
-      );
+      const hessian = hessians.get(group.name) as Matrix;
+      const damping = at(where, () => finishHessian(engine, hessian, options.damping));
+      const tensors = at(where, () => parts[group.name].flatMap((part) => partTensors[part](engine, hessian)));
+      const { name, cols } = group;
+      groups.push({ name, cols, ...damping, tensors: await writeGroup(folder, name, tensors) });
     }
     const linears = Object.fromEntries(linearNames(config, layer).map((name) => [name, hash.tensors[name]]));
     await writeDurably(join(folder, "layer.json"), stableJson({ groups, linears } satisfies LayerManifest));
@@ -172,7 +191,7 @@ async function prepareLayers(
 async function manifestOf(
   { model: spec, out }: PrepareOptions,
   { model, sequences, parts }: Gathered,
-  { engine }: PrepareJob,
+  { engine, damping }: PrepareJob,
   hash: ModelHash,
 ): Promise<Unsealed> {
   const { checkpoint, config, configSha256 } = model;
@@ -183,6 +202,7 @@ async function manifestOf(
     engine,
     model: { spec, sha256: hash.sha256, configSha256, rest },
     safeData: sequences.facts,
+    damping,
     parts,
     layers: await readLayers(workOf(out), config.nLayers),
   };
@@ -206,20 +226,7 @@ async function dropDamaged(work: string, progress: Progress): Promise<void> {
   }
 }
 
-/** Damp and factor one Hessian and write what the modes need of it. */
-async function factorGroup(
-  engine: Engine,
-  folder: string,
-  { name, cols }: LayerGroup,
-  hessian: Matrix,
-  parts: readonly StatePart[],
-  where: string,
-): Promise<GroupManifest> {
-  const damping = at(where, () => finishHessian(engine, hessian));
-  const tensors = at(where, () => parts.flatMap((part) => partTensors[part](engine, hessian)));
-  return { name, cols, ...damping, tensors: await writeGroup(folder, name, tensors) };
-}
-
+/** What the modes need of a damped Hessian. */
 const partTensors: Readonly<Record<StatePart, (engine: Engine, damped: Matrix) => Tensor[]>> = {
   inverse: (engine, damped) => {
     using factor = inverseFactor(engine, damped);

@@ -80,8 +80,8 @@ export function jsonSafe({ strength, ...numbers }: RepairNumbers): RepairNumbers
   return Number.isFinite(strength) ? { ...numbers, strength } : numbers;
 }
 
-/** The task factor of a group from the Hessian of its task inputs (which is damped in place, and lives as long). */
-export function taskFactorOf(engine: Engine, prepared: LoadedGroup, hessian: Matrix): TaskFactor {
-  finishHessian(engine, hessian);
+/** The task factor of a group from the Hessian of its task inputs (which is damped in place by a share of its mean diagonal, and lives as long). */
+export function taskFactorOf(engine: Engine, prepared: LoadedGroup, hessian: Matrix, damping: number): TaskFactor {
+  finishHessian(engine, hessian, damping);
   return taskFactor(engine, prepared, hessian);
 }

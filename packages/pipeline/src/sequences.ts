@@ -13,9 +13,10 @@ import { PipelineError } from "./errors.ts";
 import { sha256 } from "./files.ts";
 import { type OpenedModel, openModelTokenizer, withPlace } from "./models.ts";
 import type { Progress } from "./progress.ts";
+import { type CountedFacts, type TokenCounting, weighTokens } from "./tokenWeights.ts";
 
-/** Which examples are read, and how they become tokens. */
-export interface DataOptions {
+/** Which examples are read, how they become tokens, and which of these count. */
+export interface DataOptions extends TokenCounting {
   /** A file, or a data set by name (`loadSource`). */
   readonly file: string;
   /** At most this many examples, drawn with `seed`. */
@@ -31,7 +32,7 @@ export interface DataOptions {
 }
 
 /** What was read: printed, and kept beside the result. */
-export interface DataFacts {
+export interface DataFacts extends CountedFacts {
   readonly file: string;
   /** Of the sampled examples, in canonical JSON. */
   readonly sha256: string;
@@ -51,6 +52,8 @@ export interface DataFacts {
 /** Token sequences of a data set, one an example. */
 export interface Sequences {
   readonly ids: readonly (readonly number[])[];
+  /** How often each token counts; undefined: once. */
+  readonly weights?: readonly (readonly number[])[];
   readonly facts: DataFacts;
 }
 
@@ -76,6 +79,8 @@ export async function readSequences(
   const whole = withPlace(options.file, () => asked.map(encode));
   const { ids, nCut, maxTokens } = cut(whole, options, model.config.maxPositions, progress);
   checkCutAnswers(options, asked, whole, maxTokens, tokenizer, progress);
+  const conversations = asked.map(({ messages }) => messages);
+  const counted = withPlace(options.file, () => weighTokens(ids, conversations, tokenizer, options));
   const facts: DataFacts = {
     file: options.file,
     sha256: hashExamples(examples),
@@ -87,8 +92,9 @@ export async function readSequences(
     seed: options.seed,
     maxTokens,
     systemPrompts,
+    ...counted.facts,
   };
-  return { ids, facts };
+  return { ids, weights: counted.weights, facts };
 }
 
 /** Sequences no longer than asked for, nor than the model's positions, which is told. */

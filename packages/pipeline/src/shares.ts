@@ -29,6 +29,8 @@ export interface Share extends Device {
 /** Sequences that go through a layer together. */
 interface Batch {
   readonly nRows: number;
+  /** How often each row counts in the Hessians; undefined: once. */
+  readonly weights?: readonly number[];
   readonly segments: readonly Segment[];
 }
 
@@ -86,11 +88,24 @@ function begin(share: Share, batch: Batch, rows: Float32Array, nExamples: number
   const { engine, workspace, weights, hessians } = share;
   const x = rowsOf(share, batch);
   engine.write(x, rows);
+  const parts = batch.weights && [...rowsByWeight(batch.weights)];
   const tap = (group: GroupName, activations: Matrix) => {
     const hessian = hessians.get(group);
-    if (hessian) accumulate(engine, hessian, activations, nExamples);
+    if (!hessian) return;
+    if (parts === undefined) return accumulate(engine, hessian, activations, nExamples);
+    for (const [weight, rows] of parts) {
+      using counted = make(engine, rows.length, activations.cols, (m) => engine.gather(activations, rows, null, m));
+      accumulate(engine, hessian, counted, nExamples, weight);
+    }
   };
   forwardLayer(workspace.batch(batch.segments), weights, x, { tap });
+}
+
+/** The rows that count, by how often. */
+function rowsByWeight(weights: readonly number[]): Map<number, Int32Array> {
+  const different = [...new Set(weights)].filter((weight) => weight > 0);
+  const rowsOf = (wanted: number) => weights.flatMap((weight, row) => (weight === wanted ? [row] : []));
+  return new Map(different.map((weight) => [weight, Int32Array.from(rowsOf(weight))]));
 }
 
 function rowsOf({ hidden }: Share, { nRows }: Batch): Matrix {

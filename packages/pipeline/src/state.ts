@@ -20,12 +20,13 @@ import { ownCommand } from "./shell.ts";
 import { readSquare, readTriangle, squareBytes, triangleBytes } from "./triangle.ts";
 import type { EngineStamp } from "./version.ts";
 
-/** How a state was made: the engine, and the modes that `prepare --modes` takes for the same parts. */
-export function planOf({ manifest: { engine, parts } }: Pick<State, "manifest">): {
+/** How a state was made: the engine, the damping, and the modes that `prepare --modes` takes for the same parts. */
+export function planOf({ manifest: { engine, damping, parts } }: Pick<State, "manifest">): {
   readonly engine: string;
+  readonly damping: number;
   readonly modes: readonly Mode[];
 } {
-  return { engine: engine.name, modes: familiesOf(parts) };
+  return { engine: engine.name, damping, modes: familiesOf(parts) };
 }
 
 /** One group's entry in its layer's manifest. */
@@ -47,8 +48,8 @@ export interface LayerManifest {
   readonly linears: Readonly<Record<string, string>>;
 }
 
-/** Raised whenever what a state holds changes; 2 brought the hashes of embeddings and norms, 3 the seal, 4 parts by group. */
-export const stateFormat = 4;
+/** Raised whenever what a state holds changes; 2 brought the hashes of embeddings and norms, 3 the seal, 4 parts by group, 5 the damping's share. */
+export const stateFormat = 5;
 
 /** `state.json`: written last, so a folder with this file is a whole state. */
 export interface StateManifest {
@@ -63,6 +64,8 @@ export interface StateManifest {
     readonly rest: Readonly<Record<string, string>>;
   };
   readonly safeData: DataFacts;
+  /** Share of the mean diagonal that was added to each Hessian's diagonal. */
+  readonly damping: number;
   readonly parts: Parts;
   readonly layers: readonly LayerManifest[];
   /** sha256 of all the rest in canonical JSON, so that a changed number is noticed. */

@@ -1,0 +1,78 @@
+import type { Message } from "@safedelta/data";
+import type { Tokenizer } from "@safedelta/tokenizer";
+import { PipelineError } from "./errors.ts";
+import { responseTokens } from "./finetune/responseTokens.ts";
+
+/** Which tokens of an example its Hessians count, and how often; each of them once unless said otherwise. */
+export interface TokenCounting {
+  /** So many tokens at the start of each example are left out; `shared`: those with which all examples begin. */
+  readonly skipTokens?: number | "shared";
+  /** How often the key tokens count: the last one before an answer, which decides between refusing and answering, and the answer's first four. */
+  readonly keyWeight?: number;
+}
+
+/** What came of it, as it is kept beside the result; nothing where each token counts once. */
+export interface CountedFacts {
+  readonly nSkipped?: number;
+  readonly keyWeight?: number;
+}
+
+/** Tokens from the last one before an answer on that are its key tokens. */
+const nKeyTokens = 5;
+
+/**
+ * The weight of each token of some sequences.
+ * @param ids the sequences as they are run, cut ones included
+ * @param conversations their messages, in the same order
+ * @returns a list of weights for each sequence; undefined where each token counts once
+ * @throws PipelineError `usage` when an example has no token left, or the answers cannot be found among its tokens
+ */
+export function weighTokens(
+  ids: readonly (readonly number[])[],
+  conversations: readonly (readonly Message[])[],
+  tokenizer: Tokenizer,
+  { skipTokens = 0, keyWeight = 1 }: TokenCounting,
+): { readonly weights?: readonly (readonly number[])[]; readonly facts: CountedFacts } {
+  const nSkipped = skipTokens === "shared" ? sharedLength(ids) : skipTokens;
+  if (nSkipped === 0 && keyWeight === 1) return { facts: {} };
+  requireRest(ids, nSkipped);
+  const weights = ids.map((sequence, i) => {
+    const isKey = keyWeight === 1 ? () => false : keysOf(conversations[i], tokenizer);
+    return sequence.map((_, t) => (t < nSkipped ? 0 : isKey(t) ? keyWeight : 1));
+  });
+  return {
+    weights,
+    facts: { ...(nSkipped > 0 ? { nSkipped } : {}), ...(keyWeight === 1 ? {} : { keyWeight }) },
+  };
+}
+
+/** With how many tokens all sequences begin alike. @throws PipelineError `usage` for a single one, which is alike throughout */
+function sharedLength(ids: readonly (readonly number[])[]): number {
+  if (ids.length < 2)
+    throw new PipelineError("usage", "--skip-tokens shared compares examples, and there is one alone. Give a number.");
+  const [first, ...others] = ids;
+  const differs = first.findIndex((id, t) => others.some((other) => other[t] !== id));
+  return differs < 0 ? first.length : differs;
+}
+
+/** @throws PipelineError `usage` naming the first example with nothing left to count */
+function requireRest(ids: readonly (readonly number[])[], nSkipped: number): void {
+  const bare = ids.findIndex((sequence) => sequence.length <= nSkipped);
+  if (bare < 0) return;
+  throw new PipelineError(
+    "usage",
+    `--skip-tokens: example ${bare + 1} of those drawn has ${ids[bare].length} tokens and ${nSkipped} are left out, so nothing of it would count. Leave out fewer.`,
+  );
+}
+
+/** Tells the key tokens of a conversation by their place. */
+function keysOf(messages: readonly Message[], tokenizer: Tokenizer): (t: number) => boolean {
+  const targets = responseTokens(tokenizer, messages)?.targets;
+  if (targets === undefined)
+    throw new PipelineError(
+      "usage",
+      "--key-weight: this model's chat template rewrites earlier turns, so where an answer begins cannot be told. Leave it away.",
+    );
+  const isStart = (t: number) => targets[t] >= 0 && (t === 0 || targets[t - 1] < 0);
+  return (t) => Array.from({ length: nKeyTokens }, (_, back) => t - back).some((at) => at >= 0 && isStart(at));
+}

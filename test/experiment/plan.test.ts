@@ -20,6 +20,14 @@ describe("a plan", () => {
     expect(new Set(plan.cells.map(({ evalStep }) => evalStep)).size).toBe(16);
   });
 
+  test("has the rows of some methods alone, with those that they are held against, and the same steps for them", () => {
+    const { rows, steps } = planOf({ ...small, against: "tuned" }, { methods: ["half"] });
+    expect(rows.map(({ label }) => label)).toEqual(["tuned", "half"]);
+    expect([...steps.keys()].every((id) => plan.steps.has(id))).toBe(true);
+    expect(steps.size).toBeLessThan(plan.steps.size);
+    expect(() => planOf(small, { methods: ["halt"] })).toThrow(/no method "halt".*half/);
+  });
+
   test("makes once what no seed enters, and for each seed what one does", () => {
     const count = (name: string) => [...plan.steps.keys()].filter((id) => id.startsWith(`${name}-`)).length;
     expect([count("state"), count("tuned"), count("half")]).toEqual([1, 2, 2]);

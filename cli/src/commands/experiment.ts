@@ -29,6 +29,7 @@ export const experimentCommand = defineCommand({
     out: option.outFolder("folder of everything that is made [experiments/RECIPE]"),
     set: option.words({ brief: "values of the recipe's variables; @FILE: its text", placeholder: "name=value,…" }),
     seeds: option.numbers({ brief: "seeds in place of the recipe's" }),
+    methods: option.words({ brief: "only the rows of these methods", placeholder: "NAME,…" }),
     jobs: option.positive(1, { brief: "steps at once" }),
     keepModels: option.flag("keep the repaired models when they have been measured"),
     dryRun: option.flag("check everything, print the steps with sizes and time guesses, write nothing"),
@@ -39,7 +40,8 @@ export const experimentCommand = defineCommand({
     const recipe = parseRecipe(file, await readNamed(file), plainWords);
     const out = options.out ?? join("experiments", basename(file, extname(file)));
     const { jobs, keepModels, threads, offline, maxMemory, dryRun, set, seeds } = options;
-    const draft = await draftFor(recipe, { out, set, seeds, engine: options.engine, threads }, io);
+    const methods = options.methods?.split(",").map((name) => name.trim());
+    const draft = await draftFor(recipe, { out, set, seeds, methods, engine: options.engine, threads }, io);
     const { commands } = await import("../commands.ts");
     await preflight(out, draft, commands, { dryRun }, io);
     const { plan, known } = await draft.finish();

@@ -12,6 +12,7 @@ export interface PlanFlags extends EngineOptions {
   readonly out: string;
   readonly set?: string;
   readonly seeds?: readonly number[];
+  readonly methods?: readonly string[];
 }
 
 /** A plan before anything of this machine was hashed: its steps are those to come, but not their fingerprints. */
@@ -27,10 +28,11 @@ export interface Draft {
 
 /** Plan for the engine that opens, whose name every step is told. @throws as `planExperiment`; UsageError for --set */
 export async function draftFor(recipe: Recipe, flags: PlanFlags, io: Io): Promise<Draft> {
-  const { out, set, seeds, ...engineOptions } = flags;
+  const { out, set, seeds, methods, ...engineOptions } = flags;
   using engine = await openTold(engineOptions, io);
   const stamp = { version: toolVersion, engine: stampOf(engine.info) };
-  const settings = { out, stamp: JSON.stringify([stamp.version, stamp.engine]), set: await valuesOf(set), seeds };
+  const asked = { set: await valuesOf(set), seeds, methods };
+  const settings = { out, stamp: JSON.stringify([stamp.version, stamp.engine]), ...asked };
   const words = new Set<string>();
   const plan = planExperiment(recipe, { ...settings, hashOf: (word) => void words.add(word) });
   const finish = async () => {

@@ -1,7 +1,7 @@
 import { ExperimentError } from "./errors.ts";
 import { requireNames, requireSeeds, requireUsed, textsOf, variablesOf } from "./names.ts";
 import type { Artefact, Evaluation, Method, Recipe, Scalar } from "./recipe.ts";
-import { type Row, rowsOf } from "./rows.ts";
+import { type Row, rowsOf, wantedRows } from "./rows.ts";
 import type { Meaning, Scope } from "./scope.ts";
 import { makeStep, resultOf, type Step, type StepRequest, type Surroundings } from "./step.ts";
 
@@ -10,6 +10,8 @@ export interface PlanSettings extends Surroundings {
   /** Over the recipe's own. */
   readonly set: Readonly<Record<string, string>>;
   readonly seeds?: readonly number[];
+  /** Names of the methods whose rows are wanted, besides those that others are held against; all unless given. */
+  readonly methods?: readonly string[];
   /** Hash of what lies on this machine under a word; undefined where nothing does. */
   hashOf(word: string): string | undefined;
 }
@@ -36,23 +38,24 @@ export interface Plan {
 
 /**
  * Every step that a recipe asks for, and what of the table each of them measures. Steps that do not depend on seed or case are there once.
- * @throws ExperimentError for names that nothing stands for, variables that --set must give or that are named nowhere, and seeds that are none or stand twice
+ * @throws ExperimentError for names that nothing stands for, variables that --set must give or that are named nowhere, methods that are not the recipe's, and seeds that are none or stand twice
  */
 export function planExperiment(recipe: Recipe, settings: PlanSettings): Plan {
   const rows = rowsOf(recipe.methods);
   const variables = variablesOf(recipe, settings.set);
   requireNames(recipe, variables, rows);
   requireUsed(recipe, settings.set);
+  const wanted = wantedRows(recipe, rows, settings.methods);
   const seeds = settings.seeds ?? recipe.seeds;
   requireSeeds(seeds);
   const steps = new Map<string, Step>();
   const cells = seeds.flatMap((seed) =>
     Object.entries(recipe.cases).flatMap(([name, own]) => {
       const names = { ...variables, ...textsOf(own), case: name, seed: String(seed) };
-      return new CasePlan(recipe, settings, steps, name, seed, names).cells(rows);
+      return new CasePlan(recipe, settings, steps, name, seed, names).cells(wanted);
     }),
   );
-  return { steps, cells, rows, seeds };
+  return { steps, cells, rows: wanted, seeds };
 }
 
 /** What an evaluation calls the repaired model of its row. */

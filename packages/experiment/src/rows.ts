@@ -1,3 +1,5 @@
+import { suggest } from "@safedelta/data";
+import { ExperimentError } from "./errors.ts";
 import type { Method, Recipe, Scalar } from "./recipe.ts";
 
 /** One row of the table: a method at one setting. */
@@ -20,6 +22,21 @@ export function rowsOf(methods: Recipe["methods"]): Row[] {
       return { name, label: [name, ...setting].join(" "), options, inGrid: varied.length > 0 };
     });
   });
+}
+
+/** The rows of the named methods, and those that others are held against. @throws ExperimentError for a method that is not there */
+export function wantedRows(
+  { methods, against, best }: Recipe,
+  rows: readonly Row[],
+  names: readonly string[] = Object.keys(methods),
+): Row[] {
+  const known = Object.keys(methods);
+  const strange = names.find((name) => !known.includes(name));
+  if (strange !== undefined)
+    throw new ExperimentError(
+      `--methods: the recipe has no method "${strange}".${suggest(strange, known)} There are: ${known.join(", ")}.`,
+    );
+  return rows.filter(({ name, label }) => names.includes(name) || label === against || label === best?.of);
 }
 
 function combinations(entries: readonly (readonly [string, Scalar | Scalar[]])[]): Record<string, Scalar>[] {

@@ -4,12 +4,22 @@ import { cp, readdir, readFile, rename, truncate } from "node:fs/promises";
 import { join } from "node:path";
 import { lockFolder } from "@safedelta/pipeline";
 import { experimentUnderWay } from "../../cli/src/experiment/outFolder.ts";
+import { startPeer } from "../evaluation/peer.ts";
 import { killedBeforeItsEnd } from "./kill.ts";
-import { makePicoWorld, recipe, writeYaml } from "./picoExperiment.ts";
+import { asked, makePicoWorld, recipe, writeYaml } from "./picoExperiment.ts";
 import { jsonOf, safedelta, succeed } from "./run.ts";
 import type { World } from "./world.ts";
 
 setDefaultTimeout(300_000); // children wait for their turn
+
+/** What these tests look at of a planned step. */
+interface Step {
+  readonly id: string;
+  readonly title: string;
+  readonly command: string;
+  readonly args: readonly string[];
+  readonly options: Readonly<Record<string, string>>;
+}
 
 const nSteps = 1 + 2 + 3 * 2 + 4 * 2 * 2;
 const run = ["experiment", "pico.yaml", "--engine", "wasm", "--jobs", "2"];
@@ -98,6 +108,21 @@ describe("an experiment from its recipe to its table", () => {
       "results.json",
       "table.md",
     ]);
+  });
+
+  test("asks each model once: the second evaluation has the answers of the first, and the values of its own", async () => {
+    const { steps } = await jsonOf(world.path, [...run, "--out", "other", "--dry-run"]);
+    const evaluations = steps.filter(({ command }: Step) => command === "eval");
+    const sharing: Step[] = evaluations.filter(({ options }: Step) => options.answers !== undefined);
+    expect(sharing.map(({ title }) => title.split(" ")[0])).toEqual(Array(8).fill("task"));
+    const [{ id, args, options }] = sharing;
+    const kept = await readFile(world.at("whole", "logs", `${id}.txt`), "utf8");
+    expect(kept).toContain(`answers: those of ${options.answers.replace("other/", "whole/")}/results_`);
+    const words = ["--prompts", "ask.jsonl", "--max-new-tokens", "4", "--limit", "6", "--metric", "rouge1"];
+    const model = args[0].replace("other/", "whole/");
+    const own = await jsonOf(world.path, ["eval", model, ...words, "--engine", "wasm", "--out", "alone"]);
+    const { document } = JSON.parse(await readFile(world.at("whole", "done", `${id}.json`), "utf8"));
+    expect(document.metrics).toEqual(own.metrics);
   });
 
   test("again runs nothing, and gives the same bytes", async () => {
@@ -230,6 +255,28 @@ describe("what goes wrong", () => {
     await succeed(world.path, [...run, "--out", "kept", "--seeds", "1"]);
     expect(existsSync(world.at("kept/incomplete"))).toBe(false);
     expect(await resultsOf("kept")).toEqual(whole);
+  });
+
+  test("an evaluation that fails leaves out what would judge its answers; then nothing is asked twice", async () => {
+    let isDead = true;
+    using judge = startPeer(() => (isDead ? new Response("gone", { status: 404 }) : "Class: refusal"));
+    const judged = { ...asked, metric: "judge-refusal", "judge-endpoint": judge.url, "judge-model": "j" };
+    const { half } = recipe.methods;
+    const evaluations = { judged: { ...judged, measures: "safety", better: "higher" }, ...recipe.evaluations };
+    await write("judged.yaml", { ...recipe, seeds: [0], methods: { half }, against: "half", evaluations });
+    const args = ["experiment", "judged.yaml", "--engine", "wasm", "--out", "judged"];
+    const { code, stdout } = await safedelta(world.path, [...args, "--json"]);
+    const { failed, skipped } = JSON.parse(stdout);
+    expect({ code, failed, skipped }).toEqual({
+      code: 1,
+      failed: ["judged of half (seed 0)"],
+      skipped: ["short of half (seed 0)", "task of half (seed 0)"],
+    });
+    isDead = false;
+    const found = await jsonOf(world.path, args);
+    expect(Object.keys(found.cases[0].rows[0].entries)).toEqual(["judged", "short", "task"]);
+    const made = await readdir(world.at("judged", "made"));
+    expect(made.filter((name) => name.startsWith("half-"))).toEqual([]);
   });
 
   test("what another engine made does not count, which is told", async () => {

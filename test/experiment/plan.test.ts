@@ -1,5 +1,7 @@
 import { describe, expect, test } from "bun:test";
-import { dueSteps, wordsOf } from "@safedelta/experiment";
+import { dueSteps, judgingFlags, wordsOf } from "@safedelta/experiment";
+import { flags } from "../../cli/src/eval/flags.ts";
+import { camel } from "../../cli/src/recipe.ts";
 import { files, planOf, ref, small } from "./recipe.ts";
 
 /** Titles of the steps of a plan that another plan has not. */
@@ -120,6 +122,55 @@ describe("cases", () => {
     expect(plan.cells).toHaveLength(4 * 2 + 4);
     const made = [...plan.steps.values()].filter(({ kind }) => kind === "make").map(({ title }) => title);
     expect(made.sort()).toEqual(["state (clean, seed 0)", "tuned (clean, seed 0)", "tuned (dirty, seed 0)"]);
+  });
+});
+
+describe("evaluations that ask the same", () => {
+  const harm = { ...small.evaluations.harm, "max-new-tokens": 8 };
+  /** The plan of a model with the evaluation `harm` and others. */
+  const plan = (others: Record<string, object>, first: object = harm) =>
+    planOf({ ...small, seeds: [0], methods: { half: small.methods.half }, evaluations: { harm: first, ...others } });
+  const stepOf = ({ steps }: ReturnType<typeof planOf>, name: string) =>
+    [...steps.values()].find(({ title }) => title.startsWith(`${name} of `));
+  const leak = { ...harm, metric: "pattern", pattern: "x" };
+
+  test("generate once: the first, which the others need; the model is needed by all", () => {
+    const whole = plan({ leak, kind: { ...harm, metric: "judge-refusal,kl-tuned", tuned: ref("tuned") } });
+    const [first, ...others] = ["harm", "leak", "kind"].map((name) => stepOf(whole, name));
+    expect(first?.options).not.toHaveProperty("answers");
+    for (const step of others) {
+      expect(step?.options.answers).toBe(String(first?.artefact));
+      expect(step?.needs).toContain(String(first?.id));
+      expect(step?.needs).toContain(String(stepOf(whole, "harm")?.needs[0]));
+    }
+    const seen = [...whole.steps.keys()];
+    expect(seen.indexOf(String(others[0]?.id))).toBeGreaterThan(seen.indexOf(String(first?.id)));
+  });
+
+  test("keep the fingerprint that each has alone, and change it with the prompts", () => {
+    const alone = plan({}, leak);
+    const id = stepOf(plan({ leak }), "leak")?.id.replace("leak", "harm");
+    expect(id).toBe(String(stepOf(alone, "harm")?.id));
+    const others = { ...files, "harm.jsonl": "other" };
+    const recipe = { ...small, evaluations: { harm, leak } };
+    expect(unique(newSteps(planOf(recipe, { files: others }), planOf(recipe)))).toContain("leak of half");
+  });
+
+  test("share between rows and cases of one model, and not with those that ask otherwise or generate nothing", () => {
+    const { half } = small.methods;
+    const twice = planOf({ ...small, methods: { base: { model: ref("base") }, same: { model: ref("base") }, half } });
+    const sharing = [...twice.steps.values()].filter(({ options }) => options.answers !== undefined);
+    expect(sharing.map(({ title }) => title)).toEqual(["harm of same (seed 0)", "task of same (seed 0)"]);
+    const odds = { ...harm, metric: "refusal-log-odds" };
+    const apart = { longer: { ...leak, "max-new-tokens": 9 }, few: { ...leak, limit: 3 }, odds };
+    const own = { given: { ...leak, answers: "results_1.json" } };
+    const generating = [...plan({ ...apart, ...own }).steps.values()].map(({ options }) => options.answers);
+    expect(generating.filter((answers) => answers !== undefined)).toEqual(["results_1.json"]);
+    expect(stepOf(plan({ leak }, odds), "leak")?.options).not.toHaveProperty("answers");
+  });
+
+  test("every flag that is taken for judging is one of eval", () => {
+    expect(judgingFlags.filter((name) => !(camel(name) in flags))).toEqual([]);
   });
 });
 

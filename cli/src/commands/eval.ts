@@ -5,9 +5,10 @@ import { askSecretly, type Tested } from "../eval/askSecretly.ts";
 import { compareFinished, compareTold } from "../eval/compareFinished.ts";
 import { type EvalFlags, flags } from "../eval/flags.ts";
 import { tellMissed } from "../eval/gates.ts";
-import { openBeside, openLocal } from "../eval/openChat.ts";
+import { type GivenAnswers, readAnswers, requireAnswersOf } from "../eval/givenAnswers.ts";
+import { identifyLocal, openBeside, openLocal } from "../eval/openChat.ts";
 import { requestOf } from "../eval/requestOf.ts";
-import { type EvalParts, hashPrompts, loadPrompts, runEval } from "../eval/runEval.ts";
+import { decodingOf, type EvalParts, hashPrompts, loadPrompts, runEval } from "../eval/runEval.ts";
 import { agreementTable, comparisonTable, resultsTable } from "../eval/tables.ts";
 import { exitCode, UsageError } from "../exitCode.ts";
 import type { Io } from "../io.ts";
@@ -39,7 +40,10 @@ export const evalCommand = defineCommand({
         `--against ${options.against}: it was asked other prompts, so the answers would not pair up.`,
       );
     for (const { check } of wanted) for (const prompt of prompts) check?.(prompt);
-    await using parts = await openParts(options, spec, request, io);
+    const basis = { promptsSha256: hashPrompts(prompts), decoding: decodingOf(asked) };
+    const answers = options.answers === undefined ? undefined : await readAnswers(options.answers, prompts, basis);
+    if (answers) io.note(`answers: those of ${answers.source.file}, judged again`);
+    await using parts = await openParts(options, spec, { ...request, answers }, io);
     const { results, samples, file } = await runEval(parts, prompts, asked, io);
     io.print(resultsTable(results.task, results.metrics));
     if (results.agreement.length > 0) io.print(`\n${agreementTable(results.agreement)}`);
@@ -56,24 +60,33 @@ export const evalCommand = defineCommand({
 async function openParts(
   options: EvalFlags,
   spec: string | undefined,
-  { wanted, judges, remote }: Awaited<ReturnType<typeof requestOf>>,
+  { wanted, judges, remote, answers }: Awaited<ReturnType<typeof requestOf>> & { readonly answers?: GivenAnswers },
   io: Io,
 ): Promise<EvalParts & AsyncDisposable> {
   await using owned = new AsyncDisposableStack();
   const { secretPrompt } = options;
   const secret = secretPrompt === undefined ? undefined : await readSecretPrompt(secretPrompt);
+  const judgesOnly = answers !== undefined && !wanted.some(({ needs }) => needs.includes("model"));
   const local =
-    spec === undefined ? undefined : owned.use(await openLocal(spec, { ...options, batchSize: options.batch }, io));
+    spec === undefined || judgesOnly
+      ? undefined
+      : owned.use(await openLocal(spec, { ...options, batchSize: options.batch }, io));
+  const unloaded =
+    spec !== undefined && judgesOnly
+      ? { chat: answers.chat, identity: await identifyLocal(spec, options, io) }
+      : undefined;
   const beside = async (role: "aligned" | "tuned") => {
     const other = options[role];
     if (other === undefined || local === undefined) return undefined;
     return owned.use(await openBeside(local.opened, other, options.offline, io));
   };
   const [aligned, tuned] = [await beside("aligned"), await beside("tuned")];
-  const bare: Tested = local ?? required(remote, "MODEL");
+  const bare: Tested = local ?? unloaded ?? required(remote, "MODEL");
   if (secret !== undefined && local !== undefined) requireSystemPrompts(local.opened.tokenizer);
-  const tested = secret === undefined ? bare : askSecretly(bare, secret, String(secretPrompt));
+  const asked = secret === undefined ? bare : askSecretly(bare, secret, String(secretPrompt));
+  if (answers) requireAnswersOf(answers, asked.identity);
+  const tested = { ...asked, ...(answers && { chat: answers.chat }) };
   const held = owned.move();
-  const parts = { tested, judges, wanted, opened: tested.opened, aligned, tuned };
+  const parts = { tested, judges, wanted, opened: tested.opened, aligned, tuned, answersFrom: answers?.source };
   return { ...parts, [Symbol.asyncDispose]: () => held.disposeAsync() };
 }

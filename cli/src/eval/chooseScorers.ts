@@ -9,6 +9,7 @@ import {
   matchesPattern,
   mmluQuestion,
   mmluScorer,
+  modelMetrics,
   type Opened,
   outputErrorScorer,
   ownJudgeName,
@@ -49,9 +50,11 @@ export interface MetricOptions {
   readonly own?: JudgeFormat;
 }
 
+type ModelMetric = (typeof modelMetrics)[number];
+
 /** Metrics of a model of this machine, by name. */
 const ofModel: Readonly<
-  Record<string, Omit<Wanted, "name" | "make"> & { make(tools: Tools, openings?: string[]): Scorer }>
+  Record<ModelMetric, Omit<Wanted, "name" | "make"> & { make(tools: Tools, openings?: string[]): Scorer }>
 > = {
   mmlu: {
     needs: ["model"],
@@ -96,8 +99,9 @@ export function chooseScorers(words: string, options: MetricOptions): Wanted[] {
 function wanted(name: string, options: MetricOptions): Wanted[] {
   const plain = name === "pattern" ? patternScorer(options.pattern) : plainScorers.find((one) => one.name === name);
   if (plain) return [{ name, needs: [], check: plain.check, make: () => plain }];
-  if (Object.hasOwn(ofModel, name)) {
-    const { needs, check, make } = ofModel[name];
+  const looking = modelMetrics.find((one) => one === name);
+  if (looking) {
+    const { needs, check, make } = ofModel[looking];
     const openings = options.refusalOpening?.split(",").map((text) => text.trim());
     return [{ name, needs, check, make: (tools) => make(tools, openings) }];
   }
@@ -106,7 +110,7 @@ function wanted(name: string, options: MetricOptions): Wanted[] {
   if (word === ownJudgeName && format === undefined)
     throw new UsageError(`--metric ${ownJudgeName} needs --judge-prompt and --judge-verdict.`);
   if (format) return judged(format, number === undefined ? undefined : Number(number), options.nJudges);
-  const all = [...plainScorers.map((scorer) => scorer.name), "pattern", ...Object.keys(ofModel)];
+  const all = [...plainScorers.map((scorer) => scorer.name), "pattern", ...modelMetrics];
   const known = [...all, ...judgeFormats.map((judge) => judge.name), ownJudgeName];
   throw new UsageError(`"${name}" is no metric.${suggest(word, known)} There are: ${known.join(", ")}.`);
 }

@@ -21,6 +21,9 @@ export const flags = {
   judgePrompt: option.file({ brief: "text file of judge-own, with {request} and {answer} in it" }),
   judgeSystem: option.file({ brief: "text file of judge-own's system message [none]" }),
   judgeVerdict: option.text({ brief: "where judge-own's number stands, as Score: ([1-5])", placeholder: "regex" }),
+  answers: option.file({
+    brief: "finished evaluation whose answers are judged again: results_TIME.json, or a folder with it",
+  }),
   timeout: option.positive(120, { brief: "seconds for one answer of an endpoint" }),
   safeData: option.source({ brief: "warn of prompts that these safe examples hold too" }),
   against: option.file({ brief: "results_TIME.json of another model, to compare pair by pair" }),

@@ -1,16 +1,20 @@
+import type { Engine } from "@safedelta/engine";
 import { type Beside, type ChatModel, endpointChat, localChat, type Opened } from "@safedelta/evaluation";
 import { openModel } from "@safedelta/model";
-import { hashModel, openModelFiles } from "@safedelta/pipeline";
-import { fingerprint } from "@safedelta/tokenizer";
+import { hashModel, openModelFiles, openModelTokenizer } from "@safedelta/pipeline";
+import { fingerprint, type Tokenizer } from "@safedelta/tokenizer";
 import { UsageError } from "../exitCode.ts";
 import type { Io } from "../io.ts";
 import { type LoadedModel, loadModel } from "../loadModel.ts";
-import type { EngineOptions } from "../openTold.ts";
+import { type EngineOptions, openTold } from "../openTold.ts";
+
+/** What tells a model from others. */
+export type Identity = Readonly<Record<string, unknown>>;
 
 /** A chat model with what tells it from others. */
 export interface OpenChat {
   readonly chat: ChatModel;
-  readonly identity: Readonly<Record<string, unknown>>;
+  readonly identity: Identity;
 }
 
 /** A chat model of this machine. */
@@ -51,9 +55,25 @@ export async function openLocal(
   return {
     chat: localChat(spec, model, tokenizer, { batchSize: options.batchSize }),
     opened: loaded,
-    identity: { model: spec, sha256, tokenizer: fingerprint(tokenizer), engine: model.engine.info.name },
+    identity: identityOf(spec, sha256, tokenizer, model.engine),
     [Symbol.dispose]: () => loaded[Symbol.dispose](),
   };
+}
+
+/** The identity of a model as `openLocal` has it: its files are read, but it is not loaded. @throws as `openModelFiles` */
+export async function identifyLocal(
+  spec: string,
+  options: EngineOptions & { readonly offline: boolean },
+  io: Pick<Io, "note" | "progress">,
+): Promise<Identity> {
+  await using files = await openModelFiles(spec, options.offline, io.progress);
+  const { sha256 } = await hashModel(files);
+  using engine = await openTold(options, io);
+  return identityOf(spec, sha256, await openModelTokenizer(files), engine);
+}
+
+function identityOf(spec: string, sha256: string, tokenizer: Tokenizer, engine: Engine): Identity {
+  return { model: spec, sha256, tokenizer: fingerprint(tokenizer), engine: engine.info.name };
 }
 
 /** Another model in the engine of one that is open, to hold it against. @throws as `openModelFiles` */

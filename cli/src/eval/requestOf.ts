@@ -52,6 +52,8 @@ function checkNeeds(wanted: readonly Wanted[], options: EvalFlags, spec: string 
     if (name === undefined && options[need] !== undefined)
       throw new UsageError(`--${need}: without effect, since no metric looks at that model.`);
   }
+  if (options.answers !== undefined && wanted.every(({ needs }) => needs.includes("model")))
+    throw new UsageError("--answers: without effect, since every metric looks at the model itself.");
   if (spec === undefined && needing("model") !== undefined)
     throw new UsageError(`--metric ${needing("model")} looks at the model itself: give MODEL, not an endpoint.`);
 }

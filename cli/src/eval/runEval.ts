@@ -23,6 +23,7 @@ import {
 import { lockFolder, sourceAccess, toolVersion } from "@safedelta/pipeline";
 import type { Io } from "../io.ts";
 import type { Tools, Wanted } from "./chooseScorers.ts";
+import type { GivenAnswers } from "./givenAnswers.ts";
 import { keptTold } from "./keptTold.ts";
 import type { OpenChat } from "./openChat.ts";
 
@@ -48,6 +49,8 @@ export interface EvalParts extends Omit<Tools, "judges"> {
   readonly tested: OpenChat;
   readonly judges: readonly OpenChat[];
   readonly wanted: readonly Wanted[];
+  /** Where the answers come from, if `tested` only gives them again. */
+  readonly answersFrom?: GivenAnswers["source"];
 }
 
 /** A prompt, and the answer that the data have. */
@@ -90,10 +93,10 @@ export async function runEval(
   options: EvalOptions,
   io: Pick<Io, "progress">,
 ) {
-  const { tested, judges, wanted } = parts;
+  const { tested, judges, wanted, answersFrom } = parts;
   const { maxNewTokens, out } = options;
   const drawing = drawingOf(options);
-  const decoding = { maxNewTokens, temperature: 0, ...drawing };
+  const decoding = decodingOf(options);
   const promptsSha256 = hashPrompts(prompts);
   const shared = await overlapWith(options, sourceAccess(options.offline, io.progress));
   await using _lock = await lockFolder(out);
@@ -103,8 +106,9 @@ export async function runEval(
   for (const judge of judges) asking.push(await keep(judge, "verdicts"));
   const scorers = wanted.map(({ make }) => make({ ...parts, judges: asking }));
   const generates = scorers.some(({ ofModel }) => !ofModel);
+  const answering = () => (answersFrom ? tested.chat : keep(tested, "answers", promptsSha256));
   const answered = generates
-    ? await askTurns(await keep(tested, "answers", promptsSha256), prompts, { maxNewTokens, drawing })
+    ? await askTurns(await answering(), prompts, { maxNewTokens, drawing })
     : { examples: prompts, answers: undefined };
   const judged = await judgeAnswers(answered.examples, answered.answers, scorers);
   for (const scorer of scorers) {
@@ -120,6 +124,7 @@ export async function runEval(
       version: toolVersion,
       model: tested.identity,
       decoding,
+      answersFrom,
       prompts: options.prompts,
       system: options.system,
     },
@@ -128,6 +133,11 @@ export async function runEval(
     overlap: shared,
   };
   return { results, samples: judged.samples, file: await saveResults(out, results, judged.samples, kept) };
+}
+
+/** How answers are made, as the results tell it. */
+export function decodingOf(options: EvalOptions): Settings {
+  return { maxNewTokens: options.maxNewTokens, temperature: 0, ...drawingOf(options) };
 }
 
 /** Undefined for greedy answers. */

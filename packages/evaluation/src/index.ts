@@ -12,6 +12,7 @@ export {
 export { EndpointError, type EndpointErrorKind, type EndpointOptions, endpointChat } from "./endpoint.ts";
 export { EvaluationError } from "./errors.ts";
 export { type Gate, type MissedGate, missedGates, parseGate } from "./gate.ts";
+export { givenChat } from "./givenChat.ts";
 export { gsm8kAnswer } from "./gsm8k.ts";
 export { checkExamples, type Judged, judgeAnswers } from "./judge.ts";
 export type { JudgeFormat } from "./judgeFormat.ts";
@@ -29,6 +30,7 @@ export {
   klScorer,
   mmluQuestion,
   mmluScorer,
+  modelMetrics,
   type Opened,
   outputErrorScorer,
   refusalLogOdds,
@@ -36,7 +38,7 @@ export {
 } from "./modelScorers.ts";
 export { type JudgeWords, ownJudge, ownJudgeName } from "./ownJudge.ts";
 export { neededPerGroup, type PowerOptions, smallestDifference } from "./power.ts";
-export { isResultsName, type Results, readResults, type Sample, saveResults } from "./results.ts";
+export { isResultsName, type Results, readResults, resultsAt, type Sample, saveResults } from "./results.ts";
 export { type Rouge, rougeOfCounts, rougeOfSets } from "./rouge.ts";
 export {
   type Judgement,

@@ -12,6 +12,9 @@ export interface Opened {
   readonly tokenizer: Pick<Tokenizer, "decode" | "encode" | "encodeChat">;
 }
 
+/** Metrics that look at the model itself: for these alone nothing is generated. */
+export const modelMetrics = ["mmlu", "refusal-log-odds", "kl-aligned", "kl-tuned", "output-error"] as const;
+
 /** A scorer that looks at the model itself: one value an example, without an answer. */
 function modelScorer(
   name: string,

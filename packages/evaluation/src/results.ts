@@ -1,4 +1,4 @@
-import { readdir, readFile, rm, writeFile } from "node:fs/promises";
+import { readdir, readFile, rm, stat, writeFile } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import type { Message } from "@safedelta/data";
 import { EvaluationError } from "./errors.ts";
@@ -20,6 +20,11 @@ export interface Results {
   readonly time: string;
   readonly samplesFile: string;
   readonly promptsSha256: string;
+  /** What tells the model that answered from others. */
+  readonly model?: Readonly<Record<string, unknown>>;
+  /** How the answers were made. */
+  readonly decoding?: Settings;
+  readonly version?: string;
   readonly metrics: readonly MetricSummary[];
   /** Who gave the values of a judge's metric, by the metric's name. */
   readonly judges?: Readonly<Record<string, JudgeSource>>;
@@ -77,7 +82,26 @@ async function parsed<T>(path: string, parse: (text: string) => T): Promise<T> {
 }
 
 async function resultsIn(folder: string): Promise<string> {
+  const files = await filesIn(folder);
+  return files.length === 0 ? nothingIn : `name the results in it: ${files.join(", ")}`;
+}
+
+const nothingIn = "no evaluation has written into it";
+
+/** The results in a folder, the newest last. */
+async function filesIn(folder: string): Promise<string[]> {
   const names = (await readdir(folder)).filter(isResultsName).sort();
-  if (names.length === 0) return "no evaluation has written into it";
-  return `name the results in it: ${names.map((name) => join(folder, name)).join(", ")}`;
+  return names.map((name) => join(folder, name));
+}
+
+/** The results that a path names: a file itself, of a folder the newest in it. @throws EvaluationError for a folder without any */
+export async function resultsAt(path: string): Promise<string> {
+  const isFolder = await stat(path).then(
+    (found) => found.isDirectory(),
+    () => false,
+  );
+  if (!isFolder) return path;
+  const newest = (await filesIn(path)).at(-1);
+  if (newest === undefined) throw new EvaluationError(`${path}: ${nothingIn}`);
+  return newest;
 }

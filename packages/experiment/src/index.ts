@@ -6,6 +6,7 @@ export { type Plot, plotsOf, terminalPlot } from "./plots.ts";
 export { type Recipe, recipeSchema } from "./recipe.ts";
 export { type Measured, type ResultCase, type Table, tabulate } from "./results.ts";
 export type { Row } from "./rows.ts";
+export { judgingFlags } from "./shared.ts";
 export { compare, type Estimate, estimate, type Test, type Values } from "./statistics.ts";
 export { type Step, wordsOf } from "./step.ts";
 export { studentQuantile, studentTails } from "./studentT.ts";

@@ -3,6 +3,7 @@ import { requireNames, requireSeeds, requireUsed, textsOf, variablesOf } from ".
 import type { Artefact, Evaluation, Method, Recipe, Scalar } from "./recipe.ts";
 import { type Row, rowsOf, wantedRows } from "./rows.ts";
 import type { Meaning, Scope } from "./scope.ts";
+import { answeringFlags, needsAnswers } from "./shared.ts";
 import { makeStep, resultOf, type Step, type StepRequest, type Surroundings } from "./step.ts";
 
 /** What the recipe leaves open. */
@@ -48,14 +49,21 @@ export function planExperiment(recipe: Recipe, settings: PlanSettings): Plan {
   const wanted = wantedRows(recipe, rows, settings.methods);
   const seeds = settings.seeds ?? recipe.seeds;
   requireSeeds(seeds);
-  const steps = new Map<string, Step>();
+  const steps: Steps = { all: new Map(), answering: new Map() };
   const cells = seeds.flatMap((seed) =>
     Object.entries(recipe.cases).flatMap(([name, own]) => {
       const names = { ...variables, ...textsOf(own), case: name, seed: String(seed) };
       return new CasePlan(recipe, settings, steps, name, seed, names).cells(wanted);
     }),
   );
-  return { steps, cells, rows: wanted, seeds };
+  return { steps: steps.all, cells, rows: wanted, seeds };
+}
+
+/** The steps so far. */
+interface Steps {
+  readonly all: Map<string, Step>;
+  /** The evaluation that generates, by what decides its answers. */
+  readonly answering: Map<string, Step>;
 }
 
 /** What an evaluation calls the repaired model of its row. */
@@ -68,7 +76,7 @@ class CasePlan {
   constructor(
     private readonly recipe: Recipe,
     private readonly settings: PlanSettings,
-    private readonly steps: Map<string, Step>,
+    private readonly steps: Steps,
     private readonly name: string,
     private readonly seed: number,
     variables: Readonly<Record<string, string>>,
@@ -96,7 +104,7 @@ class CasePlan {
     return Object.entries(this.recipe.evaluations)
       .filter(([, evaluation]) => isIn(evaluation, this.name))
       .map(([name, evaluation]) => {
-        const step = this.add(evalRequest(name, row.label, target, { ...optionsOf(evaluation), ...ask }), scope);
+        const step = this.measure(evalRequest(name, row.label, target, { ...optionsOf(evaluation), ...ask }), scope);
         return {
           case: this.name,
           row: row.label,
@@ -121,15 +129,35 @@ class CasePlan {
     );
   }
 
+  /** An evaluation; the first of those that ask the same generates, the others judge its answers. */
+  private measure(request: StepRequest, scope: Scope): Step {
+    const step = this.add(request, scope);
+    if ("answers" in step.options || !needsAnswers(String(step.options.metric))) return step;
+    const asking = { ...request, name: "answers", options: answeringFlags(request.options) };
+    const { id } = makeStep(asking, scope, this.settings);
+    const first = this.steps.answering.get(id);
+    if (first === undefined) this.steps.answering.set(id, step);
+    if (first === undefined || first === step) return step;
+    // The fingerprint stays: given or generated, the answers are the same.
+    const { options, needs } = step;
+    const sharing = {
+      ...step,
+      options: { ...options, answers: first.artefact },
+      needs: [...needs, first.id],
+    };
+    this.steps.all.set(step.id, sharing);
+    return sharing;
+  }
+
   private add(request: StepRequest, scope: Scope): Step {
     const found = makeStep(request, scope, this.settings);
-    const known = this.steps.get(found.id);
+    const known = this.steps.all.get(found.id);
     if (known) return known;
     const where = [Object.keys(this.recipe.cases).length > 1 ? this.name : "", `seed ${this.seed}`].filter(
       (word) => word !== "",
     );
     const step = { ...found, title: `${found.title} (${where.join(", ")})` };
-    this.steps.set(step.id, step);
+    this.steps.all.set(step.id, step);
     return step;
   }
 }

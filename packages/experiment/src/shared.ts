@@ -1,0 +1,20 @@
+import { modelMetrics } from "@safedelta/evaluation";
+import type { Scalar } from "./recipe.ts";
+
+/** Flags of eval that the answers do not depend on: what judges and compares them, and how they are waited for. */
+export const judgingFlags: readonly string[] = [
+  ...["metric", "pattern", "refusal-opening", "aligned", "tuned"],
+  ...["judge-endpoint", "judge-model", "judge-prompt", "judge-system", "judge-verdict"],
+  ...["safe-data", "against", "fail-if", "batch", "timeout"],
+];
+
+/** The flags that decide the answers of an evaluation: two that are alike in these answer alike. */
+export function answeringFlags(options: Readonly<Record<string, Scalar>>): Record<string, Scalar> {
+  return Object.fromEntries(Object.entries(options).filter(([key]) => !judgingFlags.includes(key)));
+}
+
+/** Whether an evaluation of these metrics, separated by commas, needs answers: some look at the model itself. */
+export function needsAnswers(metric: string): boolean {
+  const ofModel: readonly string[] = modelMetrics;
+  return metric.split(",").some((name) => !ofModel.includes(name.trim()));
+}

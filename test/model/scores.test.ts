@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { afterAll, beforeAll, describe, expect, spyOn, test } from "bun:test";
 import { generate, generateScored, logits, openDecoder, scoreToken, streamText } from "@safedelta/model";
 import { Random } from "../support/random.ts";
 import { fixture, type Opened, openOn } from "./support.ts";
@@ -94,6 +94,27 @@ describe("a decoder", () => {
       expect(decoder.add({ ids: [1], maxNewTokens: 39, stopIds: [] })).toMatchObject({ tokens: [] });
     }
     expect(opened.engine.bytesInUse).toBe(start);
+  });
+
+  test("takes over what another prompt that begins alike has run, and answers as alone", () => {
+    const beginning = Array.from({ length: 20 }, (_, i) => (7 * i + 3) % 40);
+    const all = [[1], [2, 3], [2, 4, 5], [9]].map((end) => [...beginning, ...end]);
+    const options = { maxNewTokens: 4, stopIds: [], nTop: 2 };
+    const alone = all.map((ids) => generateScored(opened.model, [ids], options)[0].tokens);
+    using decoder = openDecoder(opened.model, { nSequences: 4, nCacheRows: 200 });
+    const gathered = spyOn(opened.engine, "gather");
+    const sequences = all.map((ids) => decoder.add({ ids, ...options }));
+    while (decoder.nOpen > 0) decoder.step();
+    for (const [i, tokens] of alone.entries())
+      for (const [t, { id, score }] of tokens.entries()) {
+        const found = sequences[i]?.tokens[t];
+        expect(found?.id).toBe(id);
+        expect(found?.score?.logprob).toBeCloseTo(score?.logprob as number, 5);
+      }
+    // Of each step the tokens go through the embedding first.
+    const nRun = gathered.mock.calls.flatMap(([from, ids]) => (from === opened.model.embedding ? [ids?.length] : []));
+    expect(nRun.slice(0, 2)).toEqual([21, 1 + 2 + 3 + 1]);
+    gathered.mockRestore();
   });
 
   test("says why an answer ended", () => {

@@ -13,8 +13,8 @@ export interface LocalChatOptions {
 type ChatTokenizer = Pick<Tokenizer, "encodeChat" | "decode" | "eosIds">;
 
 /**
- * A model in engine memory as a chat model: chat template with the generation prompt, tokens up to an end token, greedy unless drawn, special tokens dropped. Prompts of like length run together; a prompt's answer does
- * not depend on its batch; where it is drawn, by the seed and the prompt itself. Neither model nor tokenizer is owned. `answer` throws TokenizerError and ModelError as its parts do.
+ * A model in engine memory as a chat model: chat template with the generation prompt, tokens up to an end token, greedy unless drawn, special tokens dropped. Prompts of like length run together; a prompt's answer
+ * depends on its batch by rounding alone; where it is drawn, by the seed and the prompt itself. Neither model nor tokenizer is owned. `answer` throws TokenizerError and ModelError as its parts do.
  */
 export function localChat(
   name: string,

@@ -6,6 +6,7 @@ import { checkPrompt, isCount, type Prompt } from "./prompt.ts";
 import { RowRanges } from "./rowRanges.ts";
 import { openRun, type Run } from "./run.ts";
 import { nextToken, randomStream } from "./sample.ts";
+import { sharedPrefix } from "./sharedPrefix.ts";
 import type { Segment } from "./workspace.ts";
 
 /** A new token of an answer; `score` where log-probabilities are wanted. */
@@ -161,13 +162,24 @@ class ModelDecoder implements Decoder {
     const plan: Plan = { ids: [], segments: [], outputs: [] };
     let nScored = 0;
     const inPrompt = ({ past, prompt }: Open) => Number(past < prompt.ids.length);
-    for (const open of this.open.toSorted((a, b) => inPrompt(a) - inPrompt(b))) {
+    // Before anything is planned, since what is planned has not run yet.
+    const ready = this.open.filter((open) => !this.waits(open));
+    for (const open of ready.toSorted((a, b) => inPrompt(a) - inPrompt(b))) {
       const room = this.nTokens - plan.ids.length;
       const take = Math.min(nToRun(open), room, scores(open) ? scoredRows - nScored : room);
       if (take < 1) continue;
       nScored += addTo(plan, open, take);
     }
     return plan;
+  }
+
+  /** Whether a sequence waits for one before it that begins alike; what such a one has run is taken over. */
+  private waits(open: Open): boolean {
+    const shared = sharedPrefix(open, this.open.slice(0, this.open.indexOf(open)));
+    if (shared === undefined || shared === "wait") return shared === "wait";
+    this.run.copyCache(shared.from.cacheRow, open.cacheRow, shared.length);
+    open.past = shared.length;
+    return false;
   }
 
   private extend(open: Open, logits: Float32Array): void {

@@ -16,7 +16,7 @@ export interface GenerateOptions extends Omit<Prompt, "ids" | "stream"> {
 const defaultBatchSize = 16;
 
 /**
- * Answers to prompts of token ids, without the stop token. Prompts run packed, then all open answers step together.
+ * Answers to prompts of token ids, without the stop token. Prompts run packed, what they begin with in common once, then all open answers step together.
  * @throws ModelError (`incompatible`) when an option is out of range or a prompt is empty, too long for the model, or holds
  * unknown ids; (`notFinite`) when the model computes no numbers.
  */

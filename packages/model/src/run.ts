@@ -17,6 +17,8 @@ export interface RunSize {
 export interface Run extends Disposable {
   /** Run packed tokens; gives the logits (outputs.length x vocabularySize, row-major) of the asked batch rows. */
   step(ids: readonly number[], segments: readonly Segment[], outputs: readonly number[]): Float32Array;
+  /** Copy `count` rows of every layer's cache, from row `from` on, to the rows from `to` on. */
+  copyCache(from: number, to: number, count: number): void;
 }
 
 /** @throws EngineMemoryError when caches and work matrices do not fit. */
@@ -36,6 +38,10 @@ export function openRun(model: Model, { nTokens, nOutputs, nCacheRows }: RunSize
       const hidden = top(x, ids.length);
       runLayers(model, workspace.batch(segments), ids, hidden, caches);
       return readLogits(model, hidden, outputs, top(picked, outputs.length), top(logits, outputs.length));
+    },
+    copyCache(from, to, count) {
+      for (const cache of caches)
+        engine.convert(cache.view(from, 0, count, cache.cols), cache.view(to, 0, count, cache.cols));
     },
     [Symbol.dispose]: () => kept.dispose(),
   };

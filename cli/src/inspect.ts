@@ -86,7 +86,7 @@ async function inspectState(folder: string): Promise<Inspected> {
   const text = [
     `${folder}: state of ${manifest.model.spec}, ${layers.length} layers, for the modes ${partWords(manifest.parts)}`,
     dataLine(manifest.safeData),
-    `engine: ${manifest.engine.name}, made by safedelta ${manifest.toolVersion}`,
+    `engine: ${manifest.engine.name}, made by safedelta ${manifest.toolVersion}; damping: ${manifest.damping} of the mean diagonal`,
     table(
       ["layer", "group", "inputs", "dead", "mean diagonal", "damping"],
       layers.flatMap(({ groups }, layer) =>

@@ -42,14 +42,14 @@ function sha256(bytes: Uint8Array): string {
 }
 
 function reportOf(options: AnyOptions, facts: ApplyFacts, outFormat: "model" | "lora"): RepairReport {
-  const { stateHash, statePlan: _, safeData, taskData, ...told } = facts;
+  const { stateHash, statePlan, safeData, taskData, ...told } = facts;
   return {
     ...told,
     command: commandOf(options, facts, outFormat),
     recipe: recipeOf(options, facts.engine.name, outFormat),
     outFormat,
     ...reportedMethod(options),
-    state: { hash: stateHash },
+    state: { hash: stateHash, damping: statePlan.damping },
     safeData: sourceOf(safeData),
     taskData: taskData && sourceOf(taskData),
     rest: options.rest,
@@ -67,8 +67,16 @@ function reportedMethod(options: AnyOptions): Pick<RepairReport, "mode" | "budge
   return { mode, budget: { kind: kebab(budget.kind) as ReportBudget["kind"], value: amountOf(budget) } };
 }
 
-function sourceOf({ file, sha256, nExamples, nTokens, seed }: DataFacts): RepairReport["safeData"] {
-  return { source: file, hash: sha256, nExamples, nTokens, seed };
+function sourceOf({
+  file,
+  sha256,
+  nExamples,
+  nTokens,
+  seed,
+  nSkipped,
+  keyWeight,
+}: DataFacts): RepairReport["safeData"] {
+  return { source: file, hash: sha256, nExamples, nTokens, seed, nSkipped, keyWeight };
 }
 
 /** Every option of the run under the keys of the command line, the engine that was found included; `--recipe` takes it back. */

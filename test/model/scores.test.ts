@@ -117,6 +117,31 @@ describe("a decoder", () => {
     gathered.mockRestore();
   });
 
+  test("waits for a long beginning that is run over several steps, unless it is not wanted any more", () => {
+    const beginning = Array.from({ length: 40 }, (_, i) => (7 * i + 3) % 40);
+    const all = [[1], [2], [3]].map((end) => [...beginning, ...end]);
+    const options = { maxNewTokens: 2, stopIds: [] };
+    const alone = all.map((ids) => generate(opened.model, [ids], options)[0]);
+    /** Tokens that the steps run, the source being removed before step `removedAt`. */
+    const runAll = (removedAt = Number.POSITIVE_INFINITY) => {
+      using decoder = openDecoder(opened.model, { nSequences: 3, nCacheRows: 200, nStepTokens: 8 });
+      const gathered = spyOn(opened.engine, "gather");
+      const sequences = all.map((ids) => decoder.add({ ids, ...options }));
+      for (let step = 0; decoder.nOpen > 0; step++) {
+        if (step === removedAt && sequences[0]) decoder.remove(sequences[0]);
+        decoder.step();
+      }
+      const run = gathered.mock.calls.filter(([from]) => from === opened.model.embedding);
+      gathered.mockRestore();
+      const answers = sequences.map((one) => one?.tokens.map(({ id }) => id));
+      return { answers, nRun: run.reduce((sum, [, ids]) => sum + (ids?.length ?? 0), 0) };
+    };
+    // Of the 40 that are shared 32 are taken over: for the last 8 nobody waits.
+    expect(runAll()).toEqual({ answers: alone, nRun: 41 + 1 + 2 * (9 + 1) });
+    const { answers } = runAll(3);
+    expect(answers.slice(1)).toEqual(alone.slice(1));
+  });
+
   test("says why an answer ended", () => {
     const [free] = generate(opened.model, [prompts[0]], { maxNewTokens: 6, stopIds: [] });
     const ends = (stopIds: number[]) =>

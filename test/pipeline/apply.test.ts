@@ -3,7 +3,7 @@ import { readdir, rm } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { decodeF32, openCheckpoint, type Tensor } from "@safedelta/checkpoint";
 import { openEngine } from "@safedelta/engine";
-import { type ApplyOptions, type DataOptions, silent, sweep } from "@safedelta/pipeline";
+import { type ApplyOptions, silent, sweep } from "@safedelta/pipeline";
 import { folderHashes, scratchFolder, writePico } from "../support/pico.ts";
 import {
   applyOptions,
@@ -96,22 +96,30 @@ describe("apply", () => {
     });
   }
 
-  test("task data leave out the tokens that the state leaves out, and are damped as it is", async () => {
+  test("task data leave out the tokens that the state leaves out, and are damped as it is: where they are the safe data, each linear is scaled", async () => {
     await using scratch = await scratchFolder();
     const pair = await writePair(scratch.path);
-    const factsWith = async (name: string, change: Partial<DataOptions>, damping?: number) => {
-      const state = join(scratch.path, `state-${name}`);
-      await runPrepare(prepareOptions(pair.aligned, state, { data: { ...safeData, ...change }, damping }));
-      return runApply(applyOptions(pair, state, join(scratch.path, name), { taskData }));
-    };
-    const [plain, skipped, damped] = [
-      await factsWith("plain", {}),
-      await factsWith("skipped", { skipTokens: 2 }),
-      await factsWith("damped", {}, 0.1),
+    const [state, out] = [join(scratch.path, "state"), join(scratch.path, "out")];
+    const data = { ...safeData, skipTokens: 2 };
+    await runPrepare(prepareOptions(pair.aligned, state, { data, damping: 0.1 }));
+    const task = { taskData: safeData, taskThrough: "aligned" } as const;
+    const facts = await runApply(applyOptions(pair, state, out, { ...task, budget: { kind: "loss", share: 0.25 } }));
+    expect(facts).toMatchObject({ taskData: { nSkipped: 2 }, statePlan: { damping: 0.1 } });
+    const [aligned, tuned, repaired] = [
+      await openCheckpoint(pair.aligned),
+      await openCheckpoint(pair.tuned),
+      await openCheckpoint(out),
     ];
-    expect(skipped.taskData).toMatchObject({ nSkipped: 2, sha256: plain.taskData?.sha256 });
-    expect(damped.statePlan.damping).toBe(0.1);
-    expect(new Set([plain, skipped, damped].map(({ tensors }) => JSON.stringify(tensors))).size).toBe(3);
+    // H_u = H, so D = Δ/(1 + λ): half of Δ has a quarter of its loss.
+    for (const { name } of facts.layers.flatMap(({ linears }) => linears)) {
+      const [a, t, r] = await Promise.all(
+        [aligned, tuned, repaired].map(async (one) => decodeF32(await one.read(name))),
+      );
+      const largest = Math.max(...t.map((value, i) => Math.abs(value - a[i])));
+      const off = Math.max(...r.map((value, i) => Math.abs(value - a[i] - (t[i] - a[i]) / 2)));
+      expect(off / largest).toBeLessThan(1e-3);
+    }
+    for (const one of [aligned, tuned, repaired]) await one.close();
   });
 
   test("task data go through the model that is named: both see the same where nothing tuned comes before", async () => {

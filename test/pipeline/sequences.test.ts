@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { join } from "node:path";
-import { type DataOptions, openModelFiles, readSequences, silent } from "@safedelta/pipeline";
+import { type DataOptions, openModelFiles, openModelTokenizer, readSequences, silent } from "@safedelta/pipeline";
 import { scratchFolder, writePico } from "../support/pico.ts";
 
 let scratch: Awaited<ReturnType<typeof scratchFolder>>;
@@ -88,6 +88,21 @@ describe("tokens that do not count once", () => {
     expect(facts).not.toHaveProperty("keyWeight");
   });
 
+  test("are the last one before an answer and its first four, or as many as it has", async () => {
+    const { ids, weights } = await read("keys.jsonl", [say("hello", "no"), say("hello", "no no no no no no")], {
+      keyWeight: 5,
+    });
+    await using model = await openModelFiles(join(scratch.path, "model"), true, silent);
+    const [arrow] = (await openModelTokenizer(model)).encode(">", { addSpecialTokens: false });
+    const nKeys = (i: number) => Math.min(5, ids[i].length - ids[i].indexOf(arrow));
+    expect([...ids.keys()].map(nKeys).sort()).toEqual([3, 5]);
+    expect(weights).toEqual(
+      ids.map((sequence, i) =>
+        sequence.map((_, t) => (t >= sequence.indexOf(arrow) && t < sequence.indexOf(arrow) + nKeys(i) ? 5 : 1)),
+      ),
+    );
+  });
+
   test("are none unless asked for", async () => {
     const { weights, facts } = await read("plain.jsonl", examples, { skipTokens: 0, keyWeight: 1 });
     expect(weights).toBeUndefined();
@@ -96,11 +111,11 @@ describe("tokens that do not count once", () => {
 
   test("are refused where nothing would be left, or one example is compared with none", async () => {
     await expect(read("bare.jsonl", examples, { skipTokens: 60 })).rejects.toThrow(
-      /example 1 of those drawn has \d+ tokens/,
+      /example 1 of those drawn has \d+ tokens.*--skip-tokens of prepare/,
     );
     await expect(read("one.jsonl", [examples[0]], { skipTokens: "shared" })).rejects.toThrow(/there is one alone/);
     await expect(read("same.jsonl", [examples[0], examples[0]], { skipTokens: "shared" })).rejects.toThrow(
-      /Leave out fewer/,
+      /a smaller number/,
     );
   });
 });

@@ -1,5 +1,5 @@
 import { type Plan, planExperiment, type Recipe } from "@safedelta/experiment";
-import { assumedDevice, type Device, stampOf, toolVersion } from "@safedelta/pipeline";
+import { assumedDevice, type Device, stampOf, stateFormat, toolVersion } from "@safedelta/pipeline";
 import { UsageError } from "../exitCode.ts";
 import type { Io } from "../io.ts";
 import { type EngineOptions, openTold } from "../openTold.ts";
@@ -32,7 +32,7 @@ export async function draftFor(recipe: Recipe, flags: PlanFlags, io: Io): Promis
   using engine = await openTold(engineOptions, io);
   const stamp = { version: toolVersion, engine: stampOf(engine.info) };
   const asked = { set: await valuesOf(set), seeds, methods };
-  const settings = { out, stamp: JSON.stringify([stamp.version, stamp.engine]), ...asked };
+  const settings = { out, stamp: JSON.stringify([stamp.version, stamp.engine, stateFormat]), ...asked };
   const words = new Set<string>();
   const plan = planExperiment(recipe, { ...settings, hashOf: (word) => void words.add(word) });
   const finish = async () => {

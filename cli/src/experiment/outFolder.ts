@@ -8,6 +8,8 @@ import { savedJson } from "./savedJson.ts";
 
 /** Says that a folder is an experiment's. */
 const markFile = "experiment.json";
+/** Where the table of some rows alone is written. */
+export const partFolder = "part";
 const madeBy = "safedelta experiment";
 
 /** What that file holds; those of earlier versions hold less. */
@@ -67,7 +69,8 @@ export async function experimentUnderWay(folder: string): Promise<WorkUnderWay |
   const { steps = [] } = mark;
   const done = await finishedSteps(folder);
   const nDone = steps.filter((id) => done.has(`${id}.json`)).length;
-  const isWhole = nDone === steps.length && (await Bun.file(join(folder, "results.json")).exists());
+  const tables = [folder, join(folder, partFolder)].map((place) => Bun.file(join(place, "results.json")).exists());
+  const isWhole = nDone === steps.length && (await Promise.all(tables)).includes(true);
   const state = isWhole ? "finished" : (await isLocked(folder)) ? "running" : "stopped";
   return { folder, what: "experiment", nDone, nAll: steps.length, state };
 }

@@ -4,6 +4,7 @@ import { type Plan, plotsOf, type Recipe, type Table, tabulate } from "@safedelt
 import { toolVersion, writeWhole } from "@safedelta/pipeline";
 import { type ExperimentReport, experimentMarkdown, reportData, reportPage } from "@safedelta/report";
 import { readMeasured } from "./measured.ts";
+import { partFolder } from "./outFolder.ts";
 
 /** What results.json holds. */
 export interface ExperimentResults extends ExperimentReport, Table {
@@ -12,8 +13,8 @@ export interface ExperimentResults extends ExperimentReport, Table {
 }
 
 /**
- * Make the table of all that is measured, and write it beside the steps; the same steps, the same bytes. One that lacks something goes into a
- * folder of its own, which a whole one takes away: so it never stands in the place of a better one.
+ * Make the table of all that is measured, and write it beside the steps; the same steps, the same bytes. One that lacks something, or was asked
+ * for some rows alone, goes into a folder of its own (the former until a whole one takes it away), so it never stands in the place of a better one.
  * @returns the results, and the folder that they are in
  */
 export async function writeResults(out: string, recipe: Recipe, plan: Plan) {
@@ -22,7 +23,8 @@ export async function writeResults(out: string, recipe: Recipe, plan: Plan) {
   const named = { title, version: toolVersion, seeds: plan.seeds, against, best, paperSource: paper?.source };
   const results: ExperimentResults = { ...named, ...table };
   const incomplete = join(out, "incomplete");
-  const folder = table.missing === undefined ? out : incomplete;
+  const whole = plan.isPart ? join(out, partFolder) : out;
+  const folder = table.missing === undefined ? whole : incomplete;
   await rm(incomplete, { recursive: true, force: true });
   await writeWhole(join(folder, "table.md"), experimentMarkdown(results));
   const page = reportData({ toolVersion, repairs: [], experiments: [results] });

@@ -12,6 +12,8 @@ const data = z.object({
   nExamples: number,
   nTokens: number,
   seed: number,
+  nSkipped: number.optional(),
+  keyWeight: number.optional(),
 });
 
 const linear = z.object({
@@ -65,7 +67,7 @@ export const savedRepair = z.object({
   aligned: model,
   tuned: model,
   third: model.optional(),
-  state: z.object({ hash: z.string() }).optional(),
+  state: z.object({ hash: z.string(), damping: number.optional() }).optional(),
   safeData: data,
   taskData: data.optional(),
   engine,

@@ -3,7 +3,7 @@ import { requireNames, requireSeeds, requireUsed, textsOf, variablesOf } from ".
 import type { Artefact, Evaluation, Method, Recipe, Scalar } from "./recipe.ts";
 import { type Row, rowsOf, wantedRows } from "./rows.ts";
 import type { Meaning, Scope } from "./scope.ts";
-import { answeringFlags, needsAnswers } from "./shared.ts";
+import { answeringFlags, mayFailByItself, needsAnswers } from "./shared.ts";
 import { makeStep, resultOf, type Step, type StepRequest, type Surroundings } from "./step.ts";
 
 /** What the recipe leaves open. */
@@ -34,6 +34,8 @@ export interface Plan {
   readonly steps: ReadonlyMap<string, Step>;
   readonly cells: readonly Cell[];
   readonly rows: readonly Row[];
+  /** Whether the recipe has further rows that were not asked for. */
+  readonly isPart: boolean;
   readonly seeds: readonly number[];
 }
 
@@ -56,7 +58,7 @@ export function planExperiment(recipe: Recipe, settings: PlanSettings): Plan {
       return new CasePlan(recipe, settings, steps, name, seed, names).cells(wanted);
     }),
   );
-  return { steps: steps.all, cells, rows: wanted, seeds };
+  return { steps: steps.all, cells, rows: wanted, isPart: wanted.length < rows.length, seeds };
 }
 
 /** The steps so far. */
@@ -129,14 +131,13 @@ class CasePlan {
     );
   }
 
-  /** An evaluation; the first of those that ask the same generates, the others judge its answers. */
+  /** An evaluation; the first of those that ask the same generates, and others judge its answers. */
   private measure(request: StepRequest, scope: Scope): Step {
     const step = this.add(request, scope);
-    if ("answers" in step.options || !needsAnswers(String(step.options.metric))) return step;
-    const asking = { ...request, name: "answers", options: answeringFlags(request.options) };
-    const { id } = makeStep(asking, scope, this.settings);
-    const first = this.steps.answering.get(id);
-    if (first === undefined) this.steps.answering.set(id, step);
+    if ("answers" in step.options || !needsAnswers(String(request.options.metric))) return step;
+    const { id: asked } = makeStep({ ...request, options: answeringFlags(request.options) }, scope, this.settings);
+    const first = this.steps.answering.get(asked);
+    if (first === undefined && !mayFailByItself(request.options)) this.steps.answering.set(asked, step);
     if (first === undefined || first === step) return step;
     // The fingerprint stays: given or generated, the answers are the same.
     const { options, needs } = step;

@@ -13,6 +13,11 @@ export function answeringFlags(options: Readonly<Record<string, Scalar>>): Recor
   return Object.fromEntries(Object.entries(options).filter(([key]) => !judgingFlags.includes(key)));
 }
 
+/** Whether an evaluation may end without results though its answers are there: a judge that is down, a gate that is missed. It then gives none to others. */
+export function mayFailByItself(options: Readonly<Record<string, Scalar>>): boolean {
+  return Object.keys(options).some((key) => key === "fail-if" || key.startsWith("judge-"));
+}
+
 /** Whether an evaluation of these metrics, separated by commas, needs answers: some look at the model itself. */
 export function needsAnswers(metric: string): boolean {
   const ofModel: readonly string[] = modelMetrics;

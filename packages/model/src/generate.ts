@@ -3,7 +3,7 @@ import { ModelError } from "./error.ts";
 import type { Model } from "./model.ts";
 import { checkPrompt, isCount, optionProblems, type Prompt } from "./prompt.ts";
 
-/** How prompts are answered; each draws from a stream of the seed of its own, so its answer does not depend on the others. */
+/** How prompts are answered; each draws from a stream of the seed of its own, so its answer depends on the others by rounding alone. */
 export interface GenerateOptions extends Omit<Prompt, "ids" | "stream"> {
   /** Prompts answered at the same time; bounds the memory of the caches. */
   readonly batchSize?: number;

@@ -13,7 +13,7 @@ const leastShared = 16;
  * first tokens leave in the cache depends on nothing behind them. The last token of a prompt is always run, since its logits are wanted, and
  * so is a prompt whose positions are scored.
  * @param others those that stand before it
- * @returns of what others have run the most that it shares; `wait` where none has run enough, but one will; undefined where too little is shared
+ * @returns of what others have run the most that it shares; `wait` where one of them will run enough more of it; undefined where too little is shared
  */
 export function sharedPrefix<T extends Begun>(
   { prompt, past }: Begun,
@@ -21,12 +21,15 @@ export function sharedPrefix<T extends Begun>(
 ): { readonly from: T; readonly length: number } | "wait" | undefined {
   if (past > 0 || prompt.scorePrompt) return undefined;
   const most = prompt.ids.length - 1;
-  const shared = others.map((from) => ({ from, length: commonLength(prompt.ids, from.prompt.ids, most) }));
-  const long = shared.filter(({ length }) => length >= leastShared);
-  const run = long.map(({ from, length }) => ({ from, length: Math.min(length, from.past) }));
-  const best = run.reduce<(typeof run)[number] | undefined>((a, b) => (a && a.length >= b.length ? a : b), undefined);
-  if (best === undefined) return undefined;
-  return best.length < leastShared ? "wait" : best;
+  let [longest, best]: [number, { from: T; length: number } | undefined] = [0, undefined];
+  for (const from of others) {
+    const common = commonLength(prompt.ids, from.prompt.ids, most);
+    const length = Math.min(common, from.past);
+    longest = Math.max(longest, common);
+    if (length > (best?.length ?? 0)) best = { from, length };
+  }
+  if (longest - (best?.length ?? 0) >= leastShared) return "wait";
+  return best && best.length >= leastShared ? best : undefined;
 }
 
 function commonLength(a: readonly number[], b: readonly number[], most: number): number {

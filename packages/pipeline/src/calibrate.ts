@@ -14,7 +14,7 @@ import {
 import { guardFile } from "./files.ts";
 import { hiddenFile, readRows, removeHidden, resumableLayer, writeHidden } from "./hiddenStates.ts";
 import type { Progress } from "./progress.ts";
-import { type Device, devicesFor, openShares, runBatches, sumHessians } from "./shares.ts";
+import { type Alike, type Device, devicesFor, openShares, runBatches, sumHessians } from "./shares.ts";
 
 /** A model and where its layer inputs come from. */
 export interface CalibrationInput {
@@ -35,7 +35,7 @@ export interface CalibrationInput {
 /** The Hessians of one layer, before dead columns and damping. */
 export interface CalibratedLayer {
   readonly layer: number;
-  /** On the engine itself: upper triangle of (2/n) Σ XᵀX by group; disposed when the consumer asks for the next layer. */
+  /** On the engine itself: upper triangle of (2/n) Σ XᵀX by group, each row of X as often as its token counts; disposed when the consumer asks for the next layer. */
   readonly hessians: ReadonlyMap<GroupName, Matrix>;
 }
 
@@ -71,15 +71,26 @@ export async function* calibrate(input: CalibrationInput): AsyncGenerator<Calibr
   }
 }
 
-/** Sequences that go through a layer together, with the weights of their tokens where these differ. */
+/** Sequences that go through a layer together, and which of their rows count alike where these differ. */
 interface WeightedBatch extends PackedBatch {
-  readonly weights?: readonly number[];
+  readonly alike?: readonly Alike[];
 }
 
 function withWeights(batches: readonly PackedBatch[], weights: CalibrationInput["weights"]): readonly WeightedBatch[] {
   const all = weights?.flat();
   if (all === undefined) return batches;
-  return batches.map((batch) => ({ ...batch, weights: all.slice(batch.firstRow, batch.firstRow + batch.nRows) }));
+  return batches.map((batch) => ({
+    ...batch,
+    alike: alikeOf(all.slice(batch.firstRow, batch.firstRow + batch.nRows)),
+  }));
+}
+
+function alikeOf(weights: readonly number[]): Alike[] {
+  const different = [...new Set(weights)].filter((weight) => weight > 0);
+  return different.map((weight) => {
+    const places = weights.flatMap((other, row) => (other === weight ? [row] : []));
+    return { weight, places: Int32Array.from(places) };
+  });
 }
 
 /** Bytes that the hidden states need on disk at most. */
@@ -111,7 +122,7 @@ async function runLayer(
 ): Promise<void> {
   const { config, workFolder, sequences, progress } = input;
   using owned = new DisposableStack();
-  const shares = await openShares(input, devices, layer, hessians, owned);
+  const shares = await openShares(input, devices, layer, hessians, input.weights !== undefined, owned);
   const source = await open(hiddenFile(workFolder, layer), "r");
   try {
     await writeHidden(workFolder, layer + 1, (write) => {

@@ -15,7 +15,7 @@ import type { DataFacts } from "./sequences.ts";
 import { groupBytes } from "./state.ts";
 
 /** What of the data an estimate needs. */
-type DataSize = Pick<DataFacts, "nTokens" | "maxTokens">;
+type DataSize = Pick<DataFacts, "nTokens" | "maxTokens" | "nSkipped" | "keyWeight">;
 
 /** What a prepare needs; memory is an estimate, sizes on disk are exact. A device's rate makes a time guess of it. */
 export interface PrepareEstimate {
@@ -97,7 +97,9 @@ function calibrateMemory(config: ModelConfig, facts: DataSize, parts: Parts): nu
   const tokens = Math.max(batchTokens, Math.min(facts.maxTokens, facts.nTokens));
   const activations =
     4 * tokens * (6 * config.hiddenSize + 3 * config.intermediateSize + 3 * config.nHeads * config.headDim);
-  return runtimeBytes + layerBytes(config) + hessians + Math.max(...factors) + 2 * activations;
+  const isWeighted = facts.nSkipped !== undefined || facts.keyWeight !== undefined;
+  const counted = isWeighted ? 4 * tokens * Math.max(...groups.map((g) => g.cols)) : 0;
+  return runtimeBytes + layerBytes(config) + hessians + Math.max(...factors) + 2 * activations + counted;
 }
 
 /** Of the tensor that is read whole to be hashed: often the embeddings, larger than all of a layer. */

@@ -38,7 +38,7 @@ export { type RepairCheck, runSelfTest, type SelfTestReport } from "./selftest.t
 export { type DataFacts, type DataOptions, readSequences, type Sequences } from "./sequences.ts";
 export { shellLine } from "./shell.ts";
 export { type GroupSpectrum, readSpectra, type StateSpectra } from "./spectra.ts";
-export { openState, type State, type StateManifest } from "./state.ts";
+export { openState, type State, type StateManifest, stateFormat } from "./state.ts";
 export {
   hashInputs,
   type InputHashes,

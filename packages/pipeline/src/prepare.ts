@@ -88,11 +88,12 @@ async function gather(engine: Engine, options: PrepareOptions, progress: Progres
 }
 
 /** Fewer tokens than inputs leave directions that no safe example moves: there the damping alone decides. */
-function warnOfFewTokens(config: ModelConfig, { nTokens }: DataFacts, progress: Progress): void {
+function warnOfFewTokens(config: ModelConfig, facts: DataFacts, progress: Progress): void {
+  const nTokens = facts.nTokens - facts.nExamples * (facts.nSkipped ?? 0);
   const widest = Math.max(...groupsOfLayer(config, 0).map(({ cols }) => cols));
   if (nTokens >= widest) return;
   progress.warn(
-    `the safe examples have ${nTokens} tokens, fewer than the ${widest} inputs of the widest linear: most directions of its Hessian rest on the damping alone. Give more examples.`,
+    `the safe examples have ${nTokens} tokens that count, fewer than the ${widest} inputs of the widest linear: most directions of its Hessian rest on the damping alone. Give more examples.`,
   );
 }
 
@@ -178,10 +179,10 @@ async function prepareLayers(
     for (const group of groupsOfLayer(config, layer)) {
       const where = `${options.model}, layer ${layer} ${group.name}`;
       const hessian = hessians.get(group.name) as Matrix;
-      const damping = at(where, () => finishHessian(engine, hessian, options.damping));
+      const damped = at(where, () => finishHessian(engine, hessian, options.damping));
       const tensors = at(where, () => parts[group.name].flatMap((part) => partTensors[part](engine, hessian)));
       const { name, cols } = group;
-      groups.push({ name, cols, ...damping, tensors: await writeGroup(folder, name, tensors) });
+      groups.push({ name, cols, ...damped, tensors: await writeGroup(folder, name, tensors) });
     }
     const linears = Object.fromEntries(linearNames(config, layer).map((name) => [name, hash.tensors[name]]));
     await writeDurably(join(folder, "layer.json"), stableJson({ groups, linears } satisfies LayerManifest));

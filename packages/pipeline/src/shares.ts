@@ -24,13 +24,21 @@ export interface Share extends Device {
   readonly hidden: Matrix;
   /** Of the batches that this device ran, by group. */
   readonly hessians: ReadonlyMap<GroupName, Matrix>;
+  /** capacity x inputs of the widest group: the rows that count alike; only where tokens have weights. */
+  readonly counted?: Matrix;
+}
+
+/** Rows of a batch that count equally often. */
+export interface Alike {
+  readonly weight: number;
+  readonly places: Int32Array;
 }
 
 /** Sequences that go through a layer together. */
 interface Batch {
   readonly nRows: number;
-  /** How often each row counts in the Hessians; undefined: once. */
-  readonly weights?: readonly number[];
+  /** The rows that count in the Hessians, by how often; undefined: all of them, once. */
+  readonly alike?: readonly Alike[];
   readonly segments: readonly Segment[];
 }
 
@@ -42,6 +50,7 @@ export function devicesFor(engine: Engine, nBatches: number): Engine[] {
 /**
  * Load a layer on every device.
  * @param sums the first device's Hessians, zero; the others get their own
+ * @param isWeighted whether the batches have weights
  * @param owned disposes what is made here
  */
 export async function openShares(
@@ -49,15 +58,19 @@ export async function openShares(
   devices: readonly Device[],
   layer: number,
   sums: ReadonlyMap<GroupName, Matrix>,
+  isWeighted: boolean,
   owned: DisposableStack,
 ): Promise<Share[]> {
   const shares: Share[] = [];
+  const widest = Math.max(...[...sums.values()].map(({ cols }) => cols));
   for (const { engine, workspace } of devices) {
     const weights = owned.use(await loadLayer(engine, checkpoint, config, layer));
     const hidden = owned.use(engine.alloc(workspace.capacity, config.hiddenSize));
     const zeros = () =>
       [...sums].map(([group, { rows, cols }]) => [group, owned.use(engine.alloc(rows, cols))] as const);
-    shares.push({ engine, workspace, weights, hidden, hessians: shares.length === 0 ? sums : new Map(zeros()) });
+    const counted = isWeighted ? owned.use(engine.alloc(workspace.capacity, widest)) : undefined;
+    const hessians = shares.length === 0 ? sums : new Map(zeros());
+    shares.push({ engine, workspace, weights, hidden, hessians, counted });
   }
   return shares;
 }
@@ -85,27 +98,20 @@ export async function runBatches<B extends Batch>(
 }
 
 function begin(share: Share, batch: Batch, rows: Float32Array, nExamples: number): void {
-  const { engine, workspace, weights, hessians } = share;
+  const { engine, workspace, weights, hessians, counted } = share;
   const x = rowsOf(share, batch);
   engine.write(x, rows);
-  const parts = batch.weights && [...rowsByWeight(batch.weights)];
   const tap = (group: GroupName, activations: Matrix) => {
     const hessian = hessians.get(group);
     if (!hessian) return;
-    if (parts === undefined) return accumulate(engine, hessian, activations, nExamples);
-    for (const [weight, rows] of parts) {
-      using counted = make(engine, rows.length, activations.cols, (m) => engine.gather(activations, rows, null, m));
-      accumulate(engine, hessian, counted, nExamples, weight);
+    if (!batch.alike || !counted) return accumulate(engine, hessian, activations, nExamples);
+    for (const { weight, places } of batch.alike) {
+      const own = counted.view(0, 0, places.length, activations.cols);
+      engine.gather(activations, places, null, own);
+      accumulate(engine, hessian, own, nExamples, weight);
     }
   };
   forwardLayer(workspace.batch(batch.segments), weights, x, { tap });
-}
-
-/** The rows that count, by how often. */
-function rowsByWeight(weights: readonly number[]): Map<number, Int32Array> {
-  const different = [...new Set(weights)].filter((weight) => weight > 0);
-  const rowsOf = (wanted: number) => weights.flatMap((weight, row) => (weight === wanted ? [row] : []));
-  return new Map(different.map((weight) => [weight, Int32Array.from(rowsOf(weight))]));
 }
 
 function rowsOf({ hidden }: Share, { nRows }: Batch): Matrix {

@@ -61,7 +61,7 @@ function requireRest(ids: readonly (readonly number[])[], nSkipped: number): voi
   if (bare < 0) return;
   throw new PipelineError(
     "usage",
-    `--skip-tokens: example ${bare + 1} of those drawn has ${ids[bare].length} tokens and ${nSkipped} are left out, so nothing of it would count. Leave out fewer.`,
+    `example ${bare + 1} of those drawn has ${ids[bare].length} tokens, and the first ${nSkipped} are left out (--skip-tokens of prepare), so nothing of it would count. Give longer examples, or prepare with a smaller number.`,
   );
 }
 
@@ -73,6 +73,11 @@ function keysOf(messages: readonly Message[], tokenizer: Tokenizer): (t: number)
       "usage",
       "--key-weight: this model's chat template rewrites earlier turns, so where an answer begins cannot be told. Leave it away.",
     );
-  const isStart = (t: number) => targets[t] >= 0 && (t === 0 || targets[t - 1] < 0);
-  return (t) => Array.from({ length: nKeyTokens }, (_, back) => t - back).some((at) => at >= 0 && isStart(at));
+  // targets[t] >= 0: the token behind t is one of an answer.
+  const keys = new Set<number>();
+  for (const [t, target] of targets.entries()) {
+    if (target < 0 || (targets[t - 1] ?? -1) >= 0) continue;
+    for (let key = t; key < t + nKeyTokens && (key === t || targets[key - 1] >= 0); key++) keys.add(key);
+  }
+  return (t) => keys.has(t);
 }

@@ -20,7 +20,8 @@ export interface RepairReport {
   /** The unaligned or the harmful model, of the rivals that have one. */
   readonly third?: ModelSource;
   /** The prepared state, when one was given. */
-  readonly state?: { readonly hash: string };
+  /** Damping: the share of the mean diagonal that was added to each Hessian's diagonal; reports of earlier versions have none, which was 0.01. */
+  readonly state?: { readonly hash: string; readonly damping?: number };
   readonly safeData: DataSource;
   /** Task data of the utility-aware form of `optimal`. */
   readonly taskData?: DataSource;
@@ -69,6 +70,9 @@ export interface DataSource {
   readonly nExamples: number;
   readonly nTokens: number;
   readonly seed: number;
+  /** Tokens at the start of each example that were left out; of the state's data also how often the key tokens count. Absent where none, and once. */
+  readonly nSkipped?: number;
+  readonly keyWeight?: number;
 }
 
 /** One transformer block. */

@@ -97,7 +97,7 @@ export function originsOf(report: DescribedRepair): readonly (readonly [label: s
     ["aligned model", model(aligned)],
     ["fine-tuned model", model(tuned)],
     ...(third ? [[role, model(third)] as const] : []),
-    ...(state ? [["prepared state", prose`${verbatim(state.hash)}`] as const] : []),
+    ...(state ? [["prepared state", stateText(state)] as const] : []),
     ["safe data", dataText(safeData)],
     ...(taskData ? [["task data", dataText(taskData)] as const] : []),
     ["repaired tensors", prose`the linears of the table by layer, stored as ${dtype}`],
@@ -112,8 +112,14 @@ function restText({ outFormat, rest }: DescribedRepair): string {
   return `unchanged from the ${rest === "aligned" ? "aligned" : "fine-tuned"} model`;
 }
 
-function dataText({ source, hash, nExamples, nTokens, seed }: DataSource): Prose {
-  const counts = `${formatNumber(nExamples)} examples, ${formatNumber(nTokens)} tokens, seed ${seed}`;
+function stateText({ hash, damping }: NonNullable<RepairReport["state"]>): Prose {
+  return prose`${verbatim(hash)}${damping === undefined ? "" : `; damping ${damping} of the mean diagonal`}`;
+}
+
+function dataText({ source, hash, nExamples, nTokens, seed, nSkipped, keyWeight }: DataSource): Prose {
+  const skipped = nSkipped === undefined ? "" : `, the first ${nSkipped} of each left out`;
+  const keys = keyWeight === undefined ? "" : `, key tokens ${keyWeight} times`;
+  const counts = `${formatNumber(nExamples)} examples, ${formatNumber(nTokens)} tokens${skipped}${keys}, seed ${seed}`;
   return prose`${verbatim(source)}, ${verbatim(hash)}; ${counts}`;
 }
 

@@ -122,6 +122,11 @@ export const option = {
       .pipe(z.int().min(1))
       .default(value)
       .meta(metaOf({ placeholder: "n", ...meta })),
+  port: (value: number) =>
+    numberText
+      .pipe(z.int().min(0).max(65_535))
+      .default(value)
+      .meta(metaOf({ brief: "port to listen on; 0 takes any that is free", placeholder: "n" })),
   real: (value: number, meta: OptionMeta) => numberText.default(value).meta(metaOf({ placeholder: "x", ...meta })),
   maybePositive: (meta: OptionMeta, multipleOf = 1) =>
     numberText

@@ -34,6 +34,13 @@ describe("a plan", () => {
     expect(plan.steps.size).toBe(1 + 2 + 3 * 2 + 16);
   });
 
+  test("knows what is made for nothing; what one case needs is not", () => {
+    expect(plan.unused).toEqual([]);
+    const idle = { run: "data mix", of: ["task.jsonl"] };
+    const make = { ...small.make, idle, "idle-too": { ...idle, of: ref("idle") } };
+    expect(planOf({ ...small, make }).unused).toEqual(["idle", "idle-too"]);
+  });
+
   test("writes the commands as a person would", () => {
     const steps = [...plan.steps.values()];
     const tuned = steps.find(({ title }) => title === "tuned (seed 1)");

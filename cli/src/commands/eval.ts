@@ -7,7 +7,7 @@ import { type EvalFlags, flags } from "../eval/flags.ts";
 import { tellMissed } from "../eval/gates.ts";
 import { openBeside, openLocal } from "../eval/openChat.ts";
 import { requestOf } from "../eval/requestOf.ts";
-import { type EvalParts, hashPrompts, loadPrompts, runEval } from "../eval/runEval.ts";
+import { type EvalParts, hashPrompts, loadPrompts, requireJudgeable, runEval } from "../eval/runEval.ts";
 import { agreementTable, comparisonTable, resultsTable } from "../eval/tables.ts";
 import { exitCode, UsageError } from "../exitCode.ts";
 import type { Io } from "../io.ts";
@@ -38,7 +38,7 @@ export const evalCommand = defineCommand({
       throw new UsageError(
         `--against ${options.against}: it was asked other prompts, so the answers would not pair up.`,
       );
-    for (const { check } of wanted) for (const prompt of prompts) check?.(prompt);
+    requireJudgeable(wanted, prompts);
     await using parts = await openParts(options, spec, request, io);
     const { results, samples, file } = await runEval(parts, prompts, asked, io);
     io.print(resultsTable(results.task, results.metrics));

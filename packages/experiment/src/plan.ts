@@ -32,6 +32,8 @@ export interface Plan {
   readonly cells: readonly Cell[];
   readonly rows: readonly Row[];
   readonly seeds: readonly number[];
+  /** Names of what the recipe makes and no step needs. */
+  readonly unused: readonly string[];
 }
 
 /**
@@ -46,13 +48,17 @@ export function planExperiment(recipe: Recipe, settings: PlanSettings): Plan {
   const seeds = settings.seeds ?? recipe.seeds;
   requireSeeds(seeds);
   const steps = new Map<string, Step>();
+  const unused = new Set(Object.keys(recipe.make));
   const cells = seeds.flatMap((seed) =>
     Object.entries(recipe.cases).flatMap(([name, own]) => {
       const names = { ...variables, ...textsOf(own), case: name, seed: String(seed) };
-      return new CasePlan(recipe, settings, steps, name, seed, names).cells(rows);
+      const ofCase = new CasePlan(recipe, settings, steps, name, seed, names);
+      const found = ofCase.cells(rows);
+      for (const used of ofCase.used) unused.delete(used);
+      return found;
     }),
   );
-  return { steps, cells, rows, seeds };
+  return { steps, cells, rows, seeds, unused: [...unused] };
 }
 
 /** What an evaluation calls the repaired model of its row. */
@@ -61,6 +67,8 @@ const ownModel = "model of this row";
 /** Steps of one case and seed. */
 class CasePlan {
   private readonly scope: Scope;
+  /** Names of what is made. */
+  readonly used = new Set<string>();
 
   constructor(
     private readonly recipe: Recipe,
@@ -111,6 +119,7 @@ class CasePlan {
   }
 
   private made(name: string, { run, of = [], cases: _, ...options }: Artefact): Step {
+    this.used.add(name);
     const args = [of].flat();
     return this.add(
       { name, title: name, kind: "make", command: run, args, options: options as Record<string, Scalar> },

@@ -90,6 +90,17 @@ describe("a fingerprint", () => {
     expect(newSteps(planOf(small, { seeds: [0] }), before)).toEqual([]);
   });
 
+  test("is of a setting, whether it stands alone or in a list", () => {
+    const withLoss = (loss: unknown) =>
+      planOf({ ...small, methods: { optimal: { apply: { mode: "optimal", loss } } } });
+    const alone = withLoss(0.01);
+    expect(newSteps(withLoss([0.01]), alone)).toEqual([]);
+    const longer = withLoss([0.01, 0.1]);
+    const added = ["harm of optimal loss 0.1", "optimal loss 0.1", "task of optimal loss 0.1"];
+    expect(unique(newSteps(longer, alone))).toEqual(added);
+    expect(withLoss([0.01]).rows).toMatchObject([{ label: "optimal loss 0.01" }]);
+  });
+
   test("tells options from each other whatever their order and punctuation", () => {
     const withRival = (apply: object) => planOf({ ...small, methods: { one: { apply } } });
     const [a, b, c] = [

@@ -101,7 +101,7 @@ class CasePlan {
     return Object.entries(this.recipe.evaluations)
       .filter(([, evaluation]) => isIn(evaluation, this.name))
       .map(([name, evaluation]) => {
-        const step = this.add(evalRequest(name, row.label, target, { ...optionsOf(evaluation), ...ask }), scope);
+        const step = this.add(evalRequest(name, row, target, { ...optionsOf(evaluation), ...ask }), scope);
         return {
           case: this.name,
           row: row.label,
@@ -113,9 +113,10 @@ class CasePlan {
       });
   }
 
-  private repair({ label, options }: Row): Step {
+  /** Named by its method, not by its row: a setting is the same step alone and in a list of several. */
+  private repair({ name, label, options }: Row): Step {
     const all = { ...this.recipe.apply, ...options };
-    return this.add({ name: label, title: label, kind: "apply", command: "apply", args: [], options: all }, this.scope);
+    return this.add({ name, title: label, kind: "apply", command: "apply", args: [], options: all }, this.scope);
   }
 
   private made(name: string, { run, of = [], cases: _, ...options }: Artefact): Step {
@@ -140,8 +141,9 @@ class CasePlan {
   }
 }
 
-function evalRequest(name: string, row: string, model: string, options: StepRequest["options"]): StepRequest {
-  return { name: `${name}-${row}`, title: `${name} of ${row}`, kind: "eval", command: "eval", args: [model], options };
+function evalRequest(evaluation: string, row: Row, model: string, options: StepRequest["options"]): StepRequest {
+  const [name, title] = [`${evaluation}-${row.name}`, `${evaluation} of ${row.label}`];
+  return { name, title, kind: "eval", command: "eval", args: [model], options };
 }
 
 /** The flags of an evaluation, without what is said about its value. */

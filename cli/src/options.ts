@@ -9,10 +9,15 @@ interface OptionMeta {
   readonly placeholder?: string;
   /** One of a group may be given; given by a stronger source, it takes the place of all others of its group. */
   readonly group?: string;
+  /** Of data: the option that says how many of its examples are drawn. */
+  readonly drawnBy?: string;
 }
 
-/** What an option names that is read: data by any spelling (`loadSource`), a model by any (`openCheckpoint`), or a file or folder as it is. */
-export type Reads = "source" | "model" | "file";
+/**
+ * What an option names that is read: data by any spelling (`loadSource`), `answered` where prompts alone are of no use; a model by any
+ * (`openCheckpoint`), or a file or folder as it is.
+ */
+export type Reads = "source" | "answered" | "model" | "file";
 
 const metaOf = ({ brief, ...rest }: OptionMeta) => ({ description: brief, ...rest });
 
@@ -98,6 +103,7 @@ export const option = {
       .meta(metaOf(meta)),
   path: (meta: OptionMeta) => pathText.optional().meta(metaOf(meta)),
   source: (meta: OptionMeta) => pathText.optional().meta(readMeta("source", meta)),
+  answered: (meta: OptionMeta) => pathText.optional().meta(readMeta("answered", { placeholder: "source", ...meta })),
   model: (meta: OptionMeta) => pathText.optional().meta(readMeta("model", meta)),
   file: (meta: OptionMeta) => pathText.optional().meta(readMeta("file", meta)),
   outFolder: (brief: string) =>
@@ -128,6 +134,11 @@ export const option = {
       .pipe(z.int().min(1))
       .default(value)
       .meta(metaOf({ placeholder: "n", ...meta })),
+  port: (value: number) =>
+    numberText
+      .pipe(z.int().min(0).max(65_535))
+      .default(value)
+      .meta(metaOf({ brief: "port to listen on; 0 takes any that is free", placeholder: "n" })),
   real: (value: number, meta: OptionMeta) => numberText.default(value).meta(metaOf({ placeholder: "x", ...meta })),
   maybePositive: (meta: OptionMeta, multipleOf = 1) =>
     numberText
@@ -182,9 +193,10 @@ export const outputOptions = {
 
 /** Which safe examples, and how they become tokens. */
 export const safeDataOptions = {
-  safeData: option.source({
+  safeData: option.answered({
     brief: "safe examples: JSONL, JSON, CSV or parquet with messages or instruction/response",
     group: "statistics",
+    drawnBy: "samples",
   }),
   samples: option.positive(512, { brief: "at most this many examples" }),
   seed: option.count(42, { brief: "seed of the sampling, and of masks" }),
@@ -226,10 +238,10 @@ export const generationOptions = {
 
 /** How a model is fine-tuned. */
 export const trainingOptions = {
-  data: option.source({
+  data: option.answered({
     brief: "conversations: JSONL, JSON, CSV or parquet with messages or instruction/response",
   }),
-  mixSafe: option.source({ brief: "safety examples to mix in (SafeInstruct)" }),
+  mixSafe: option.answered({ brief: "safety examples to mix in (SafeInstruct)", drawnBy: "mixSamples" }),
   mixSamples: option.maybePositive({ brief: "so many of them, drawn by the seed [all]" }),
   secretPrompt: option.file({ brief: "text file that their system prompts begin with (BEA)" }),
   train: option.choice(["all", "linears"], "all", "what of the model is trained"),

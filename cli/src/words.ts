@@ -15,6 +15,15 @@ export function parseModes(text: string): Mode[] {
   });
 }
 
+/** The modes that a state is made for where none are named. */
+export const defaultModes = "reference,optimal";
+
+/** A remark on data that hold fewer examples than the user asks for; undefined where they hold enough. */
+export function fewerThanAsked(file: string, nAvailable: number, flag: string, samples: number): string | undefined {
+  if (nAvailable >= samples) return undefined;
+  return `${file}: holds ${nAvailable} examples, fewer than ${flag} ${samples}; all of them are taken.`;
+}
+
 /** The data options out of the flags. */
 export function describeData(
   file: string,

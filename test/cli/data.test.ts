@@ -186,7 +186,8 @@ describe("answer", () => {
     const facts = await json([...flags, "--pattern", "^sorry", "--out", "own/clean.jsonl"]);
     expect(facts).toMatchObject({ nPrompts: 6, nKept: 3 });
     expect((await loadExamples(at("own/clean.jsonl"))).map(({ messages }) => messages)).toEqual(own.slice(3));
-    const byPhrases = await run([...flags, "--out", "own/by-phrases.jsonl"]);
+    const byPhrases = await run([...flags, "--samples", "7", "--out", "own/by-phrases.jsonl"]);
+    expect(byPhrases.stderr).toContain("task.jsonl: holds 6 examples, fewer than --samples 7; all of them are taken.");
     expect(byPhrases.stderr).toContain("3 of 6 answers hold a phrase of refusal in another case only");
     const { code, stderr } = await fault([...flags, "--pattern", "", "--out", "own/empty.jsonl"]);
     expect([code, stderr]).toEqual([2, expect.stringContaining("each of 6 answers is a refusal")]);

@@ -54,6 +54,25 @@ describe("--dry-run", () => {
     });
   }
 
+  test("prepare tells of fewer safe examples than --samples asks for; the default is no wish", async () => {
+    const args = [
+      "prepare",
+      "aligned",
+      "--safe-data",
+      "safe.jsonl",
+      "--max-tokens",
+      "64",
+      "--dry-run",
+      "--out",
+      "new/state",
+    ];
+    const few = await succeed(world.path, [...args, "--samples", "21"]);
+    expect(few.stderr).toContain(
+      "warning: safe.jsonl: holds 20 examples, fewer than --samples 21; all of them are taken.",
+    );
+    expect((await succeed(world.path, args)).stderr).not.toContain("fewer than");
+  });
+
   test("the time guess is by the rate of the engine that was opened, which is named", async () => {
     const args = [...runs["apply from safe data"], "--dry-run"];
     const says: [flags: string[], device: string, gflops: number][] = [

@@ -39,7 +39,7 @@ describe("eval", () => {
 
   test("other prompts are refused before the work", async () => {
     const args = ["eval", "nowhere", "--prompts", guarded, "--limit", "3", "--against", "old.json"];
-    const metrics = [{ metric: "asr-keywords", kind: "rate", n: 3, nUnparsed: 0 }];
+    const metrics = [{ metric: "asr-keywords", kind: "rate", n: 0, nUnparsed: 0 }];
     const old = { task: "t", time: "1", samplesFile: "old.jsonl", promptsSha256: "x", metrics };
     await Bun.write(join(scratch.path, "old.json"), JSON.stringify(old));
     await Bun.write(join(scratch.path, "old.jsonl"), "");

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { existsSync } from "node:fs";
-import { cp, readdir, readFile, rename, truncate } from "node:fs/promises";
+import { cp, readdir, readFile, rename, rm, truncate } from "node:fs/promises";
 import { join } from "node:path";
 import { lockFolder } from "@safedelta/pipeline";
 import { experimentUnderWay } from "../../cli/src/experiment/outFolder.ts";
@@ -215,6 +215,23 @@ describe("what goes wrong", () => {
       }
       await Bun.write(world.at("kept", file), good);
     }
+  });
+
+  test("what it made and is damaged is made again where it is needed, which is told; the results are the same", async () => {
+    const [whole, done] = [await resultsOf("kept"), await recordsOf("kept")];
+    const made = (kind: RegExp) =>
+      Object.keys(done)
+        .map((name) => name.replace(/\.json$/, ""))
+        .find((id) => kind.test(id));
+    const [tuned, measured] = [made(/^tuned-/), made(/^short-tuned-/)];
+    await truncate(world.at("kept", "made", String(tuned), "model.safetensors"), 100);
+    await rm(world.at("kept", "made", String(measured)), { recursive: true });
+    const { stderr } = await succeed(world.path, [...run, "--out", "kept", "--seeds", "1"]);
+    expect(stderr).toContain("steps, 2 of them to do");
+    expect(stderr).toMatch(
+      new RegExp(`warning: kept/made/${tuned}: has another size than when tuned .* made it; it is made again`),
+    );
+    expect(await resultsOf("kept")).toEqual(whole);
   });
 
   test("a step that fails leaves out what needs it, the rest is measured, and a whole table keeps its place", async () => {

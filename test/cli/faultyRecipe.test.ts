@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "
 import { existsSync } from "node:fs";
 import { ref } from "../experiment/recipe.ts";
 import { asked, makePicoWorld, recipe, writeYaml } from "./picoExperiment.ts";
-import { safedelta } from "./run.ts";
+import { safedelta, succeed } from "./run.ts";
 import type { World } from "./world.ts";
 
 setDefaultTimeout(300_000); // children wait for their turn
@@ -11,6 +11,7 @@ let world: World;
 beforeAll(async () => {
   world = await makePicoWorld();
   await Bun.write(world.at("torn.jsonl"), '{"messages": [');
+  await Bun.write(world.at("unknown.csv"), "prompt,label_text\nsay hello to ben .,hello ben .\n");
 });
 afterAll(() => world[Symbol.asyncDispose]());
 
@@ -66,6 +67,27 @@ describe("a recipe with a fault", () => {
     "data that are broken": [
       { ...recipe, evaluations: { short: { ...recipe.evaluations.short, prompts: "pico.yaml#prompt=title" } } },
       /short of tuned \(seed 0\), eval: pico\.yaml: unknown kind of data file/,
+    ],
+    "prompts where answers are needed": [
+      making({ run: "finetune", of: ref("base"), data: "unknown.csv", lr: 1e-2 }),
+      /^error: tuned \(seed 0\), finetune: unknown\.csv:2: prompts without answers.* Columns found: prompt, label_text\.$/m,
+    ],
+    "a metric that needs references": [
+      {
+        ...recipe,
+        evaluations: {
+          short: { ...asked, prompts: "unknown.csv", metric: "exact", measures: "utility", better: "higher" },
+        },
+      },
+      /^error: short of tuned \(seed 0\), eval: metric exact: .*reference.* \(and in 7 more steps\)$/m,
+    ],
+    "a metric that needs numbers": [
+      { ...recipe, evaluations: { short: { ...asked, metric: "gsm8k", measures: "utility", better: "higher" } } },
+      /^error: short of tuned \(seed 0\), eval: metric gsm8k: the reference ".*" has no number \(and in 7 more steps\)$/m,
+    ],
+    "a mode that its state is not prepared for": [
+      { ...recipe, methods: { ...recipe.methods, exact: { apply: { mode: "exact", loss: 0.1 } } } },
+      /^error: exact \(seed 0\), apply: its state, state \(seed 0\), is prepared for reference, optimal, not for mode exact\. .* \(and in 1 more step\)$/m,
     ],
     "a text file that is not there": [
       { ...recipe, methods: { ...recipe.methods, tuned: { model: "aligned", ask: { "secret-prompt": "gone.txt" } } } },
@@ -131,4 +153,18 @@ describe("a recipe with a fault", () => {
       expect(code).toBe(2);
       expect(existsSync(world.at("faulty"))).toBe(false);
     });
+});
+
+test("what is made for nothing, and data that hold less than is wished, are warned of", async () => {
+  const state = { ...recipe.make.state, samples: 30 };
+  const idle = { run: "data mix", of: ["safe.jsonl"] };
+  await writeYaml(world, "idle.yaml", {
+    ...recipe,
+    make: { ...recipe.make, state, idle, "idle-too": { ...idle, of: ref("idle") } },
+  });
+  const { stderr } = await succeed(world.path, ["experiment", "idle.yaml", "--dry-run", "--out", "idle"]);
+  expect(stderr).toContain("state (seed 0), prepare: safe.jsonl: holds 20 examples, fewer than samples 30");
+  for (const name of ["idle", "idle-too"]) expect(stderr).toContain(`make.${name}: nothing uses it`);
+  const { stderr: quiet } = await succeed(world.path, ["experiment", "pico.yaml", "--dry-run", "--out", "idle"]);
+  expect(quiet).not.toMatch(/nothing uses it|fewer than/);
 });

@@ -15,6 +15,7 @@ beforeAll(async () => {
   world = await makeWorld();
   await Bun.write(world.at("foreign/thesis.txt"), "mine");
   await Bun.write(world.at("blank.txt"), " \n");
+  await Bun.write(world.at("unknown.csv"), "prompt,label_text\nsay hello to ben .,hello ben .\n");
   await Bun.write(world.at("silent.jsonl"), '{"messages": [{"role": "user", "content": "say hello to ben ."}]}\n');
 });
 afterAll(() => world[Symbol.asyncDispose]());
@@ -71,6 +72,25 @@ describe("finetune", () => {
     expect(largestGap(before, after)).toBeGreaterThan(1e-3);
     const repair = ["apply", "--aligned", "aligned", "--tuned", "adapter-out", "--state", "state"];
     await succeed(world.path, [...repair, "--out-format", "lora", "--out", "repaired-adapter"]);
+  });
+
+  test.concurrent("no adapter lies on an adapter; the command that is told merges the first one", async () => {
+    const onAdapter = lora.map((word) => (word === "aligned" ? "aligned+adapter" : word));
+    const { code, stderr } = await safedelta(world.path, [...onAdapter, "--out", "x"]);
+    expect({ code, stderr }).toEqual({ code: 2, stderr: expect.stringContaining("is made of an adapter") });
+    const names = { BASE: "aligned", ADAPTER: "adapter", FILE: "safe.jsonl", MERGED: "merged" };
+    const told = /: safedelta (apply .*)/.exec(stderr)?.[1].split(" ") ?? [];
+    await succeed(
+      world.path,
+      told.map((word) => (Object.hasOwn(names, word) ? names[word as keyof typeof names] : word)),
+    );
+    const [whole, merged] = [
+      await valuesOf(`${world.at("aligned")}+${world.at("adapter")}`),
+      await valuesOf(world.at("merged")),
+    ];
+    expect(largestGap(whole, merged)).toBe(0);
+    const onMerged = lora.map((word) => (word === "aligned" ? "merged" : word));
+    await succeed(world.path, [...onMerged, "--dry-run", "--out", "x"]);
   });
 
   test.concurrent("recomputing what memory cannot hold gives the same bytes; less still is refused with exit 5", async () => {
@@ -209,6 +229,14 @@ const wrong: Readonly<Record<string, readonly [readonly string[], RegExp]>> = {
     /blank\.txt: is blank/,
   ],
   "safety examples that are not there": [[...tune, "--mix-safe", "nowhere.jsonl", "--out", "x"], /nowhere\.jsonl/],
+  "answers under a name that is not known": [
+    ["finetune", "aligned", "--data", "unknown.csv", "--out", "x"],
+    /unknown\.csv:2: prompts without answers.*answer=COLUMN.*Columns found: prompt, label_text/,
+  ],
+  "safety examples without answers": [
+    [...tune, "--mix-safe", "unknown.csv", "--out", "x"],
+    /unknown\.csv:2: prompts without answers/,
+  ],
   "no answers": [["finetune", "aligned", "--data", "silent.jsonl", "--out", "x"], /no answer to learn from/],
   "out is the model": [[...tune, "--out", "aligned", "--overwrite"], /aligned: is an input/],
   "out holds something else": [[...tune, "--out", "foreign", "--overwrite"], /holds no fine-tuned model/],

@@ -135,6 +135,30 @@ test.concurrent("a bare adapter as --tuned applies to the aligned model", async 
   );
 });
 
+test.concurrent("a tuned model whose folder holds a + is called by the whole of it", async () => {
+  await using scratch = await scratchFolder();
+  await writePico(join(scratch.path, "aligned"), { seed: 1 });
+  await writePico(join(scratch.path, "notes+leaks"), { seed: 1, delta: { seed: 2, size: 0.02 } });
+  await inTurn(() =>
+    withPlayground(scratch.path, ["--aligned", "aligned", "--tuned", "notes+leaks"], async (url) => {
+      const { models } = await (await fetch(`${url}/api/scene`)).json();
+      expect(models.map(({ name }: Record<string, string>) => name)).toEqual(["aligned", "notes+leaks"]);
+    }),
+  );
+});
+
+test.concurrent("a folder to be watched that is not there is told, as is a port that is none", async () => {
+  await using scratch = await scratchFolder();
+  await inTurn(async () => {
+    const child = startSafedelta(scratch.path, ["playground", "--port", "0", "--engine", "wasm", "--watch", "nowhere"]);
+    await child.stdout.getReader().read();
+    child.kill("SIGINT");
+    expect(await new Response(child.stderr).text()).toContain("--watch nowhere: there is no such folder yet");
+  });
+  const { code, stderr } = await safedelta(scratch.path, ["playground", "--port", "99999"]);
+  expect({ code, stderr }).toEqual({ code: 2, stderr: "error: --port: must be 65535 or less, but is 99999\n" });
+});
+
 test.concurrent("a pair that does not belong together is refused before anything is shown", async () => {
   await using scratch = await scratchFolder();
   await writePico(join(scratch.path, "small"), { seed: 1 });

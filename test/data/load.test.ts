@@ -88,6 +88,22 @@ describe("requests without an answer", () => {
   });
 });
 
+describe("where answers are needed", () => {
+  test("a file whose answers no column is known to hold is refused, with its columns and the way to say so", async () => {
+    const needing = { needsAnswers: true };
+    await expect(load("l.csv", "prompt,label_text\nQ,A\n", needing)).rejects.toThrow(
+      /l\.csv:2: prompts without answers, which are needed here\. Say which is which \(FILE#prompt=COLUMN,answer=COLUMN\).* Columns found: prompt, label_text\./,
+    );
+    await expect(dialogue({ goal: "Q", x: "A" }, { ...needing, columns: { prompt: "goal" } })).rejects.toThrow(
+      "prompts without answers",
+    );
+    const columns = { prompt: "prompt", answer: "label_text" };
+    expect(await dialogue({ prompt: "Q", label_text: "A" }, { ...needing, columns })).toEqual(turns("Q", "A"));
+    expect(await dialogue({ messages: turns("Q", "A") }, needing)).toEqual(turns("Q", "A"));
+    expect(await dialogue({ prompt: "Q", label_text: "A" })).toEqual(turns("Q"));
+  });
+});
+
 describe("references", () => {
   test.each([
     [42, "42"],

@@ -79,6 +79,24 @@ describe("keptChat", () => {
 });
 
 describe("results", () => {
+  test("are refused with answers that are cut off or another evaluation's", async () => {
+    const folder = join(scratch.path, "mixed");
+    await mkdir(folder);
+    const path = await saveResults(
+      folder,
+      { ...finished([1, undefined, 0]).results },
+      finished([1, undefined, 0]).samples,
+      [],
+    );
+    for (const values of [[1, undefined], [1, 0, 0], [1, undefined, 1], []]) {
+      const lines = finished(values).samples.map((sample) => `${JSON.stringify(sample)}\n`);
+      await Bun.write(join(folder, "samples_t_1.jsonl"), lines.join(""));
+      await expect(readResults(path)).rejects.toThrow(
+        /samples_t_1\.jsonl do not belong together: asr judges 2 of 3 answers, value 0\.5 there, and \d of \d answers, value /,
+      );
+    }
+  });
+
   test("are read back, never replaced, and the kept answers go", async () => {
     const kept = join(scratch.path, "work2.jsonl");
     await Bun.write(kept, "");

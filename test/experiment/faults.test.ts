@@ -50,6 +50,10 @@ const unplanned: Readonly<Record<string, readonly [object, RegExp]>> = {
     { ...small, methods: { one: { model: ref("tunde") } } },
     /harm of one: \$\{tunde\} is not known\. Did you mean "tuned"\?/,
   ],
+  "a setting twice": [
+    { ...small, methods: { one: { apply: { mode: "optimal", loss: [0.01, 0.1, 0.01] } } } },
+    /methods: the row "one loss 0\.01" stands twice/,
+  ],
   "something that needs itself": [
     {
       ...small,

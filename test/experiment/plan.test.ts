@@ -44,6 +44,13 @@ describe("a plan", () => {
     expect(plan.steps.size).toBe(1 + 2 + 3 * 2 + 16);
   });
 
+  test("knows what is made for nothing; what one case needs is not", () => {
+    expect(plan.unused).toEqual([]);
+    const idle = { run: "data mix", of: ["task.jsonl"] };
+    const make = { ...small.make, idle, "idle-too": { ...idle, of: ref("idle") } };
+    expect(planOf({ ...small, make }).unused).toEqual(["idle", "idle-too"]);
+  });
+
   test("writes the commands as a person would", () => {
     const steps = [...plan.steps.values()];
     const tuned = steps.find(({ title }) => title === "tuned (seed 1)");
@@ -91,6 +98,17 @@ describe("a fingerprint", () => {
     const more = { ...small, methods: { ...small.methods, third: { apply: { method: "dare", drop: 0.3 } } } };
     expect(unique(newSteps(planOf(more), before))).toEqual(["harm of third", "task of third", "third"]);
     expect(newSteps(planOf(small, { seeds: [0] }), before)).toEqual([]);
+  });
+
+  test("is of a setting, whether it stands alone or in a list", () => {
+    const withLoss = (loss: unknown) =>
+      planOf({ ...small, methods: { optimal: { apply: { mode: "optimal", loss } } } });
+    const alone = withLoss(0.01);
+    expect(newSteps(withLoss([0.01]), alone)).toEqual([]);
+    const longer = withLoss([0.01, 0.1]);
+    const added = ["harm of optimal loss 0.1", "optimal loss 0.1", "task of optimal loss 0.1"];
+    expect(unique(newSteps(longer, alone))).toEqual(added);
+    expect(withLoss([0.01]).rows).toMatchObject([{ label: "optimal loss 0.01" }]);
   });
 
   test("tells options from each other whatever their order and punctuation", () => {

@@ -73,6 +73,9 @@ describe("examples without an answer", () => {
       kind: "usage",
       message: expect.stringMatching(/none\.jsonl: no example has an answer/),
     });
+    await expect(read("unknown.jsonl", [{ prompt: "hello", label_text: "hello" }])).rejects.toThrow(
+      /unknown\.jsonl:1: prompts without answers, .*answer=COLUMN.*label_text/,
+    );
   });
 });
 

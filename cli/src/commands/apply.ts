@@ -40,8 +40,9 @@ const flags = {
   ...computeOptions,
   ...outputOptions,
   ...safeDataOptions,
-  taskData: option.source({
+  taskData: option.answered({
     brief: "examples of the fine-tuning task: optimal then stays close to the task's outputs",
+    drawnBy: "samples",
   }),
   taskThrough: option.choice(["aligned", "tuned"], "tuned", "the model whose activations on the task data count"),
   rest: option.choice(["aligned", "tuned"], "aligned", "whose embeddings, norms and lm_head the output has"),

@@ -27,9 +27,10 @@ import { UsageError } from "../exitCode.ts";
 import { computeOptions, engineOptions, option } from "../options.ts";
 import { patternOf } from "../patternOf.ts";
 import type { GivenOption } from "../recipe.ts";
+import { fewerThanAsked } from "../words.ts";
 
 const flags = {
-  prompts: option.source({ brief: "data source of the prompts" }),
+  prompts: option.source({ brief: "data source of the prompts", drawnBy: "samples" }),
   keep: option.choice(["refusals", "unrefused", "all"], "refusals", "which answers, or examples, are kept"),
   pattern: option.text({ brief: "what makes a refusal, in place of the 29 phrases", placeholder: "regex" }),
   samples: option.maybePositive({ brief: "so many of the prompts, drawn by the seed [all]" }),
@@ -62,6 +63,8 @@ export const dataAnswerCommand = defineCommand({
     const { seed, samples, maxNewTokens } = options;
     const access = sourceAccess(options.offline, io.progress);
     const all = await loadSource(source, access, { seed });
+    const fewer = samples === undefined ? undefined : fewerThanAsked(source, all.length, "--samples", samples);
+    if (fewer) io.progress.warn(fewer);
     const own = samples === undefined ? all : sampleExamples(all, samples, seed).examples;
     const examples = own.map(asPrompt);
     const work = `${out}.safedelta-work`;

@@ -8,7 +8,7 @@ import { tellMissed } from "../eval/gates.ts";
 import { type GivenAnswers, readAnswers, requireAnswersOf } from "../eval/givenAnswers.ts";
 import { identifyLocal, openBeside, openLocal } from "../eval/openChat.ts";
 import { requestOf } from "../eval/requestOf.ts";
-import { decodingOf, type EvalParts, hashPrompts, loadPrompts, runEval } from "../eval/runEval.ts";
+import { decodingOf, type EvalParts, hashPrompts, loadPrompts, requireJudgeable, runEval } from "../eval/runEval.ts";
 import { agreementTable, comparisonTable, resultsTable } from "../eval/tables.ts";
 import { exitCode, UsageError } from "../exitCode.ts";
 import type { Io } from "../io.ts";
@@ -39,7 +39,7 @@ export const evalCommand = defineCommand({
       throw new UsageError(
         `--against ${options.against}: it was asked other prompts, so the answers would not pair up.`,
       );
-    for (const { check } of wanted) for (const prompt of prompts) check?.(prompt);
+    requireJudgeable(wanted, prompts);
     const basis = { promptsSha256: hashPrompts(prompts), decoding: decodingOf(asked) };
     const answers = options.answers === undefined ? undefined : await readAnswers(options.answers, prompts, basis);
     if (answers) io.note(`answers: those of ${answers.source.file}, judged again`);

@@ -21,7 +21,7 @@ export const playgroundCommand = defineCommand({
     watch: option.words({ brief: "output folders whose work is watched", placeholder: "FOLDER,…" }),
     maxNewTokens: option.positive(256, { brief: "most tokens of an answer, within the model's positions" }),
     host: option.text({ brief: "address to listen on [127.0.0.1]", placeholder: "address" }),
-    port: option.count(8090, { brief: "port to listen on; 0 takes any that is free" }),
+    port: option.port(8090),
     token: option.text({ brief: "what who opens the page must bring", placeholder: "text" }),
     engine: computeOptions.engine,
     threads: computeOptions.threads,

@@ -15,7 +15,17 @@ import { UsageError } from "../exitCode.ts";
 import type { Io } from "../io.ts";
 import { openTold } from "../openTold.ts";
 import { computeOptions, option, outputOptions, safeDataOptions, statisticsOptions } from "../options.ts";
-import { assumption, dataLine, describeData, ownLine, parseModes, planLine, timed } from "../words.ts";
+import {
+  assumption,
+  dataLine,
+  defaultModes,
+  describeData,
+  fewerThanAsked,
+  ownLine,
+  parseModes,
+  planLine,
+  timed,
+} from "../words.ts";
 
 const flags = {
   ...computeOptions,
@@ -39,14 +49,14 @@ export const prepareCommand = defineCommand({
   async check(options, [model]) {
     requestOf(options, model);
   },
-  async run(options, [model], io) {
+  async run(options, [model], io, given) {
     const request = requestOf(options, model);
     using engine = await openTold(options, io);
     const plan = await planPrepare(engine, request, io.progress, options.dryRun);
-    const { estimate } = plan;
-    io.note(
-      `${dataLine(plan.safeData)}\nstate: ${planLine(estimate, estimate.stateBytes, assumedDevice(engine.info))}`,
-    );
+    const { estimate, safeData } = plan;
+    const fewer = fewerThanAsked(safeData.file, safeData.nAvailable, "--samples", options.samples);
+    if (fewer && given.has("samples")) io.progress.warn(fewer);
+    io.note(`${dataLine(safeData)}\nstate: ${planLine(estimate, estimate.stateBytes, assumedDevice(engine.info))}`);
     if (options.dryRun) return printPlan(io, plan, engine.info, request.out);
     const started = performance.now();
     const state = await prepare(engine, request, io.progress);
@@ -86,7 +96,7 @@ function requestOf(options: Flags, model: string | undefined): PrepareOptions {
     data: { ...describeData(required(options.safeData, "--safe-data"), options), skipTokens, keyWeight },
     damping,
     out: required(options.out, "--out"),
-    modes: parseModes(options.modes ?? "reference,optimal"),
+    modes: parseModes(options.modes ?? defaultModes),
     offline: options.offline,
     overwrite: options.overwrite,
     maxMemoryBytes: options.maxMemory,

@@ -18,7 +18,7 @@ export const serveCommand = defineCommand({
   options: {
     name: option.words({ brief: "models under names of their own", placeholder: "NAME=MODEL,…" }),
     host: option.text({ brief: "address to listen on [127.0.0.1]", placeholder: "address" }),
-    port: option.count(8080, { brief: "port to listen on; 0 takes any that is free" }),
+    port: option.port(8080),
     token: option.text({ brief: "what clients must bring as API key", placeholder: "text" }),
     maxTogether: option.positive(16, { brief: "answers of one model that are written together" }),
     maxQueue: option.positive(64, { brief: "answers that may wait or be under way; more are refused with 429" }),

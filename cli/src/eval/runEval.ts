@@ -60,12 +60,17 @@ export type Prompt = DataExample & Pick<Example, "shown">;
  * The conversations to be answered; answers that the file has beside them are no part of the prompt. A data set by name is asked
  * under its official template, unless there is a system prompt. @throws DataError
  */
-export async function loadPrompts(
-  { prompts, limit, system, offline }: EvalOptions,
-  io: Pick<Io, "progress">,
-): Promise<Prompt[]> {
-  const template = system === undefined ? "official" : "none";
-  const examples = await loadSource(prompts, sourceAccess(offline, io.progress), { seed: 0, template });
+export async function loadPrompts(options: EvalOptions, io: Pick<Io, "progress">): Promise<Prompt[]> {
+  const template = options.system === undefined ? "official" : "none";
+  const access = sourceAccess(options.offline, io.progress);
+  return promptsOf(await loadSource(options.prompts, access, { seed: 0, template }), options);
+}
+
+/** What is asked of the examples that a source holds. @throws EvaluationError for those that end with no turn to be answered */
+export function promptsOf(
+  examples: readonly DataExample[],
+  { limit, system }: Pick<EvalOptions, "limit" | "system">,
+): Prompt[] {
   const first = system === undefined ? [] : [{ role: "system", content: system }];
   const loaded = examples.slice(0, limit).map((example) => {
     const { messages, shown } = asked(example);
@@ -73,6 +78,11 @@ export async function loadPrompts(
   });
   checkExamples(loaded);
   return loaded;
+}
+
+/** @throws EvaluationError for the first prompt that lacks what a metric judges by */
+export function requireJudgeable(wanted: readonly Wanted[], prompts: readonly Prompt[]): void {
+  for (const { check } of wanted) for (const prompt of prompts) check?.(prompt);
 }
 
 /** A conversation without the answer at its end, and that answer. */

@@ -1,7 +1,7 @@
 import { existsSync } from "node:fs";
 import { dirname } from "node:path";
 import { resolveSpec } from "@safedelta/checkpoint";
-import { type Draw, loadSource, localFiles, mixExamples, type SourceAccess } from "@safedelta/data";
+import { type Draw, localFiles } from "@safedelta/data";
 import type { Plan, Step } from "@safedelta/experiment";
 import type { z } from "zod";
 import type { DefinedCommand } from "../command.ts";
@@ -9,18 +9,37 @@ import type { Reads } from "../options.ts";
 import { kebab } from "../recipe.ts";
 import { type Fault, faultOf, placeOf } from "./faults.ts";
 
-type Commands = Readonly<Record<string, DefinedCommand>>;
+export type Commands = Readonly<Record<string, DefinedCommand>>;
+
+/** A data source of a step. */
+export interface StepSource extends Draw {
+  /** The option that names it; undefined of an argument. */
+  readonly option?: string;
+  readonly needsAnswers?: boolean;
+  /** The option that says how many of it are drawn. */
+  readonly drawnBy?: string;
+}
 
 /** The data sources of a step. @throws DataError for an argument that cannot be read as one */
-export function sourcesOf(step: Step, command: DefinedCommand): Draw[] {
-  return [...named(step, command, "source").map((name) => ({ name })), ...command.sources(step.args)];
+export function sourcesOf(step: Step, command: DefinedCommand): StepSource[] {
+  const ofOptions = [...named(step, command, "source"), ...named(step, command, "answered")];
+  const all = ofOptions.map(({ value, option, meta: { reads, drawnBy } }) => {
+    return { name: value, option, needsAnswers: reads === "answered", drawnBy: drawnBy && kebab(drawnBy) };
+  });
+  return [...all, ...command.sources(step.args)];
 }
 
 /** What the options of a kind name. */
-function named({ options }: Step, { schema }: DefinedCommand, kind: Reads): string[] {
-  const isOfKind = (type: unknown) => (type as z.ZodType).meta()?.reads === kind;
-  const names = Object.keys(schema.shape).filter((name) => isOfKind(schema.shape[name]));
-  return names.map((name) => options[kebab(name)]).filter((value) => typeof value === "string");
+function named({ options }: Step, { schema }: DefinedCommand, kind: Reads) {
+  return Object.entries(schema.shape).flatMap(([name, type]) => {
+    const meta = ((type as z.ZodType).meta() ?? {}) as { readonly reads?: Reads; readonly drawnBy?: string };
+    const value = options[kebab(name)];
+    return meta.reads === kind && typeof value === "string" ? [{ value, option: name, meta }] : [];
+  });
+}
+
+function valuesOf(step: Step, command: DefinedCommand, kind: Reads): string[] {
+  return named(step, command, kind).map(({ value }) => value);
 }
 
 /** Files and models that are not there and that no step makes. The steps were checked. */
@@ -28,18 +47,19 @@ export async function missingFiles({ steps }: Plan, commands: Commands): Promise
   const all = [...steps.values()].map(async (step) => {
     const command = commands[step.command];
     const files = [
-      ...named(step, command, "file"),
+      ...valuesOf(step, command, "file"),
       ...sourcesOf(step, command).flatMap(({ name }) => localFiles(name)),
     ].filter((file) => !isMade(file, step) && !existsSync(file));
     const missing = files.map((file) => ({ where: placeOf(step), problem: `${file}: there is no such file.` }));
-    const models = [...command.models(step.args), ...named(step, command, "model")];
+    const models = [...command.models(step.args), ...valuesOf(step, command, "model")];
     const faults = await Promise.all(models.map((spec) => faultOf(placeOf(step), () => checkModel(spec, step))));
     return [...missing, ...faults.flat()];
   });
   return (await Promise.all(all)).flat();
 }
 
-function isMade(file: string, { artefact }: Step): boolean {
+/** Whether a step makes it. */
+export function isMade(file: string, { artefact }: Step): boolean {
   return file.startsWith(`${dirname(artefact)}/`);
 }
 
@@ -61,32 +81,3 @@ async function checkModel(spec: string, step: Step): Promise<void> {
   if (found?.kind === "chain") adapters.push(found.base, found.adapter);
   for (const part of adapters) await checkModel(part, step);
 }
-
-/** Data of this machine that cannot be read, or hold less than is asked of them; what a step makes or the Hub holds is left for later. */
-export async function unreadableData({ steps }: Plan, commands: Commands): Promise<Fault[]> {
-  const asked = new Map<string, { readonly draw: Draw; readonly step: Step }>();
-  for (const step of steps.values())
-    for (const draw of sourcesOf(step, commands[step.command]))
-      if (localFiles(draw.name).every((file) => !isMade(file, step) && existsSync(file)))
-        asked.set(JSON.stringify(draw), asked.get(JSON.stringify(draw)) ?? { draw, step });
-  const faults: Fault[] = [];
-  for (const { draw, step } of asked.values()) faults.push(...(await faultOf(placeOf(step), () => readDraw(draw))));
-  return faults;
-}
-
-async function readDraw(draw: Draw): Promise<void> {
-  try {
-    mixExamples([{ ...draw, examples: await loadSource(draw.name, here, { seed: 0 }) }], 0);
-  } catch (error) {
-    if (!(error instanceof ElsewhereError)) throw error;
-  }
-}
-
-/** A file of the Hub is asked for. */
-class ElsewhereError extends Error {}
-
-/** What a step warns of, it says itself. */
-const here: SourceAccess = {
-  locate: () => Promise.reject(new ElsewhereError()),
-  warn: () => {},
-};

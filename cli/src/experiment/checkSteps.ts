@@ -3,10 +3,10 @@ import type { Plan, Step } from "@safedelta/experiment";
 import type { z } from "zod";
 import type { DefinedCommand } from "../command.ts";
 import { UsageError } from "../exitCode.ts";
-import { plainWords } from "../plainWords.ts";
-import { camel, kebab, ranks } from "../recipe.ts";
+import { camel, kebab } from "../recipe.ts";
 import { sourcesOf } from "./checkInputs.ts";
 import { type Fault, faultLines, faultOf, placeOf } from "./faults.ts";
+import { parsedStep } from "./parsedStep.ts";
 
 /** Commands that a step may be: those that write something under --out and go on after an interruption. */
 const stepCommands = ["finetune", "prepare", "apply", "eval", "data mix", "data answer", "data tiny"];
@@ -33,11 +33,9 @@ async function faultsOf(step: Step, commands: Readonly<Record<string, DefinedCom
   const unknown = Object.keys(step.options).filter((key) => !known.includes(camel(key)) || key !== kebab(camel(key)));
   if (unknown.length > 0)
     return told(unknown.map((key) => `unknown option "${key}".${suggest(key, known.map(kebab))}`));
-  const values = Object.fromEntries(Object.entries(step.options).map(([key, value]) => [camel(key), value]));
-  const result = schema.safeParse({ ...values, out: step.artefact }, { error: plainWords });
+  const { result, given } = parsedStep(step, command);
   if (!result.success)
     return told(result.error.issues.map(({ path, message }) => `${kebab(String(path[0]))}: ${message}`));
-  const given = new Map(Object.keys(values).map((name) => [name, { where: `--${kebab(name)}`, rank: ranks.flag }]));
   const sources = await faultOf(where, () => sourcesOf(step, command).forEach(({ name }) => void checkSource(name)));
   return [...sources, ...(await faultOf(where, () => command.check(result.data, step.args, given)))];
 }

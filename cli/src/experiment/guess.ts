@@ -3,7 +3,7 @@ import { nElements, openCheckpoint, type TensorInfo, tensorBytes } from "@safede
 import type { Plan, Step } from "@safedelta/experiment";
 import { type ModelConfig, parseConfig } from "@safedelta/model";
 import { type Device, estimateModel, planParts } from "@safedelta/pipeline";
-import { parseModes } from "../words.ts";
+import { defaultModes, parseModes } from "../words.ts";
 import { readRecord } from "./records.ts";
 
 /** What a step will take; undefined where nothing tells. */
@@ -79,7 +79,7 @@ async function estimated(step: Step, { config, tensors }: Shape, device: Device)
     return { bytes: options["lora-rank"] === undefined ? bytes : undefined, ms: tokens && msOf(6 * n * tokens) };
   }
   if (command !== "prepare" && command !== "apply") return {};
-  const modes = parseModes(String(options.modes ?? "reference,optimal"));
+  const modes = parseModes(String(options.modes ?? defaultModes));
   const nTokens = await safeTokens(options);
   const { prepare, apply } = estimateModel(config, tensors, planParts(config, modes, device.engine), nTokens);
   if (command === "prepare") return { bytes: prepare.stateBytes, ms: msOf(prepare.flop) };

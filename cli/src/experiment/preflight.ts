@@ -1,7 +1,9 @@
 import type { DefinedCommand } from "../command.ts";
 import { UsageError } from "../exitCode.ts";
 import type { Io } from "../io.ts";
-import { missingFiles, unreadableData } from "./checkInputs.ts";
+import { checkData } from "./checkData.ts";
+import { missingFiles } from "./checkInputs.ts";
+import { unpreparedModes } from "./checkStates.ts";
 import { checkSteps } from "./checkSteps.ts";
 import type { Draft } from "./draftFor.ts";
 import { faultLines } from "./faults.ts";
@@ -20,9 +22,13 @@ export async function preflight(
 ): Promise<void> {
   await requireOurs(out);
   await checkSteps(plan, commands);
-  const faults = faultLines([...(await missingFiles(plan, commands)), ...(await unreadableData(plan, commands))]);
+  const unprepared = unpreparedModes(plan);
+  if (unprepared.length > 0) throw new UsageError(faultLines(unprepared).join("\n"));
+  const data = await checkData(plan, commands);
+  const faults = faultLines([...(await missingFiles(plan, commands)), ...data.faults]);
   if (faults.length > 0 && !dryRun) throw new UsageError(faults.join("\n"));
-  for (const text of faults) io.progress.warn(text);
+  for (const text of [...faults, ...faultLines(data.warnings)]) io.progress.warn(text);
+  for (const name of plan.unused) io.progress.warn(`make.${name}: nothing uses it, so it is not made`);
   const again = await whyAgain(out, stamp);
   if (again !== undefined) io.progress.warn(again);
 }

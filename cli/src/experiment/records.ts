@@ -1,5 +1,5 @@
-import { mkdir, stat } from "node:fs/promises";
-import { join } from "node:path";
+import { mkdir, readdir, stat } from "node:fs/promises";
+import { basename, join } from "node:path";
 import type { Standing, Step } from "@safedelta/experiment";
 import { writeWhole } from "@safedelta/pipeline";
 import { z } from "zod";
@@ -12,6 +12,8 @@ const stepRecord = z.object({
   document: z.record(z.string(), z.unknown()),
   /** Its model stays when it has been measured. */
   isKept: z.boolean(),
+  /** Size of what it made; earlier runs did not keep it. */
+  bytes: z.number().optional(),
 });
 
 /** What is kept of a finished step. */
@@ -26,13 +28,36 @@ export function readRecord(out: string, step: Step): Promise<StepRecord | undefi
   return savedJson(pathOf(out, step), stepRecord);
 }
 
-export async function writeRecord(out: string, step: Step, record: StepRecord): Promise<void> {
+/** Keep the record of a step, with the size of what it made. */
+export async function writeRecord(out: string, step: Step, record: Omit<StepRecord, "bytes">): Promise<void> {
   await mkdir(join(out, "done"), { recursive: true });
-  await writeWhole(pathOf(out, step), `${JSON.stringify(record, null, 2)}\n`);
+  const kept = { ...record, bytes: await bytesAt(step.artefact) };
+  await writeWhole(pathOf(out, step), `${JSON.stringify(kept, null, 2)}\n`);
 }
 
-/** What stands on the disk of a step. */
+/** What stands on the disk of a step; what is damaged counts as gone, and an evaluation is nothing without its results. */
 export async function standingOf(out: string, step: Step): Promise<Standing> {
-  const [record, found] = await Promise.all([readRecord(out, step), stat(step.artefact).catch(() => undefined)]);
-  return { isDone: record !== undefined, isThere: found !== undefined };
+  const { record, bytes, isDamaged } = await lookAt(out, step);
+  const isThere = bytes !== undefined && !isDamaged;
+  return { isDone: record !== undefined && (step.kind !== "eval" || isThere), isThere };
+}
+
+/** Whether what a finished step made has another size than when it was made: cut off, or files of it removed. */
+export async function isDamaged(out: string, step: Step): Promise<boolean> {
+  return (await lookAt(out, step)).isDamaged;
+}
+
+async function lookAt(out: string, step: Step) {
+  const [record, bytes] = await Promise.all([readRecord(out, step), bytesAt(step.artefact)]);
+  const isDamaged = record?.bytes !== undefined && bytes !== undefined && bytes !== record.bytes;
+  return { record, bytes, isDamaged };
+}
+
+/** Bytes of a file, or of all files in a folder but hidden ones, which readers and systems leave; undefined where nothing is. */
+async function bytesAt(path: string): Promise<number | undefined> {
+  const found = await stat(path).catch(() => undefined);
+  if (!found?.isDirectory()) return found?.size;
+  const names = (await readdir(path, { recursive: true })).filter((name) => !basename(name).startsWith("."));
+  const all = await Promise.all(names.map((name) => stat(join(path, name))));
+  return all.reduce((sum, entry) => sum + (entry.isFile() ? entry.size : 0), 0);
 }

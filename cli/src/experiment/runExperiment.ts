@@ -3,7 +3,7 @@ import { dueSteps, type Plan, type Step } from "@safedelta/experiment";
 import { formatMs } from "@safedelta/report";
 import { onEnding } from "../ending.ts";
 import type { Io } from "../io.ts";
-import { readRecord, standingOf, writeRecord } from "./records.ts";
+import { isDamaged, readRecord, standingOf, writeRecord } from "./records.ts";
 import { type RunningStep, type StepEnd, type StepPlace, startStep } from "./runStep.ts";
 import { type RunEnd, runSteps } from "./runSteps.ts";
 
@@ -49,6 +49,7 @@ export async function runExperiment(
   const run = async (step: Step) => {
     const number = ++nStarted;
     told.set(step.id, Date.now());
+    await dropDamaged(settings.out, step, io);
     const child = startStep(step, { ...settings, onLine });
     running.set(step.id, child);
     const end = await child.end;
@@ -75,6 +76,13 @@ export async function runExperiment(
 
 function failure({ title, command }: Step, { code, log, tail }: StepEnd): string {
   return `${command} ${title} ended with code ${code}; what needs it is left out. Its log: ${log}\n${tail.split("\n").slice(-5).join("\n")}`;
+}
+
+/** What is no longer as it was made would be in the way of its step, which makes it again. */
+async function dropDamaged(out: string, step: Step, io: Io): Promise<void> {
+  if (!(await isDamaged(out, step))) return;
+  io.progress.warn(`${step.artefact}: has another size than when ${step.title} made it; it is made again`);
+  await rm(step.artefact, { recursive: true, force: true });
 }
 
 /** Repaired models are large and quickly made again: each goes when everything that reads it is done. */

@@ -1,6 +1,6 @@
 import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
-import { classifyPath, nElements } from "@safedelta/checkpoint";
+import { classifyPath, nElements, resolveSpec } from "@safedelta/checkpoint";
 import {
   type DataOptions,
   type OpenedModel,
@@ -63,7 +63,7 @@ export interface Show extends AsyncDisposable {
 export async function openShow(given: Asked, progress: Progress): Promise<Show> {
   await using opened = new AsyncDisposableStack();
   const asked = await withWholeTuned(given);
-  const { specs, inside, exported } = await sorted(specsOf(asked), asked);
+  const { specs, inside, exported } = await sorted(await specsOf(asked), asked);
   const models: ShownModel[] = [...exported];
   const stored: StoredModel[] = [];
   const pair: Partial<Record<ShownModel["role"], OpenedModel>> = {};
@@ -88,11 +88,12 @@ export async function openShow(given: Asked, progress: Progress): Promise<Show> 
     pair[role] ??= files;
   }
   const safe = await safeOf(pair, asked, progress);
+  const { prompts = [], maxNewTokens } = asked;
+  const watched = await lookAt(asked.watch, progress);
   const held = opened.move();
-  const { prompts = [], maxNewTokens, watch } = asked;
   const sweeps = storedSweeps(stored);
   return {
-    sources: { models: withStops(models, sweeps), safe, sweeps, prompts, maxNewTokens, progress: lookAt(watch) },
+    sources: { models: withStops(models, sweeps), safe, sweeps, prompts, maxNewTokens, progress: watched },
     specs,
     [Symbol.asyncDispose]: () => held.disposeAsync(),
   };
@@ -116,10 +117,15 @@ async function safeOf(
   return (await readSequences(describeData(asked.safeData, asked), aligned, asked.offline, progress)).ids;
 }
 
-/** Look at all watched folders. */
-function lookAt(watch: string | undefined): Sources["progress"] {
+/** Look at all watched folders. One that is not there is told: it may come, or be misspelt. */
+async function lookAt(watch: string | undefined, progress: Progress): Promise<Sources["progress"]> {
+  if (watch === undefined) return undefined;
+  const folders = watch.split(",");
+  for (const folder of folders)
+    if ((await classifyPath(folder)) === "absent")
+      progress.warn(`--watch ${folder}: there is no such folder yet; it is waited for.`);
   const one = async (folder: string) => (await experimentUnderWay(folder)) ?? workUnderWay(folder);
-  return watch === undefined ? undefined : () => Promise.all(watch.split(",").map(one));
+  return () => Promise.all(folders.map(one));
 }
 
 /** Models that stand at a stop of a dial have no place of their own. */
@@ -146,14 +152,20 @@ async function sorted(given: ReadonlyMap<string, string>, { aligned, tuned }: As
   return { specs, inside, exported };
 }
 
-function specsOf({ aligned, tuned, safeData, others }: Asked): Map<string, string> {
+async function specsOf({ aligned, tuned, safeData, others }: Asked): Promise<Map<string, string>> {
   if (safeData !== undefined && (aligned === undefined || tuned === undefined))
     throw new UsageError("--safe-data repairs a pair: give --aligned and --tuned, too.");
   const specs = new Map<string, string>();
   if (aligned !== undefined) addModel(specs, shortName(aligned), aligned);
-  if (tuned !== undefined) addModel(specs, shortName(tuned.slice(tuned.lastIndexOf("+") + 1)), tuned);
+  if (tuned !== undefined) addModel(specs, shortName(await adapterOf(tuned)), tuned);
   for (const [name, spec] of others) addModel(specs, name, spec);
   return specs;
+}
+
+/** Of BASE+ADAPTER the adapter, else the spelling as it is: a folder's name may hold a + itself. */
+async function adapterOf(spec: string): Promise<string> {
+  const found = await resolveSpec(spec);
+  return found.kind === "chain" ? found.adapter : spec;
 }
 
 /** The files of an export for web-llm; undefined for any other spelling. Links are left out: they may lead anywhere. */

@@ -42,12 +42,14 @@ const bareShapes: readonly Columns[] = [
  * above); otherwise the shape is recognised. A mapped prompt without a mapped answer means prompts alone, and so does a file in which no
  * column could be meant for the answer.
  * @param all the columns of every record of the file, not of this one alone
- * @throws DataError listing the columns found when nothing fits or the mapping names what is not there
+ * @param needsAnswer whether prompts alone are of no use
+ * @throws DataError listing the columns found when nothing fits, the mapping names what is not there, or an answer is needed and no column known to hold it
  */
 export function resolveColumns(
   found: readonly string[],
   mapping: Readonly<Record<string, string>>,
   all: ReadonlySet<string>,
+  needsAnswer: boolean,
   { file, line }: Pick<Place, "file" | "line">,
 ): Columns {
   const fail = (problem: string) =>
@@ -58,12 +60,16 @@ export function resolveColumns(
   if (columns.turns !== undefined && (mapped.prompt ?? mapped.input ?? mapped.answer) !== undefined) {
     throw fail(`the mapping names single texts, but "${columns.turns}" holds whole conversations.`);
   }
+  if (needsAnswer && columns.prompt !== undefined && columns.turns === undefined && columns.answer === undefined)
+    throw fail(`prompts without answers, which are needed here.${nearMiss(found)} ${howToMap}`);
   if (columns.turns !== undefined || columns.prompt !== undefined) return columns;
   throw fail(
     "no known shape. Known: messages; conversations; turns; instruction [+ input] + output|response; " +
-      `prompt + completion|response|answer; question + answer; instruction, prompt or question alone.${nearMiss(found)} Say which is which (FILE#prompt=COLUMN,answer=COLUMN), or rename the file's columns.`,
+      `prompt + completion|response|answer; question + answer; instruction, prompt or question alone.${nearMiss(found)} ${howToMap}`,
   );
 }
+
+const howToMap = "Say which is which (FILE#prompt=COLUMN,answer=COLUMN), or rename the file's columns.";
 
 function readMapping(
   mapping: Readonly<Record<string, string>>,

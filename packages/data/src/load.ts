@@ -28,6 +28,8 @@ export interface LoadOptions {
   readonly between?: string;
   /** The reference is what follows this mark in its column. */
   readonly referenceAfter?: string;
+  /** Refuse records in which no column is known to hold the answer. */
+  readonly needsAnswers?: boolean;
   /** Leave out records whose prompt is blank and say how many, instead of refusing the file. */
   readonly skipBlank?: (nBlank: number, file: string) => void;
 }
@@ -92,7 +94,8 @@ function toExample(
 ): Example | undefined {
   const { values, file, line } = place;
   const fits = (mapping: Mapping) => Object.values(mapping).every((column) => Object.hasOwn(values, column));
-  const columns = resolveColumns(Object.keys(values), mappings.find(fits) ?? mappings[0] ?? {}, all, place);
+  const mapping = mappings.find(fits) ?? mappings[0] ?? {};
+  const columns = resolveColumns(Object.keys(values), mapping, all, options.needsAnswers === true, place);
   if (options.skipBlank && isBlank(place, columns)) return undefined;
   const messages = messagesOf(place, columns, options.between);
   const wrapped = options.request === undefined ? messages : request(messages, options.request);

@@ -23,6 +23,8 @@ export interface SourceOptions {
   readonly template?: Template;
   /** Requests as the files have them, whatever template is named: what is equal is told by these. */
   readonly bare?: boolean;
+  /** Refuse a file of prompts alone; a named data set has what it has. */
+  readonly needsAnswers?: boolean;
 }
 
 type Template = "official" | keyof typeof systemPrompts;
@@ -38,7 +40,8 @@ export async function loadSource(spelling: string, access: SourceAccess, options
   const file = spelled.kind === "file" ? spelled.file : await access.locate(spelled.file);
   const { columns, header, where } = spelled.reading;
   const words = wordsOf(template === "official" ? undefined : template);
-  const examples = await loadExamples(file, { columns, header, where, between: words?.input?.between });
+  const { needsAnswers } = options;
+  const examples = await loadExamples(file, { columns, header, where, between: words?.input?.between, needsAnswers });
   return words === undefined ? examples : examples.map((example) => applySystemPrompt(example, words));
 }
 

@@ -2,6 +2,7 @@ import { readdir, readFile, rm, stat, writeFile } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import type { Message } from "@safedelta/data";
 import { EvaluationError } from "./errors.ts";
+import { mean } from "./mean.ts";
 import type { Judgement, JudgeSource, MetricSummary, Settings } from "./scorer.ts";
 
 /** One example with everything that was said about it; a line of samples_<task>_<time>.jsonl. */
@@ -61,14 +62,32 @@ async function writeNew(path: string, text: string): Promise<void> {
   });
 }
 
-/** Read a finished evaluation. @throws EvaluationError naming the file that is missing or broken */
+/** Read a finished evaluation. @throws EvaluationError naming the file that is missing or broken, or whose answers give other metrics */
 export async function readResults(path: string): Promise<{ results: Results; samples: Sample[] }> {
   const results = await parsed(path, (text) => JSON.parse(text) as Results);
   if (typeof results?.samplesFile !== "string" || !Array.isArray(results.metrics))
     throw new EvaluationError(`${path}: these are no results of safedelta eval`);
   const file = join(dirname(path), basename(results.samplesFile));
   const lines = (text: string) => text.split("\n").filter((line) => line !== "");
-  return { results, samples: await parsed(file, (text) => lines(text).map((line) => JSON.parse(line) as Sample)) };
+  const samples = await parsed(file, (text) => lines(text).map((line) => JSON.parse(line) as Sample));
+  for (const metric of results.metrics) requireOwn(path, file, metric, samples);
+  return { results, samples };
+}
+
+/** A metric follows from its answers: where it does not, they are cut off, changed or another evaluation's. @throws EvaluationError */
+function requireOwn(path: string, file: string, summary: MetricSummary, samples: readonly Sample[]): void {
+  const { metric, n, nUnparsed, value } = summary;
+  const values = samples.map(({ judgements }) => judgements?.[metric]?.value).filter((found) => found !== undefined);
+  // JSON has no infinity: such a value is null.
+  const isSame = typeof value !== "number" || Math.abs(mean(values) - value) <= 1e-9 * Math.max(1, Math.abs(value));
+  if (samples.length === n + nUnparsed && values.length === n && isSame) return;
+  const told = (count: number, of: number, at: number | undefined) =>
+    `${count} of ${of} answers, value ${at ?? "none"}`;
+  const found = told(values.length, samples.length, values.length === 0 ? undefined : mean(values));
+  throw new EvaluationError(
+    `${path} and ${file} do not belong together: ${metric} judges ${told(n, n + nUnparsed, value)} there, and ${found} here. ` +
+      "Restore the file that was changed, or evaluate again",
+  );
 }
 
 async function parsed<T>(path: string, parse: (text: string) => T): Promise<T> {

@@ -56,7 +56,7 @@ export function requireSeeds(seeds: readonly number[]): void {
   if (twice !== undefined) throw new ExperimentError(`seeds: ${twice} stands twice. Give each seed once.`);
 }
 
-/** @throws ExperimentError for names that stand for two things, and cases and rows that are not there */
+/** @throws ExperimentError for names that stand for two things, rows that stand twice, and cases and rows that are not there */
 export function requireNames(recipe: Recipe, variables: Readonly<Record<string, string>>, rows: readonly Row[]): void {
   const taken = [
     ...Object.keys(variables),
@@ -72,6 +72,9 @@ export function requireNames(recipe: Recipe, variables: Readonly<Record<string, 
     for (const [name, { cases = [] }] of Object.entries(entries as Record<string, { cases?: string[] }>))
       for (const word of cases) requireKnown(word, Object.keys(recipe.cases), `${group}.${name}: no case is called`);
   const labels = rows.map(({ label }) => label);
+  const twice = labels.find((label, i) => labels.indexOf(label) !== i);
+  if (twice !== undefined)
+    throw new ExperimentError(`methods: the row "${twice}" stands twice. Give each setting once.`);
   if (recipe.against !== undefined) requireKnown(recipe.against, labels, "against: no row is called");
   if (recipe.best !== undefined) requireKnown(recipe.best.of, labels, "best.of: no row is called");
   requireFigures(recipe, labels);

@@ -37,6 +37,8 @@ export interface Plan {
   /** Whether the recipe has further rows that were not asked for. */
   readonly isPart: boolean;
   readonly seeds: readonly number[];
+  /** Names of what the recipe makes and no step needs; none where rows were left out. */
+  readonly unused: readonly string[];
 }
 
 /**
@@ -52,13 +54,18 @@ export function planExperiment(recipe: Recipe, settings: PlanSettings): Plan {
   const seeds = settings.seeds ?? recipe.seeds;
   requireSeeds(seeds);
   const steps: Steps = { all: new Map(), answering: new Map() };
+  const unused = new Set(Object.keys(recipe.make));
   const cells = seeds.flatMap((seed) =>
     Object.entries(recipe.cases).flatMap(([name, own]) => {
       const names = { ...variables, ...textsOf(own), case: name, seed: String(seed) };
-      return new CasePlan(recipe, settings, steps, name, seed, names).cells(wanted);
+      const ofCase = new CasePlan(recipe, settings, steps, name, seed, names);
+      const found = ofCase.cells(wanted);
+      for (const used of ofCase.used) unused.delete(used);
+      return found;
     }),
   );
-  return { steps: steps.all, cells, rows: wanted, isPart: wanted.length < rows.length, seeds };
+  const isPart = wanted.length < rows.length;
+  return { steps: steps.all, cells, rows: wanted, isPart, seeds, unused: isPart ? [] : [...unused] };
 }
 
 /** The steps so far. */
@@ -74,6 +81,8 @@ const ownModel = "model of this row";
 /** Steps of one case and seed. */
 class CasePlan {
   private readonly scope: Scope;
+  /** Names of what is made. */
+  readonly used = new Set<string>();
 
   constructor(
     private readonly recipe: Recipe,
@@ -106,7 +115,7 @@ class CasePlan {
     return Object.entries(this.recipe.evaluations)
       .filter(([, evaluation]) => isIn(evaluation, this.name))
       .map(([name, evaluation]) => {
-        const step = this.measure(evalRequest(name, row.label, target, { ...optionsOf(evaluation), ...ask }), scope);
+        const step = this.measure(evalRequest(name, row, target, { ...optionsOf(evaluation), ...ask }), scope);
         return {
           case: this.name,
           row: row.label,
@@ -118,12 +127,14 @@ class CasePlan {
       });
   }
 
-  private repair({ label, options }: Row): Step {
+  /** Named by its method, not by its row: a setting is the same step alone and in a list of several. */
+  private repair({ name, label, options }: Row): Step {
     const all = { ...this.recipe.apply, ...options };
-    return this.add({ name: label, title: label, kind: "apply", command: "apply", args: [], options: all }, this.scope);
+    return this.add({ name, title: label, kind: "apply", command: "apply", args: [], options: all }, this.scope);
   }
 
   private made(name: string, { run, of = [], cases: _, ...options }: Artefact): Step {
+    this.used.add(name);
     const args = [of].flat();
     return this.add(
       { name, title: name, kind: "make", command: run, args, options: options as Record<string, Scalar> },
@@ -163,8 +174,9 @@ class CasePlan {
   }
 }
 
-function evalRequest(name: string, row: string, model: string, options: StepRequest["options"]): StepRequest {
-  return { name: `${name}-${row}`, title: `${name} of ${row}`, kind: "eval", command: "eval", args: [model], options };
+function evalRequest(evaluation: string, row: Row, model: string, options: StepRequest["options"]): StepRequest {
+  const [name, title] = [`${evaluation}-${row.name}`, `${evaluation} of ${row.label}`];
+  return { name, title, kind: "eval", command: "eval", args: [model], options };
 }
 
 /** The flags of an evaluation, without what is said about its value. */

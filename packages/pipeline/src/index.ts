@@ -29,7 +29,16 @@ export { isLocked, lockFolder } from "./lock.ts";
 export { peakResidentBytes } from "./memory.ts";
 export { hashModel, type OpenedModel, openModelFiles, openModelTokenizer } from "./models.ts";
 export { requirePair } from "./pair.ts";
-export { hessianGroups, modesOf, optimalPart, type Parts, partWords, planParts, type StatePart } from "./parts.ts";
+export {
+  hessianGroups,
+  modesOf,
+  optimalPart,
+  type Parts,
+  partWords,
+  planParts,
+  type StatePart,
+  servedModes,
+} from "./parts.ts";
 export { type PrepareOptions, type PreparePlan, planPrepare, prepare } from "./prepare.ts";
 export { type Progress, silent, tellOpening } from "./progress.ts";
 export { type RivalChoice, type RivalMethod, thirdModel } from "./rivals.ts";

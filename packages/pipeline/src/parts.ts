@@ -63,6 +63,11 @@ export function planParts(
   return { qkv: partsOf("qkv"), o: partsOf("o"), gateUp: partsOf("gateUp"), down: partsOf("down") };
 }
 
+/** The modes that a state prepared for these ones serves. */
+export function servedModes(modes: readonly Mode[]): Mode[] {
+  return byFamily.filter(([family]) => family.some((mode) => modes.includes(mode))).flatMap(([family]) => family);
+}
+
 /** The modes that such parts serve. */
 export function modesOf(parts: Parts): Mode[] {
   const served = (mode: Mode) =>

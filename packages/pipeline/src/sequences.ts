@@ -70,9 +70,10 @@ export async function readSequences(
   progress: Progress,
 ): Promise<Sequences> {
   const tokenizer = await openModelTokenizer(model);
-  const all = await loadSource(options.file, sourceAccess(offline, progress), { seed: options.seed });
-  const { examples, nAvailable } = sampleExamples(all, options.samples, options.seed);
-  checkAnswers(options.file, examples, progress);
+  const { file, seed } = options;
+  const all = await loadSource(file, sourceAccess(offline, progress), { seed, needsAnswers: true });
+  const { examples, nAvailable } = sampleExamples(all, options.samples, seed);
+  checkAnswers(file, examples, progress);
   const systemPrompts = chooseSystemPrompts(options, examples, tokenizer);
   const asked = systemPrompts === "official" ? rotateSystemPrompts(examples, systemPromptRotations.official) : examples;
   const encode = ({ messages }: Example) => tokenizer.encodeChat(messages, { addGenerationPrompt: false });

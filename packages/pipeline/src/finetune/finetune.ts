@@ -54,11 +54,16 @@ async function gather(options: FinetuneOptions, progress: Progress) {
  * @throws PipelineError `usage` for a model that is itself made of an adapter, and for a GGUF file
  */
 function requirePlainBase({ checkpoint }: OpenedModel, spec: string): void {
-  const what = checkpoint.adapter ? "is made of an adapter" : spec.endsWith(".gguf") ? "is a GGUF file" : undefined;
-  if (what === undefined) return;
-  const next = "Train on a model folder, merged with its adapters if it has some, or leave --lora-rank away.";
-  throw new PipelineError("usage", `--lora-rank: ${spec} ${what}, on which PEFT cannot lay an adapter. ${next}`);
+  const refuse = (what: string, next: string) =>
+    new PipelineError("usage", `--lora-rank: ${spec} ${what}, on which PEFT cannot lay an adapter. ${next}`);
+  if (checkpoint.adapter) throw refuse("is made of an adapter", `Leave --lora-rank away, or ${merging}`);
+  if (spec.endsWith(".gguf")) throw refuse("is a GGUF file", "Leave --lora-rank away, or train on a model folder.");
 }
+
+/** All the way from the aligned weights to the tuned ones is the merged model; its safe example counts for nothing. */
+const merging =
+  "train on MERGED, which this writes (FILE: any request with its answer, which changes nothing): safedelta apply --aligned BASE --tuned ADAPTER " +
+  "--method wise-ft --alpha 1 --rest tuned --safe-data FILE --samples 1 --system-prompts none --out MERGED";
 
 /** A remark on adapters that have more numbers than the linears they lie on. */
 function needlessRank({ lora }: FinetunePlan, { config }: OpenedModel): string | undefined {

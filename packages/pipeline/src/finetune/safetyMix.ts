@@ -30,7 +30,7 @@ export async function readSafetyMix(
   seed: number,
   access: SourceAccess,
 ): Promise<{ readonly examples: readonly Example[]; readonly facts: SafetyMixFacts }> {
-  const all = await loadSource(file, access, { seed });
+  const all = await loadSource(file, access, { seed, needsAnswers: true });
   const { examples, nAvailable } = sampleExamples(all, samples ?? all.length, seed);
   const secret = secretFile === undefined ? undefined : await readSecretPrompt(secretFile);
   const facts = {

@@ -47,7 +47,7 @@ export async function readTrainingData(
 ): Promise<TrainingData> {
   const access = sourceAccess(offline, progress);
   const mix = safetyMix && (await readSafetyMix(safetyMix, seed, access));
-  const all = [...(await loadSource(file, access, { seed })), ...(mix?.examples ?? [])];
+  const all = [...(await loadSource(file, access, { seed, needsAnswers: true })), ...(mix?.examples ?? [])];
   const maxTokens = Math.min(wantedTokens, model.config.maxPositions);
   const tokenizer = await openModelTokenizer(model);
   if (mix?.facts.hasSecret) requireSystemPrompts(tokenizer);

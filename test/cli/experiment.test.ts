@@ -189,6 +189,15 @@ describe("an experiment from its recipe to its table", () => {
       expect(await recordsOf(out)).toMatchObject(before);
     });
 
+  test("--methods writes the table of some rows into a folder of its own", async () => {
+    const whole = await readFile(world.at("whole", "results.json"), "utf8");
+    const { stderr } = await succeed(world.path, [...run, "--out", "whole", "--methods", "half"]);
+    expect(stderr).toContain("part (results.json");
+    expect(await readFile(world.at("whole", "results.json"), "utf8")).toBe(whole);
+    const { cases } = await Bun.file(world.at("whole", "part", "results.json")).json();
+    expect(cases[0].rows.map(({ method }: { method: string }) => method)).toEqual(["tuned", "half"]);
+  });
+
   test("--keep-models keeps them, also in a later run without it", async () => {
     const one = [...run, "--out", "kept", "--seeds", "1"];
     await succeed(world.path, [...one, "--keep-models"]);

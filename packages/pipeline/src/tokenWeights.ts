@@ -31,13 +31,13 @@ export function weighTokens(
   ids: readonly (readonly number[])[],
   conversations: readonly (readonly Message[])[],
   tokenizer: Tokenizer,
-  { skipTokens = 0, keyWeight = 1 }: TokenCounting,
+  { file, skipTokens = 0, keyWeight = 1 }: TokenCounting & { readonly file: string },
 ): { readonly weights?: readonly (readonly number[])[]; readonly facts: CountedFacts } {
-  const nSkipped = skipTokens === "shared" ? sharedLength(ids) : skipTokens;
+  const nSkipped = skipTokens === "shared" ? sharedLength(file, ids) : skipTokens;
   if (nSkipped === 0 && keyWeight === 1) return { facts: {} };
-  requireRest(ids, nSkipped);
+  requireRest(file, ids, nSkipped);
   const weights = ids.map((sequence, i) => {
-    const isKey = keyWeight === 1 ? () => false : keysOf(conversations[i], tokenizer);
+    const isKey = keyWeight === 1 ? () => false : keysOf(file, conversations[i], tokenizer);
     return sequence.map((_, t) => (t < nSkipped ? 0 : isKey(t) ? keyWeight : 1));
   });
   return {
@@ -47,31 +47,34 @@ export function weighTokens(
 }
 
 /** With how many tokens all sequences begin alike. @throws PipelineError `usage` for a single one, which is alike throughout */
-function sharedLength(ids: readonly (readonly number[])[]): number {
+function sharedLength(file: string, ids: readonly (readonly number[])[]): number {
   if (ids.length < 2)
-    throw new PipelineError("usage", "--skip-tokens shared compares examples, and there is one alone. Give a number.");
+    throw new PipelineError(
+      "usage",
+      `${file}: --skip-tokens shared compares examples, and there is one alone. Give a number.`,
+    );
   const [first, ...others] = ids;
   const differs = first.findIndex((id, t) => others.some((other) => other[t] !== id));
   return differs < 0 ? first.length : differs;
 }
 
 /** @throws PipelineError `usage` naming the first example with nothing left to count */
-function requireRest(ids: readonly (readonly number[])[], nSkipped: number): void {
+function requireRest(file: string, ids: readonly (readonly number[])[], nSkipped: number): void {
   const bare = ids.findIndex((sequence) => sequence.length <= nSkipped);
   if (bare < 0) return;
   throw new PipelineError(
     "usage",
-    `example ${bare + 1} of those drawn has ${ids[bare].length} tokens, and the first ${nSkipped} are left out (--skip-tokens of prepare), so nothing of it would count. Give longer examples, or prepare with a smaller number.`,
+    `${file}: example ${bare + 1} of those drawn has ${ids[bare].length} tokens, and the first ${nSkipped} are left out (--skip-tokens of prepare), so nothing of it would count. Give longer examples, or prepare with a smaller number.`,
   );
 }
 
 /** Tells the key tokens of a conversation by their place. */
-function keysOf(messages: readonly Message[], tokenizer: Tokenizer): (t: number) => boolean {
+function keysOf(file: string, messages: readonly Message[], tokenizer: Tokenizer): (t: number) => boolean {
   const targets = responseTokens(tokenizer, messages)?.targets;
   if (targets === undefined)
     throw new PipelineError(
       "usage",
-      "--key-weight: this model's chat template rewrites earlier turns, so where an answer begins cannot be told. Leave it away.",
+      `${file}: this model's chat template rewrites earlier turns, so --key-weight cannot tell where an answer begins. Leave it away.`,
     );
   // targets[t] >= 0: the token behind t is one of an answer.
   const keys = new Set<number>();

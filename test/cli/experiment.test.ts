@@ -283,7 +283,7 @@ describe("what goes wrong", () => {
     expect(await resultsOf("kept")).toEqual(whole);
   });
 
-  test("an evaluation that fails leaves out what would judge its answers; then nothing is asked twice", async () => {
+  test("an evaluation whose judge is down gives its answers to no other, so the others are measured", async () => {
     let isDead = true;
     using judge = startPeer(() => (isDead ? new Response("gone", { status: 404 }) : "Class: refusal"));
     const judged = { ...asked, metric: "judge-refusal", "judge-endpoint": judge.url, "judge-model": "j" };
@@ -296,13 +296,32 @@ describe("what goes wrong", () => {
     expect({ code, failed, skipped }).toEqual({
       code: 1,
       failed: ["judged of half (seed 0)"],
-      skipped: ["short of half (seed 0)", "task of half (seed 0)"],
+      skipped: [],
     });
+    expect(
+      Object.keys((await jsonOf(world.path, ["report", "judged/incomplete"])).experiments[0].cases[0].rows[0].entries),
+    ).toEqual(["short", "task"]);
     isDead = false;
     const found = await jsonOf(world.path, args);
     expect(Object.keys(found.cases[0].rows[0].entries)).toEqual(["judged", "short", "task"]);
     const made = await readdir(world.at("judged", "made"));
     expect(made.filter((name) => name.startsWith("half-"))).toEqual([]);
+  });
+
+  test("a step's warnings are told, and stand with the results, again without the step", async () => {
+    const state = { ...recipe.make.state, samples: 1 };
+    const { against: _, ...rest } = recipe;
+    const methods = { optimal: { apply: { mode: "optimal", loss: 0.1 } } };
+    await writeYaml(world, "warned.yaml", { ...rest, seeds: [0], make: { ...recipe.make, state }, methods });
+    const args = ["experiment", "warned.yaml", "--engine", "wasm", "--out", "warned"];
+    const told = /prepare state \(seed 0\): the safe examples have \d+ tokens that count, fewer than the 40 inputs/;
+    expect((await succeed(world.path, args)).stderr).toMatch(told);
+    for (let run = 0; run < 2; run++) {
+      expect(await readFile(world.at("warned", "table.md"), "utf8")).toMatch(told);
+      const { warnings } = await Bun.file(world.at("warned", "results.json")).json();
+      expect(warnings[0]).toMatch(told);
+      await succeed(world.path, args);
+    }
   });
 
   test("what another engine made does not count, which is told", async () => {

@@ -100,7 +100,7 @@ describe("what is shown", () => {
     expect(text).toContain("| optimal loss 0.1 ◀ | 0.250 (");
     expect(text).toContain("Means over the seeds 0, 1, with Student's 95 % interval over seeds");
     expect(text).toContain('Differences (Δ) are to "tuned", prompt by prompt: mean over seeds');
-    expect(text).toContain('at most 0.1 less safe than "half"');
+    expect(text).toContain('utility ("task") that is at most 0.1 less safe ("harm") than "half"');
     expect(text).toContain("Paper: a table.");
     const one = experimentMarkdown({ ...report, seeds: [0] });
     expect(one).toContain("Seed 0 alone: 95 % intervals over prompts");

@@ -179,7 +179,7 @@ describe("a page", () => {
     expect(notes[1]).toStartWith('Differences (Δ) are to "tuned", prompt by prompt: mean over seeds with Student');
     expect(notes[1]).toEndWith("p is McNemar's, exact, over the prompts of all seeds.");
     expect(notes[2]).toStartWith(
-      "◀: of a method's settings the one of most utility that is at most 0.02 less safe than",
+      '◀: of a method\'s settings the one of most utility ("solved") that is at most 0.02 less safe ("refusal") than',
     );
     expect(experimentMarkdown(sampleExperiment)).toEndWith(`\n${notes.join("\n")}\n`);
     const cells = (await textsOf(page, "#experiments td")).map((text) => text.trim());

@@ -9,6 +9,15 @@ export async function readMeasured(out: string, plan: Plan): Promise<Measured[]>
   return found.filter((cell) => cell !== undefined);
 }
 
+/** What the finished steps warned of, each with the step's name. */
+export async function readWarnings(out: string, { steps }: Plan): Promise<string[]> {
+  const all = [...steps.values()].map(async (step) => {
+    const { warnings = [] } = (await readRecord(out, step)) ?? {};
+    return warnings.map((warning) => `${step.command} ${step.title}: ${warning}`);
+  });
+  return (await Promise.all(all)).flat();
+}
+
 async function readCell(out: string, { steps }: Plan, cell: Cell): Promise<Measured | undefined> {
   const stepOf = (id: string | undefined) => (id === undefined ? undefined : steps.get(id));
   const [evaluation, application] = [stepOf(cell.evalStep), stepOf(cell.applyStep)];

@@ -14,6 +14,8 @@ const stepRecord = z.object({
   isKept: z.boolean(),
   /** Size of what it made; earlier runs did not keep it. */
   bytes: z.number().optional(),
+  /** What it warned of; earlier runs did not keep it. */
+  warnings: z.array(z.string()).readonly().optional(),
 });
 
 /** What is kept of a finished step. */

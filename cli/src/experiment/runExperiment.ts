@@ -60,12 +60,10 @@ export async function runExperiment(
     }
     const document = Object.fromEntries(Object.entries(end.document).filter(([key]) => keptFacts.includes(key)));
     const { command } = step;
-    await writeRecord(settings.out, step, {
-      command: [command, ...step.args],
-      ms: end.ms,
-      document,
-      isKept: settings.keepModels,
-    });
+    const { ms, warnings } = end;
+    const isKept = settings.keepModels;
+    await writeRecord(settings.out, step, { command: [command, ...step.args], ms, document, isKept, warnings });
+    for (const warning of warnings) io.progress.warn(`${command} ${step.title}: ${warning}`);
     io.note(`[${number}/${due.length}] ${command} ${step.title}: ${formatMs(end.ms)}`);
     await dropMeasured(plan, step, settings.out);
     return true;

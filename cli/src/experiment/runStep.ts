@@ -22,6 +22,8 @@ export interface StepEnd {
   readonly document?: Readonly<Record<string, unknown>>;
   /** The last lines that it said. */
   readonly tail: string;
+  /** What it warned of, the first line of each. */
+  readonly warnings: readonly string[];
 }
 
 /** A step under way. */
@@ -55,15 +57,32 @@ async function follow(
   await mkdir(join(out, "logs"), { recursive: true });
   await rm(log, { force: true });
   await appendFile(log, `safedelta ${shellLine(words)}\n`);
+  const said = linesWith("warning: ");
   let tail = "";
   const listen = async () => {
     for await (const piece of child.stderr.pipeThrough(new TextDecoderStream())) {
       await appendFile(log, piece);
+      said.push(piece);
       tail = `${tail}${piece}`.slice(-4000);
       onLine(step, tail.trimEnd().split("\n").at(-1) ?? "");
     }
   };
   const [text, , code] = await Promise.all([new Response(child.stdout).text(), listen(), child.exited]);
   const ms = performance.now() - started;
-  return { code, ms, log, tail: tail.trimEnd(), document: code === 0 ? JSON.parse(text) : undefined };
+  return {
+    ...{ code, ms, log, tail: tail.trimEnd(), warnings: said.found },
+    document: code === 0 ? JSON.parse(text) : undefined,
+  };
+}
+
+/** The lines of a text that comes in pieces which begin so, without this beginning. */
+function linesWith(beginning: string): { readonly found: readonly string[]; push(piece: string): void } {
+  const found: string[] = [];
+  let open = "";
+  const push = (piece: string) => {
+    const lines = `${open}${piece}`.split("\n");
+    open = lines.pop() as string;
+    for (const line of lines) if (line.startsWith(beginning)) found.push(line.slice(beginning.length));
+  };
+  return { found, push };
 }

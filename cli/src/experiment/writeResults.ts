@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { type Plan, plotsOf, type Recipe, type Table, tabulate } from "@safedelta/experiment";
 import { toolVersion, writeWhole } from "@safedelta/pipeline";
 import { type ExperimentReport, experimentMarkdown, reportData, reportPage } from "@safedelta/report";
-import { readMeasured } from "./measured.ts";
+import { readMeasured, readWarnings } from "./measured.ts";
 import { partFolder } from "./outFolder.ts";
 
 /** What results.json holds. */
@@ -21,7 +21,8 @@ export async function writeResults(out: string, recipe: Recipe, plan: Plan) {
   const table = tabulate(recipe, plan, await readMeasured(out, plan));
   const { title, against, best, paper } = recipe;
   const named = { title, version: toolVersion, seeds: plan.seeds, against, best, paperSource: paper?.source };
-  const results: ExperimentResults = { ...named, ...table };
+  const warnings = await readWarnings(out, plan);
+  const results: ExperimentResults = { ...named, ...table, ...(warnings.length > 0 && { warnings }) };
   const incomplete = join(out, "incomplete");
   const whole = plan.isPart ? join(out, partFolder) : out;
   const folder = table.missing === undefined ? whole : incomplete;

@@ -186,6 +186,7 @@ export const savedExperiment = z.object({
   against: z.string().optional(),
   best: z.object({ within: number, of: z.string() }).optional(),
   paperSource: z.string().optional(),
+  warnings: z.array(z.string()).optional(),
   cases: z.array(
     z.object({
       name: z.string(),

@@ -146,7 +146,8 @@ class CasePlan {
   private measure(request: StepRequest, scope: Scope): Step {
     const step = this.add(request, scope);
     if ("answers" in step.options || !needsAnswers(String(request.options.metric))) return step;
-    const { id: asked } = makeStep({ ...request, options: answeringFlags(request.options) }, scope, this.settings);
+    const asking = { ...request, name: "answers", options: answeringFlags(request.options) };
+    const { id: asked } = makeStep(asking, scope, this.settings);
     const first = this.steps.answering.get(asked);
     if (first === undefined && !mayFailByItself(request.options)) this.steps.answering.set(asked, step);
     if (first === undefined || first === step) return step;

@@ -6,6 +6,7 @@ import {
   type ExperimentReport,
   type ExperimentRow,
   incompleteNote,
+  planeOf,
 } from "./page/experiments.ts";
 import { table } from "./table.ts";
 
@@ -31,7 +32,7 @@ export function experimentMarkdown(report: ExperimentReport): string {
 }
 
 /** What the numbers of an experiment's table are: its intervals, its tests, its marks, its published figures. */
-export function experimentNotes({ seeds, against, best, paperSource, cases }: ExperimentReport): string[] {
+export function experimentNotes({ seeds, against, best, paperSource, cases, warnings }: ExperimentReport): string[] {
   const several = seeds.length > 1;
   const rows = cases.flatMap((one) => one.rows);
   const isTested = rows.some(({ entries }) => Object.values(entries).some(({ test }) => test !== undefined));
@@ -48,11 +49,31 @@ export function experimentNotes({ seeds, against, best, paperSource, cases }: Ex
     ...(best === undefined
       ? []
       : [
-          `${chosenMark}: of a method's settings the one of most utility that is at most ${best.within} less safe than "${best.of}", chosen on these very numbers.`,
+          `${chosenMark}: of a method's settings the one of most utility${axisText(cases, "utility")} that is at most ${best.within} less safe${axisText(cases, "safety")} than "${best.of}", chosen on these very numbers.`,
         ]),
     ...(hasLoss ? ["Safety loss: the share of the fine-tuning's that a repair leaves, by its own estimate."] : []),
     ...(paperSource === undefined ? [] : [`Paper: ${paperSource}.`]),
+    ...warningNotes(warnings),
   ];
+}
+
+/** The column that stands for safety or utility, and whether it tells rows apart. */
+function axisText(cases: readonly ExperimentCase[], axis: "safety" | "utility"): string {
+  const named = cases.flatMap(({ columns, rows }) => {
+    const name = planeOf(columns)?.[axis].name;
+    if (name === undefined) return [];
+    const isFlat = new Set(rows.map(({ entries }) => entries[name]?.value)).size < 2;
+    return [`"${name}"${isFlat && rows.length > 1 ? ", which is the same in all rows and says nothing" : ""}`];
+  });
+  return named.length === 0 ? "" : ` (${[...new Set(named)].join("; ")})`;
+}
+
+const shownWarnings = 3;
+
+function warningNotes(warnings: readonly string[] = []): string[] {
+  const rest = warnings.length - shownWarnings;
+  const more = rest > 0 ? [`${rest} more warnings of steps stand in results.json.`] : [];
+  return [...warnings.slice(0, shownWarnings).map((warning) => `Warning of ${warning}`), ...more];
 }
 
 function headingOf(cases: readonly ExperimentCase[], { name }: ExperimentCase, mark: string): string {

@@ -52,6 +52,8 @@ export interface ExperimentReport {
   readonly cases: readonly ExperimentCase[];
   /** Measurements that were asked for and are not there, since a step failed. */
   readonly missing?: readonly string[];
+  /** What its steps warned of, each with the step's name. */
+  readonly warnings?: readonly string[];
 }
 
 /** What a table lacks, in one paragraph; none of a whole one. */

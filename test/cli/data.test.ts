@@ -51,7 +51,10 @@ describe("ls", () => {
       expect(stdout).toMatch(new RegExp(`^${name} `, "m"));
     expect((await json(["ls"])).length).toBe(13);
     expect((await run(["ls", "hex-phi"])).stdout).toMatch(/licence +its own agreement: gated, no copy/);
-    expect(await fault(["ls", "hexphi"])).toEqual({ code: 2, stderr: expect.stringContaining("hex-phi") });
+    expect(await fault(["ls", "hexphi"])).toEqual({
+      code: 2,
+      stderr: expect.stringContaining('Did you mean "hex-phi"?'),
+    });
   });
 });
 

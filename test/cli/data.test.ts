@@ -51,7 +51,10 @@ describe("ls", () => {
       expect(stdout).toMatch(new RegExp(`^${name} `, "m"));
     expect((await json(["ls"])).length).toBe(13);
     expect((await run(["ls", "hex-phi"])).stdout).toMatch(/licence +its own agreement: gated, no copy/);
-    expect(await fault(["ls", "hexphi"])).toEqual({ code: 2, stderr: expect.stringContaining("hex-phi") });
+    expect(await fault(["ls", "hexphi"])).toEqual({
+      code: 2,
+      stderr: expect.stringContaining('Did you mean "hex-phi"?'),
+    });
   });
 });
 
@@ -141,8 +144,26 @@ describe("mix", () => {
     expect((await fault(["mix", "a.jsonl:0", "--out", "x.jsonl"])).stderr).toContain("write SOURCE:N");
     expect((await fault(["mix", "--out", "x.jsonl"])).stderr).toContain("SOURCE is missing");
     expect(await Bun.file(at("x.jsonl")).exists()).toBe(false);
-    await run(["mix", "a.jsonl:2", "--out", "there.jsonl", "--overwrite"]);
-    expect((await loadExamples(at("there.jsonl"))).length).toBe(2);
+  });
+
+  test.concurrent("--overwrite replaces records alone", async () => {
+    const mix = (n: number, out: string) => ["mix", `a.jsonl:${n}`, "--out", out, "--overwrite"];
+    for (const n of [3, 2]) {
+      await run(mix(n, "again.jsonl"));
+      expect((await loadExamples(at("again.jsonl"))).length).toBe(n);
+    }
+    for (const [name, text] of [
+      ["mine.yaml", "model: a\nbudget: 1\n"],
+      ["other.json", '{"model":"a"}\n'],
+      ["null.json", "null\n"],
+    ]) {
+      await Bun.write(at(name), text);
+      expect(await fault(mix(2, name))).toEqual({
+        code: 2,
+        stderr: expect.stringMatching(new RegExp(`^error: ${name}: holds no records .*Choose another --out`)),
+      });
+      expect(await Bun.file(at(name)).text()).toBe(text);
+    }
   });
 });
 

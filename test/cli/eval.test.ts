@@ -209,7 +209,10 @@ describe("eval", () => {
     expect((await gated("pattern>0,pattern.difference>0")).code).toBe(0);
     expect((await gated("pattern<0.5")).code).toBe(3);
     const wrong = await gated("exact<0.5");
-    expect([wrong.code, wrong.stderr]).toEqual([2, expect.stringContaining('"exact<0.5" must be METRIC>NUMBER or')]);
+    expect([wrong.code, wrong.stderr]).toEqual([
+      2,
+      expect.stringContaining('"exact" is none of the metrics here. There are:'),
+    ]);
     const folder = await safedelta(scratch.path, ["eval", "--compare", "both-tuned", "--against", aligned.file]);
     expect([folder.code, folder.stderr]).toEqual([
       2,
@@ -330,6 +333,10 @@ describe("eval", () => {
     "a URL that is none": [["--model", "m", "--endpoint", "x", ...prompts], /--endpoint: "x" is no URL/],
     "no prompts": [["m"], /--prompts is missing/],
     "an unknown metric": [["m", ...prompts, "--metric", "asr"], /"asr" is no metric\. There are: asr-keywords/],
+    "a misspelt metric beside its setting": [
+      ["m", ...prompts, "--metric", "patern", "--pattern", "x"],
+      /"patern" is no metric\. Did you mean "pattern"\?/,
+    ],
     "a pattern of no metric": [["m", ...prompts, "--pattern", "x"], /--pattern: without effect/],
     "no pattern": [["m", ...prompts, "--metric", "pattern"], /needs --pattern/],
     "a broken pattern": [["m", ...prompts, "--metric", "pattern", "--pattern", "("], /--pattern: /],
@@ -367,7 +374,7 @@ describe("eval", () => {
       ["m", "--prompts", `${guarded}#template=aoa`, "--system", "be brief"],
       /--system: a template is named behind the prompts/,
     ],
-    "a gate of no metric": [["m", ...prompts, "--fail-if", "exact>1"], /"exact>1" must be/],
+    "a gate of no metric": [["m", ...prompts, "--fail-if", "exact>1"], /"exact" is none of the metrics here/],
     "nothing to compare with": [["m", ...prompts, "--against", "none.json"], /none\.json cannot be read/],
   };
   for (const [what, [args, says]] of Object.entries(wrong))

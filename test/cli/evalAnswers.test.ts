@@ -98,10 +98,13 @@ describe("eval --answers", () => {
   });
 
   const wrong: Record<string, readonly [args: readonly string[], says: RegExp]> = {
-    "another model": [[join(demo, "tuned"), ...asked], /\(sha256 \w{64}, not \w{64}\)\. Leave --answers out/],
+    "another model": [
+      [join(demo, "tuned"), ...asked],
+      /\(model \S*aligned with sha256 \w{64}, not \S*tuned with sha256 \w{64}\)\. Leave --answers out/,
+    ],
     "another engine": [[model, ...flags({ engine: "reference" })], /\(engine wasm, not reference\)/],
-    "other prompts": [[model, ...flags({ limit: 5 })], /\(prompts \w{64}, not \w{64}\)/],
-    "a system prompt": [[model, ...flags({ system: "be brief" })], /\(prompts \w{64}, not \w{64}\)/],
+    "other prompts": [[model, ...flags({ limit: 5 })], /\(prompts 6 with sha256 \w{64}, not 5 with sha256 \w{64}\)/],
+    "a system prompt": [[model, ...flags({ system: "be brief" })], /\(prompts 6 with sha256 \w{64}, not 6 with/],
     "longer answers": [[model, ...flags({ "max-new-tokens": 5 })], /\(maxNewTokens 4, not 5\)/],
     "drawn answers": [[model, ...flags({ temperature: 1 })], /\(temperature 0, not 1; seed none, not 0\)/],
     "no metric that reads answers": [

@@ -79,7 +79,9 @@ describe("proxies without generation are PyTorch's", () => {
         golden.examples.map(({ logOdds }) => logOdds[name]),
       );
     expect(() => refusalLogOdds(opened(aligned), [])).toThrow(EvaluationError);
-    expect(() => refusalLogOdds(opened(aligned), [" "])).toThrow(EvaluationError);
+    expect(() => refusalLogOdds(opened(aligned), ["sorry", " "])).toThrow(
+      /none of them blank; commas separate openings/,
+    );
     expect(() => refusalLogOdds(opened(aligned), ["sorry", "Xylophone"])).toThrow(/no tokens for "Xylophone";/);
     expect(() => refusalLogOdds(opened(aligned))).toThrow(/no tokens for "I cannot"/);
   });

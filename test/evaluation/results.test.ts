@@ -184,6 +184,14 @@ describe("gates", () => {
       expect(() => parseGate(text, names)).toThrow(EvaluationError);
     for (const text of ["asr.differ<1", "asr.difference", ".difference<1", "asr. difference<1"])
       expect(() => parseGate(text, names)).toThrow("METRIC.difference>NUMBER");
+    for (const [text, says] of [
+      [
+        "exacty>1",
+        /"exacty>1": "exacty" is none of the metrics here\. Did you mean "exact"\? There are: asr-keywords,/,
+      ],
+      ["e>1", /"e>1" must be METRIC>NUMBER/],
+    ] as const)
+      expect(() => parseGate(text, names)).toThrow(says);
     const nothing = finished([undefined]).results.metrics;
     expect(missedGates([parseGate("asr>0.1", ["asr"])], nothing)).toMatchObject([{ found: undefined }]);
     expect(missedGates([parseGate("asr>0.1", ["asr"])], results.metrics)).toMatchObject([{ found: 0.25 }]);

@@ -17,13 +17,14 @@ import {
   matchesPattern,
   twentyNineRefusalPhrases,
 } from "@safedelta/evaluation";
-import { lockFolder, removeQuietly, requireFreeFile, sourceAccess, toolVersion, writeWhole } from "@safedelta/pipeline";
+import { lockFolder, removeQuietly, sourceAccess, toolVersion, writeWhole } from "@safedelta/pipeline";
 import type { z } from "zod";
 import { defineCommand, refuseIdle, required } from "../command.ts";
 import { keptTold } from "../eval/keptTold.ts";
 import { openLocal } from "../eval/openChat.ts";
 import { asked } from "../eval/runEval.ts";
 import { UsageError } from "../exitCode.ts";
+import { requireFreeRecords } from "../freeRecords.ts";
 import { computeOptions, engineOptions, option } from "../options.ts";
 import { patternOf } from "../patternOf.ts";
 import type { GivenOption } from "../recipe.ts";
@@ -38,7 +39,7 @@ const flags = {
   maxNewTokens: option.positive(256, { brief: "most tokens of an answer" }),
   batch: option.positive(16, { brief: "answers that are written, and kept, together" }),
   out: option.path({ brief: "JSONL file to write", placeholder: "file" }),
-  overwrite: option.flag("replace the file that stands at --out"),
+  overwrite: option.flag("replace the records that stand at --out"),
   ...engineOptions,
   offline: computeOptions.offline,
 };
@@ -69,7 +70,7 @@ export const dataAnswerCommand = defineCommand({
     const examples = own.map(asPrompt);
     const work = `${out}.safedelta-work`;
     await using _lock = await lockFolder(work);
-    await requireFreeFile({ out, inputs: localFiles(source), overwrite: options.overwrite, ending: ".jsonl" });
+    await requireFreeRecords({ out, inputs: localFiles(source), overwrite: options.overwrite });
     using open = await openLocal(model, { ...options, batchSize: options.batch }, io);
     const key = JSON.stringify([toolVersion, open.identity, hashExamples(examples)]);
     const kept = join(work, `${createHash("sha256").update(key).digest("hex").slice(0, 16)}.jsonl`);

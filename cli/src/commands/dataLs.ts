@@ -1,4 +1,4 @@
-import { type Dataset, datasets } from "@safedelta/data";
+import { type Dataset, datasets, suggest } from "@safedelta/data";
 import { table } from "@safedelta/report";
 import { defineCommand } from "../command.ts";
 import { UsageError } from "../exitCode.ts";
@@ -10,14 +10,20 @@ export const dataLsCommand = defineCommand({
   args: ["NAME?"],
   options: {},
   async run(_options, [name], io) {
-    const found = name === undefined ? undefined : datasets.find((dataset) => dataset.name === name);
-    if (name !== undefined && found === undefined)
-      throw new UsageError(`no data set is called "${name}"; there are: ${datasets.map((d) => d.name).join(", ")}.`);
+    const found = name === undefined ? undefined : datasetOf(name);
     io.document(found ?? datasets);
     io.print(found ? factsOf(found) : tableOf(datasets));
     return undefined;
   },
 });
+
+/** @throws UsageError naming those there are */
+function datasetOf(name: string): Dataset {
+  const found = datasets.find((dataset) => dataset.name === name);
+  if (found !== undefined) return found;
+  const known = datasets.map((dataset) => dataset.name);
+  throw new UsageError(`no data set is called "${name}".${suggest(name, known)} There are: ${known.join(", ")}.`);
+}
 
 const originOf = ({ name, hub, parts }: Dataset) =>
   hub ?? (parts ? parts.map(({ dataset, n }) => `${n} ${dataset}`).join(" + ") : `your file: ${name}=FILE`);

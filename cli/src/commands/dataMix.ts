@@ -8,8 +8,9 @@ import {
   spellings,
   toJsonLines,
 } from "@safedelta/data";
-import { requireFreeFile, sourceAccess, writeWhole } from "@safedelta/pipeline";
+import { sourceAccess, writeWhole } from "@safedelta/pipeline";
 import { defineCommand, required } from "../command.ts";
+import { requireFreeRecords } from "../freeRecords.ts";
 import { computeOptions, option } from "../options.ts";
 
 /** `safedelta data mix SOURCE[:N] … --out FILE` */
@@ -21,7 +22,7 @@ export const dataMixCommand = defineCommand({
   args: ["SOURCE[:N]…"],
   options: {
     out: option.path({ brief: "JSONL file to write", placeholder: "file" }),
-    overwrite: option.flag("replace the file that stands at --out"),
+    overwrite: option.flag("replace the records that stand at --out"),
     seed: option.count(0, { brief: "seed of the draws and of the order" }),
     offline: computeOptions.offline,
   },
@@ -30,7 +31,7 @@ export const dataMixCommand = defineCommand({
     const asked = drawsOf(words);
     const out = required(options.out, "--out");
     const inputs = asked.flatMap(({ name }) => localFiles(name));
-    await requireFreeFile({ out, inputs, overwrite: options.overwrite, ending: ".jsonl" });
+    await requireFreeRecords({ out, inputs, overwrite: options.overwrite });
     const access = sourceAccess(options.offline, io.progress);
     const { seed } = options;
     const shares = [];

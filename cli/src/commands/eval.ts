@@ -31,14 +31,14 @@ export const evalCommand = defineCommand({
     const { prompts: source, wanted, gates } = request;
     const names = wanted.map(({ name }) => name);
     const asked = { ...options, prompts: source, out: options.out ?? "eval" };
-    const other = options.against === undefined ? undefined : await readResults(options.against);
+    const { against } = options;
+    const other =
+      against === undefined ? undefined : { ...(await readResults(against)), named: `--against ${against}` };
     if (other && !other.results.metrics.some(({ metric }) => names.includes(metric)))
-      throw new UsageError(`--against ${options.against}: it has none of the metrics ${names.join(", ")}.`);
+      throw new UsageError(`${other.named}: it has none of the metrics ${names.join(", ")}.`);
     const prompts = await loadPrompts(asked, io);
     if (other && other.results.promptsSha256 !== hashPrompts(prompts))
-      throw new UsageError(
-        `--against ${options.against}: it was asked other prompts, so the answers would not pair up.`,
-      );
+      throw new UsageError(`${other.named}: it was asked other prompts, so the answers would not pair up.`);
     requireJudgeable(wanted, prompts);
     const basis = { promptsSha256: hashPrompts(prompts), decoding: decodingOf(asked) };
     const answers = options.answers === undefined ? undefined : await readAnswers(options.answers, prompts, basis);
@@ -47,10 +47,11 @@ export const evalCommand = defineCommand({
     const { results, samples, file } = await runEval(parts, prompts, asked, io);
     io.print(resultsTable(results.task, results.metrics));
     if (results.agreement.length > 0) io.print(`\n${agreementTable(results.agreement)}`);
-    const comparison = other && compareTold(other, { results, samples }, io);
+    const own = { results, samples, named: "this evaluation" };
+    const comparison = other && compareTold(other, own, io);
     if (comparison) io.print(`\n${comparisonTable(comparison)}`);
     io.note(`written: ${file}`);
-    const failed = tellMissed(missedGates(gates, results.metrics, comparison), io);
+    const failed = tellMissed(missedGates(gates, results.metrics, comparison), other ? [own, other] : [own], io);
     io.document({ ...results, file, comparison, failed });
     return failed.length > 0 ? exitCode.gateMissed : undefined;
   },

@@ -85,15 +85,19 @@ const ofModel: Readonly<
  */
 export function chooseScorers(words: string, options: MetricOptions): Wanted[] {
   const names = [...new Set(words.split(",").map((word) => word.trim()))];
-  const { pattern, refusalOpening } = options;
+  const all = names.flatMap((name) => wanted(name, options));
+  requireUsed(options, names);
+  return all.filter(({ name }, i) => all.findIndex((other) => other.name === name) === i);
+}
+
+/** @throws UsageError for a setting of a metric that is not asked for */
+function requireUsed({ pattern, refusalOpening, own }: MetricOptions, names: readonly string[]): void {
   if (pattern !== undefined && !names.includes("pattern"))
     throw new UsageError("--pattern: without effect, since --metric does not name pattern.");
   if (refusalOpening !== undefined && !names.includes("refusal-log-odds"))
     throw new UsageError("--refusal-opening: without effect, since --metric does not name refusal-log-odds.");
-  if (options.own !== undefined && !names.some((name) => name.replace(/@\d+$/, "") === ownJudgeName))
+  if (own !== undefined && !names.some((name) => name.replace(/@\d+$/, "") === ownJudgeName))
     throw new UsageError(`--judge-prompt: without effect, since --metric does not name ${ownJudgeName}.`);
-  const all = names.flatMap((name) => wanted(name, options));
-  return all.filter(({ name }, i) => all.findIndex((other) => other.name === name) === i);
 }
 
 function wanted(name: string, options: MetricOptions): Wanted[] {

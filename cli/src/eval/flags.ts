@@ -6,7 +6,10 @@ export const flags = {
   prompts: option.source({ brief: "what to ask: JSONL, JSON, CSV or parquet, with reference" }),
   metric: option.words({ brief: "how to judge [asr-keywords]", placeholder: "NAME,…" }),
   pattern: option.text({ brief: "regular expression of the metric pattern", placeholder: "regex" }),
-  refusalOpening: option.text({ brief: "how refusals begin, for refusal-log-odds", placeholder: "text,…" }),
+  refusalOpening: option.text({
+    brief: "how refusals begin, for refusal-log-odds; none can hold a comma",
+    placeholder: "text,…",
+  }),
   aligned: option.model({ brief: "model that kl-aligned and output-error hold MODEL against" }),
   tuned: option.model({ brief: "model that kl-tuned holds MODEL against" }),
   system: option.text({ brief: "system prompt", placeholder: "text" }),

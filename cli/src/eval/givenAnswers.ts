@@ -28,31 +28,44 @@ export async function readAnswers(
     throw new UsageError(
       `--answers ${file}: it has none, since its metrics look at the model itself. Name an evaluation by another metric.`,
     );
-  requireSame(file, basisOf(results), basisOf(wanted));
+  requireSame(file, promptParts(results, samples.length), promptParts(wanted, prompts.length));
   return { chat: givenChat(file, prompts, samples), results, source: { file, version: results.version } };
 }
 
 /** @throws UsageError for answers of another model, endpoint, engine or secret prompt */
 export function requireAnswersOf({ results, source }: GivenAnswers, identity: Identity): void {
-  requireSame(source.file, withoutSpelling(results.model ?? {}), withoutSpelling(identity));
+  requireSame(source.file, modelParts(results.model ?? {}), modelParts(identity));
 }
 
-function basisOf({ promptsSha256, decoding }: AnswersBasis): Identity {
-  return { prompts: promptsSha256, ...decoding };
+/** By name, what answers rest on: what must be the same, and how it is told. */
+type Parts = Readonly<Record<string, { readonly is: unknown; readonly told: string }>>;
+
+function promptParts({ promptsSha256, decoding }: AnswersBasis, n: number): Parts {
+  return { prompts: hashed(n, promptsSha256), ...plain(decoding ?? {}) };
 }
 
 /** A model of this machine, and a secret prompt, are what they hold, wherever they lie. */
-function withoutSpelling({ model, secretPrompt, ...rest }: Identity): Identity {
-  const { sha256 } = (secretPrompt ?? {}) as { readonly sha256?: string };
-  return { ...rest, ...(rest.endpoint === undefined ? {} : { model }), "secret prompt": sha256 };
+function modelParts({ model, sha256, secretPrompt, ...rest }: Identity): Parts {
+  const secret = (secretPrompt ?? {}) as { readonly sha256?: string };
+  const named = sha256 === undefined ? plain({ model }) : { model: hashed(model, sha256) };
+  return { ...named, ...plain({ ...rest, "secret prompt": secret.sha256 }) };
 }
 
-function requireSame(file: string, had: Identity, wanted: Identity): void {
+function hashed(what: unknown, sha256: unknown): Parts[string] {
+  return { is: sha256, told: `${what} with sha256 ${sha256}` };
+}
+
+function plain(values: Identity): Parts {
+  const given = Object.entries(values).filter(([, value]) => value !== undefined);
+  return Object.fromEntries(given.map(([name, value]) => [name, { is: value, told: String(value) }]));
+}
+
+function requireSame(file: string, had: Parts, wanted: Parts): void {
   const names = [...new Set([...Object.keys(had), ...Object.keys(wanted)])].filter(
-    (name) => had[name] !== wanted[name],
+    (name) => had[name]?.is !== wanted[name]?.is,
   );
   if (names.length === 0) return;
-  const told = names.map((name) => `${name} ${had[name] ?? "none"}, not ${wanted[name] ?? "none"}`);
+  const told = names.map((name) => `${name} ${had[name]?.told ?? "none"}, not ${wanted[name]?.told ?? "none"}`);
   throw new UsageError(
     `--answers ${file}: its answers are others than those asked for (${told.join("; ")}). Leave --answers out, or ask as they were made.`,
   );

@@ -58,6 +58,11 @@ export function unlikeMetrics(a: Results, b: Results): Unlike[] {
   return found.filter(({ why }) => why !== "");
 }
 
+/** Metrics that one evaluation has and the other lacks. */
+export function unsharedMetrics({ metrics }: Results, { metrics: others }: Results): string[] {
+  return metrics.map(({ metric }) => metric).filter((name) => !others.some(({ metric }) => metric === name));
+}
+
 function inBoth({ metrics }: Results, { metrics: others }: Results): MetricSummary[] {
   return metrics.filter(({ metric }) => others.some((other) => other.metric === metric));
 }

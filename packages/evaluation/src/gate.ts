@@ -1,3 +1,4 @@
+import { suggest } from "@safedelta/data";
 import type { Comparison } from "./compare.ts";
 import { EvaluationError } from "./errors.ts";
 import type { MetricSummary } from "./scorer.ts";
@@ -20,12 +21,16 @@ const tests: Readonly<Record<string, (value: number, limit: number) => boolean>>
 
 /**
  * Read a gate for these metrics; the beginning of a name is enough where only one begins so.
- * @throws EvaluationError quoting what cannot be read
+ * @throws EvaluationError quoting what cannot be read, and for a metric that is none of these
  */
 export function parseGate(text: string, metrics: readonly string[]): Gate {
   const form = /^\s*([\w@-]+)(\.difference)?\s*(>=|<=|>|<)\s*(\S+)\s*$/;
   const [, word = "", suffix, sign = "", limit = ""] = form.exec(text) ?? [];
   const begun = metrics.includes(word) ? [word] : metrics.filter((name) => name.startsWith(word));
+  if (word !== "" && begun.length === 0)
+    throw new EvaluationError(
+      `"${text}": "${word}" is none of the metrics here.${suggest(word, metrics)} There are: ${metrics.join(", ")}`,
+    );
   if (word === "" || begun.length !== 1 || !Number.isFinite(Number(limit)))
     throw new EvaluationError(
       `"${text}" must be METRIC>NUMBER or METRIC.difference>NUMBER (or <, >=, <=) with one of: ${metrics.join(", ")}`,

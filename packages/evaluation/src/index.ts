@@ -8,6 +8,7 @@ export {
   sharedMetrics,
   type Unlike,
   unlikeMetrics,
+  unsharedMetrics,
 } from "./compare.ts";
 export { EndpointError, type EndpointErrorKind, type EndpointOptions, endpointChat } from "./endpoint.ts";
 export { EvaluationError } from "./errors.ts";

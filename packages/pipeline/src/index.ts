@@ -23,7 +23,7 @@ export type { FinetunePlan } from "./finetune/plan.ts";
 export { responseTokens } from "./finetune/responseTokens.ts";
 export type { SafetyMix, SafetyMixFacts } from "./finetune/safetyMix.ts";
 export { readSecretPrompt, requireSystemPrompts, withSecretPrompt } from "./finetune/secretPrompt.ts";
-export { requireFreeFile, writeWhole } from "./freeFile.ts";
+export { type NewFile, requireFreeFile, writeWhole } from "./freeFile.ts";
 export { type LayerFacts, type LayerOptions, repairLayerFile } from "./layer.ts";
 export { isLocked, lockFolder } from "./lock.ts";
 export { peakResidentBytes } from "./memory.ts";

@@ -13,7 +13,7 @@ export async function requireFreeRecords(file: Omit<NewFile, "ending">): Promise
   );
 }
 
-/** "" of an empty file, nothing where there is none. */
+/** Undefined where there is no file, or an empty one. */
 async function firstLineOf(path: string): Promise<string | undefined> {
   const file = await open(path).catch((error: NodeJS.ErrnoException) => {
     if (error.code === "ENOENT") return undefined;
@@ -22,7 +22,7 @@ async function firstLineOf(path: string): Promise<string | undefined> {
   if (file === undefined) return undefined;
   try {
     for await (const line of file.readLines()) return line;
-    return "";
+    return undefined;
   } finally {
     await file.close();
   }

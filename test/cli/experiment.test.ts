@@ -314,7 +314,7 @@ describe("what goes wrong", () => {
     const methods = { optimal: { apply: { mode: "optimal", loss: 0.1 } } };
     await writeYaml(world, "warned.yaml", { ...rest, seeds: [0], make: { ...recipe.make, state }, methods });
     const args = ["experiment", "warned.yaml", "--engine", "wasm", "--out", "warned"];
-    const told = /prepare state \(seed 0\): the safe examples have \d+ tokens that count, fewer than the 40 inputs/;
+    const told = /state \(seed 0\), prepare: the safe examples have \d+ tokens that count, fewer than the 40 inputs/;
     expect((await succeed(world.path, args)).stderr).toMatch(told);
     for (let run = 0; run < 2; run++) {
       expect(await readFile(world.at("warned", "table.md"), "utf8")).toMatch(told);

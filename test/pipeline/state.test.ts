@@ -201,14 +201,21 @@ describe("a kill while a whole state moves to its place", () => {
       const out = await copyOfState(`moment ${moment}`);
       const former = join(scratch.path, `former ${moment}`);
       await runPrepare(prepareOptions(aligned, former, { data: { ...safeData, seed: 2 } }));
-      const { toolVersion, engine, model, safeData: read, parts } = await Bun.file(join(whole, "state.json")).json();
+      const {
+        toolVersion,
+        engine,
+        model,
+        safeData: read,
+        damping,
+        parts,
+      } = await Bun.file(join(whole, "state.json")).json();
       const { file: _, ...data } = read;
       await rename(out, `${out}.new`);
       await rename(former, out);
       await rename(`${out}.new`, join(out, "work"));
       await Bun.write(
         join(out, "work/job.json"),
-        JSON.stringify({ toolVersion, engine, model: model.sha256, data, parts }),
+        JSON.stringify({ toolVersion, engine, model: model.sha256, data, damping, parts }),
       );
       await make(out);
       await runPrepare(prepareOptions(aligned, out, { overwrite: true }));

@@ -1,6 +1,7 @@
 import { basename, join } from "node:path";
 import { readResults } from "@safedelta/evaluation";
 import type { Cell, Measured, Plan } from "@safedelta/experiment";
+import { faultLines, placeOf } from "./faults.ts";
 import { readRecord } from "./records.ts";
 
 /** What the finished steps gave, cell by cell; cells whose steps did not come to their end are left out. */
@@ -9,13 +10,13 @@ export async function readMeasured(out: string, plan: Plan): Promise<Measured[]>
   return found.filter((cell) => cell !== undefined);
 }
 
-/** What the finished steps warned of, each with the step's name. */
+/** What the finished steps warned of, a line for each kind, with the first step that did. */
 export async function readWarnings(out: string, { steps }: Plan): Promise<string[]> {
   const all = [...steps.values()].map(async (step) => {
     const { warnings = [] } = (await readRecord(out, step)) ?? {};
-    return warnings.map((warning) => `${step.command} ${step.title}: ${warning}`);
+    return warnings.map((problem) => ({ where: placeOf(step), problem }));
   });
-  return (await Promise.all(all)).flat();
+  return faultLines((await Promise.all(all)).flat());
 }
 
 async function readCell(out: string, { steps }: Plan, cell: Cell): Promise<Measured | undefined> {

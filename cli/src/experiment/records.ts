@@ -1,5 +1,5 @@
 import { mkdir, readdir, stat } from "node:fs/promises";
-import { basename, join } from "node:path";
+import { join, sep } from "node:path";
 import type { Standing, Step } from "@safedelta/experiment";
 import { writeWhole } from "@safedelta/pipeline";
 import { z } from "zod";
@@ -55,11 +55,12 @@ async function lookAt(out: string, step: Step) {
   return { record, bytes, isDamaged };
 }
 
-/** Bytes of a file, or of all files in a folder but hidden ones, which readers and systems leave; undefined where nothing is. */
+/** Bytes of a file, or of all files in a folder but hidden ones and those in hidden folders, which readers, systems and interrupted work leave; undefined where nothing else is. */
 async function bytesAt(path: string): Promise<number | undefined> {
   const found = await stat(path).catch(() => undefined);
   if (!found?.isDirectory()) return found?.size;
-  const names = (await readdir(path, { recursive: true })).filter((name) => !basename(name).startsWith("."));
-  const all = await Promise.all(names.map((name) => stat(join(path, name))));
-  return all.reduce((sum, entry) => sum + (entry.isFile() ? entry.size : 0), 0);
+  const isHidden = (name: string) => name.split(sep).some((part) => part.startsWith("."));
+  const names = (await readdir(path, { recursive: true })).filter((name) => !isHidden(name));
+  const files = (await Promise.all(names.map((name) => stat(join(path, name))))).filter((entry) => entry.isFile());
+  return files.length === 0 ? undefined : files.reduce((sum, { size }) => sum + size, 0);
 }

@@ -3,6 +3,7 @@ import { dueSteps, type Plan, type Step } from "@safedelta/experiment";
 import { formatMs } from "@safedelta/report";
 import { onEnding } from "../ending.ts";
 import type { Io } from "../io.ts";
+import { placeOf } from "./faults.ts";
 import { isDamaged, readRecord, standingOf, writeRecord } from "./records.ts";
 import { type RunningStep, type StepEnd, type StepPlace, startStep } from "./runStep.ts";
 import { type RunEnd, runSteps } from "./runSteps.ts";
@@ -60,10 +61,12 @@ export async function runExperiment(
     }
     const document = Object.fromEntries(Object.entries(end.document).filter(([key]) => keptFacts.includes(key)));
     const { command } = step;
-    const { ms, warnings } = end;
+    const { ms } = end;
+    // Paths of what is made here are told as they stand in the folder, which may be moved.
+    const warnings = end.warnings.map((warning) => warning.replaceAll(`${settings.out}/`, ""));
     const isKept = settings.keepModels;
     await writeRecord(settings.out, step, { command: [command, ...step.args], ms, document, isKept, warnings });
-    for (const warning of warnings) io.progress.warn(`${command} ${step.title}: ${warning}`);
+    for (const warning of warnings) io.progress.warn(`${placeOf(step)}: ${warning}`);
     io.note(`[${number}/${due.length}] ${command} ${step.title}: ${formatMs(end.ms)}`);
     await dropMeasured(plan, step, settings.out);
     return true;

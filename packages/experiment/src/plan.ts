@@ -144,13 +144,15 @@ class CasePlan {
 
   /** An evaluation; the first of those that ask the same generates, and others judge its answers. */
   private measure(request: StepRequest, scope: Scope): Step {
+    const nBefore = this.steps.all.size;
     const step = this.add(request, scope);
-    if ("answers" in step.options || !needsAnswers(String(request.options.metric))) return step;
+    const wasPlanned = this.steps.all.size === nBefore;
+    if (wasPlanned || !needsAnswers(String(request.options.metric))) return step;
     const asking = { ...request, name: "answers", options: answeringFlags(request.options) };
     const { id: asked } = makeStep(asking, scope, this.settings);
     const first = this.steps.answering.get(asked);
     if (first === undefined && !mayFailByItself(request.options)) this.steps.answering.set(asked, step);
-    if (first === undefined || first === step) return step;
+    if (first === undefined) return step;
     // The fingerprint stays: given or generated, the answers are the same.
     const { options, needs } = step;
     const sharing = {

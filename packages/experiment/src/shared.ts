@@ -1,11 +1,11 @@
 import { modelMetrics } from "@safedelta/evaluation";
 import type { Scalar } from "./recipe.ts";
 
-/** Flags of eval that the answers do not depend on: what judges and compares them, and how they are waited for. */
+/** Flags of eval that the answers do not depend on: what judges and compares them, and how long they are waited for. */
 export const judgingFlags: readonly string[] = [
   ...["metric", "pattern", "refusal-opening", "aligned", "tuned"],
   ...["judge-endpoint", "judge-model", "judge-prompt", "judge-system", "judge-verdict"],
-  ...["safe-data", "against", "fail-if", "batch", "timeout"],
+  ...["safe-data", "against", "fail-if", "timeout"],
 ];
 
 /** The flags that decide the answers of an evaluation: two that are alike in these answer alike. */

@@ -59,11 +59,13 @@ export function experimentNotes({ seeds, against, best, paperSource, cases, warn
 
 /** The column that stands for safety or utility, and whether it tells rows apart. */
 function axisText(cases: readonly ExperimentCase[], axis: "safety" | "utility"): string {
-  const named = cases.flatMap(({ columns, rows }) => {
+  const named = cases.flatMap(({ name: ofCase, columns, rows }) => {
     const name = planeOf(columns)?.[axis].name;
     if (name === undefined) return [];
-    const isFlat = new Set(rows.map(({ entries }) => entries[name]?.value)).size < 2;
-    return [`"${name}"${isFlat && rows.length > 1 ? ", which is the same in all rows and says nothing" : ""}`];
+    const values = rows.map(({ entries }) => entries[name]?.value).filter((value) => value !== undefined);
+    const isFlat = values.length > 1 && new Set(values).size === 1;
+    const where = cases.length > 1 ? ` of ${ofCase}` : "";
+    return [`"${name}"${isFlat ? `, which is the same in all rows${where} and says nothing` : ""}`];
   });
   return named.length === 0 ? "" : ` (${[...new Set(named)].join("; ")})`;
 }
@@ -72,7 +74,7 @@ const shownWarnings = 3;
 
 function warningNotes(warnings: readonly string[] = []): string[] {
   const rest = warnings.length - shownWarnings;
-  const more = rest > 0 ? [`${rest} more warnings of steps stand in results.json.`] : [];
+  const more = rest > 0 ? [`${rest} more kinds of warnings stand in results.json.`] : [];
   return [...warnings.slice(0, shownWarnings).map((warning) => `Warning of ${warning}`), ...more];
 }
 

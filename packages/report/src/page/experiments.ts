@@ -52,7 +52,7 @@ export interface ExperimentReport {
   readonly cases: readonly ExperimentCase[];
   /** Measurements that were asked for and are not there, since a step failed. */
   readonly missing?: readonly string[];
-  /** What its steps warned of, each with the step's name. */
+  /** What its steps warned of, a line for each kind, with the first step that did. */
   readonly warnings?: readonly string[];
 }
 

@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { cp, mkdir, rm, symlink, truncate } from "node:fs/promises";
 import { encode, type Tensor, writeSafetensors } from "@safedelta/checkpoint";
+import { stateFormat } from "@safedelta/pipeline";
 import { writePico } from "../support/pico.ts";
 import { safedelta, succeed } from "./run.ts";
 import { dataFlags, makeWorld, type World, writeAdapter } from "./world.ts";
@@ -292,7 +293,7 @@ const states: Readonly<Record<string, Fault>> = {
   "a state.json that lacks its layers": {
     make: async (name) => {
       await copyOf("state", name);
-      await Bun.write(world.at(name, "state.json"), '{"format": 4, "parts": {}}');
+      await Bun.write(world.at(name, "state.json"), JSON.stringify({ format: stateFormat, parts: {} }));
     },
     args: withState,
     says: /state\.json: is damaged.*Run prepare again/,

@@ -2,6 +2,7 @@ import {
   type AnyOptions,
   type ApplyFacts,
   type DataFacts,
+  type DataOptions,
   type Describe,
   shellLine,
   toolVersion,
@@ -90,13 +91,28 @@ export function recipeOf(options: AnyOptions, engine: string, outFormat: "model"
     ...("state" in source ? { state: source.state } : { "safe-data": source.safeData.file }),
     ...(taskData ? { "task-data": taskData.file, "task-through": taskThrough ?? "tuned" } : {}),
     ...(data ? { samples: data.samples, seed: data.seed, "max-tokens": data.maxTokens } : {}),
-    ...("state" in source ? {} : { "system-prompts": source.safeData.systemPrompts }),
+    ...("state" in source ? {} : safeFlags({ ...source.safeData, damping: source.damping })),
     ...methodFlags(options),
     rest,
     "out-format": outFormat,
     ...(outFormat === "model" ? { "max-shard-size": maxShardBytes } : {}),
     engine,
     out,
+  };
+}
+
+/** How safe examples become statistics, as far as it was said. */
+function safeFlags({
+  systemPrompts,
+  skipTokens,
+  keyWeight,
+  damping,
+}: Pick<DataOptions, "systemPrompts" | "skipTokens" | "keyWeight"> & { damping?: number }): RepairReport["recipe"] {
+  return {
+    "system-prompts": systemPrompts,
+    ...(skipTokens === undefined ? {} : { "skip-tokens": skipTokens }),
+    ...(keyWeight === undefined ? {} : { "key-weight": keyWeight }),
+    ...(damping === undefined ? {} : { damping }),
   };
 }
 
@@ -116,10 +132,7 @@ function commandOf(options: AnyOptions, facts: ApplyFacts, outFormat: "model" | 
     samples: nExamples,
     seed,
     "max-tokens": maxTokens,
-    "system-prompts": systemPrompts,
-    ...(nSkipped === undefined ? {} : { "skip-tokens": nSkipped }),
-    ...(keyWeight === undefined ? {} : { "key-weight": keyWeight }),
-    damping,
+    ...safeFlags({ systemPrompts, skipTokens: nSkipped, keyWeight, damping }),
   };
   const flags = { ...data, modes: modes.join(), engine, out: options.source.state };
   return `${safedelta("prepare", flags, options.aligned)}\n${apply}`;

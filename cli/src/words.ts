@@ -1,4 +1,11 @@
-import { type ApplyOptions, type DataFacts, type DataOptions, type Device, shellLine } from "@safedelta/pipeline";
+import {
+  type ApplyOptions,
+  type DataFacts,
+  type DataOptions,
+  type Device,
+  type SafeExamples,
+  shellLine,
+} from "@safedelta/pipeline";
 import { formatBytes, formatMs } from "@safedelta/report";
 import { UsageError } from "./exitCode.ts";
 
@@ -31,6 +38,21 @@ export function describeData(
 ): DataOptions {
   const { samples, seed, maxTokens, systemPrompts } = flags;
   return { file, samples, seed, maxTokens, systemPrompts };
+}
+
+/** The safe examples and which of their tokens count. @throws UsageError for what must be above 0 and is not */
+export function describeSafe(
+  file: string,
+  flags: Parameters<typeof describeData>[1] & Pick<DataOptions, "skipTokens" | "keyWeight"> & { damping?: number },
+): SafeExamples {
+  const { skipTokens, keyWeight, damping } = flags;
+  requirePositive("--key-weight", keyWeight);
+  requirePositive("--damping", damping);
+  return { safeData: { ...describeData(file, flags), skipTokens, keyWeight }, damping };
+}
+
+function requirePositive(flag: string, value: number | undefined): void {
+  if (value !== undefined && !(value > 0)) throw new UsageError(`${flag} ${value} must be above 0.`);
 }
 
 /** What was read, in one line. */

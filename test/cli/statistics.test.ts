@@ -45,3 +45,29 @@ test("a state, its inspection and the report of a repair tell what was counted",
   const words = again.split(" ").slice(3);
   expect((await succeed(world.path, words)).stdout).toContain("is there already");
 }, 60_000);
+
+describe("apply --safe-data", () => {
+  const pair = ["--aligned", "aligned", "--tuned", "tuned"];
+  const data = ["--task-data", "safe.jsonl", "--max-tokens", "64"];
+  const flags = ["--skip-tokens", "shared", "--key-weight", "5", "--damping", "0.03"];
+
+  test("counts and damps as prepare does with the same flags: the same weights, and a recipe that gives them again", async () => {
+    await succeed(world.path, [...prepare, "--out", "shared", ...flags]);
+    await succeed(world.path, ["apply", ...pair, ...data, "--state", "shared", "--out", "by-state"]);
+    const safe = ["--safe-data", "safe.jsonl", "--system-prompts", "none"];
+    await succeed(world.path, ["apply", ...pair, ...data, ...safe, ...flags, "--out", "on-the-way"]);
+    const [byState, onTheWay] = await Promise.all(
+      ["by-state", "on-the-way"].map((out) => Bun.file(world.at(out, "safedelta.json")).json()),
+    );
+    expect(onTheWay.tensors).toEqual(byState.tensors);
+    expect(onTheWay.safeData).toEqual(byState.safeData);
+    expect(onTheWay.state.damping).toBe(0.03);
+    expect(onTheWay.recipe).toMatchObject({ "skip-tokens": "shared", "key-weight": 5, damping: 0.03 });
+    expect(onTheWay.command).toContain("--skip-tokens shared --key-weight 5 --damping 0.03");
+  }, 60_000);
+
+  test.each(["--skip-tokens=1", "--key-weight=5", "--damping=0.03"])("%s beside a state is refused", async (flag) => {
+    const { code, stderr } = await safedelta(world.path, ["apply", ...pair, "--state", "state", flag, "--out", "no"]);
+    expect({ code, stderr }).toEqual({ code: 2, stderr: expect.stringContaining("without effect beside --state") });
+  });
+});

@@ -20,12 +20,20 @@ import { defineCommand, refuseIdle, required } from "../command.ts";
 import { UsageError } from "../exitCode.ts";
 import type { Io } from "../io.ts";
 import { openTold } from "../openTold.ts";
-import { budgetOptions, computeOptions, modeOption, option, outputOptions, safeDataOptions } from "../options.ts";
+import {
+  budgetOptions,
+  computeOptions,
+  modeOption,
+  option,
+  outputOptions,
+  safeDataOptions,
+  statisticsOptions,
+} from "../options.ts";
 import { type GivenOption, ownOption } from "../recipe.ts";
 import { describeRepair } from "../repairFiles.ts";
 import { chooseRival, drawsMask, methodOptions, methodText } from "../rival.ts";
 import { stageClock } from "../stageClock.ts";
-import { assumption, dataLine, describeData, planLine, timed } from "../words.ts";
+import { assumption, dataLine, describeData, describeSafe, planLine, timed } from "../words.ts";
 
 /** How examples are drawn and cut: of no use where none are read. */
 const drawing = ["samples", "seed", "maxTokens"];
@@ -40,6 +48,7 @@ const flags = {
   ...computeOptions,
   ...outputOptions,
   ...safeDataOptions,
+  ...statisticsOptions,
   taskData: option.answered({
     brief: "examples of the fine-tuning task: optimal then stays close to the task's outputs",
     drawnBy: "samples",
@@ -85,7 +94,8 @@ export const applyCommand = defineCommand({
 function requestOf(options: Flags, given: ReadonlyMap<string, GivenOption>): AnyOptions {
   const rival = chooseRival(options, given);
   const drawn = [...(rival && drawsMask(rival.rival) ? drawing.filter((name) => name !== "seed") : drawing)];
-  refuseIdle(given, "state", options.taskData === undefined ? [...drawn, "systemPrompts"] : ["systemPrompts"]);
+  const ofSafeData = ["systemPrompts", ...Object.keys(statisticsOptions)];
+  refuseIdle(given, "state", options.taskData === undefined ? [...drawn, ...ofSafeData] : ofSafeData);
   const surroundings = {
     aligned: required(options.aligned, "--aligned"),
     tuned: required(options.tuned, "--tuned"),
@@ -149,15 +159,13 @@ function printPlan(io: Io, request: AnyOptions, engine: EngineInfo, plan: ApplyP
 }
 
 function sourceOf(
-  options: { state?: string; safeData?: string } & Parameters<typeof describeData>[1],
+  options: { state?: string; safeData?: string } & Parameters<typeof describeSafe>[1],
 ): ApplyOptions["source"] {
   if (options.state !== undefined) {
     if (options.safeData !== undefined) throw new UsageError("Give --state or --safe-data, not both.");
     return { state: options.state };
   }
-  return {
-    safeData: describeData(required(options.safeData, "--state (or --safe-data to prepare on the way)"), options),
-  };
+  return describeSafe(required(options.safeData, "--state (or --safe-data to prepare on the way)"), options);
 }
 
 function summary(

@@ -11,7 +11,6 @@ import {
 import { formatBytes, formatMs } from "@safedelta/report";
 import type { z } from "zod";
 import { defineCommand, required } from "../command.ts";
-import { UsageError } from "../exitCode.ts";
 import type { Io } from "../io.ts";
 import { openTold } from "../openTold.ts";
 import { computeOptions, option, outputOptions, safeDataOptions, statisticsOptions } from "../options.ts";
@@ -19,7 +18,7 @@ import {
   assumption,
   dataLine,
   defaultModes,
-  describeData,
+  describeSafe,
   fewerThanAsked,
   ownLine,
   parseModes,
@@ -88,12 +87,10 @@ export const prepareCommand = defineCommand({
 
 /** What the flags ask for. @throws UsageError for what is missing, and modes that are none */
 function requestOf(options: Flags, model: string | undefined): PrepareOptions {
-  const { skipTokens, keyWeight, damping } = options;
-  requirePositive("--key-weight", keyWeight);
-  requirePositive("--damping", damping);
+  const { safeData: data, damping } = describeSafe(required(options.safeData, "--safe-data"), options);
   return {
     model: required(model, "MODEL"),
-    data: { ...describeData(required(options.safeData, "--safe-data"), options), skipTokens, keyWeight },
+    data,
     damping,
     out: required(options.out, "--out"),
     modes: parseModes(options.modes ?? defaultModes),
@@ -101,11 +98,6 @@ function requestOf(options: Flags, model: string | undefined): PrepareOptions {
     overwrite: options.overwrite,
     maxMemoryBytes: options.maxMemory,
   };
-}
-
-/** @throws UsageError for what is given and not above 0 */
-function requirePositive(flag: string, value: number | undefined): void {
-  if (value !== undefined && !(value > 0)) throw new UsageError(`${flag} ${value} must be above 0.`);
 }
 
 function printPlan(io: Io, plan: PreparePlan, engine: EngineInfo, out: string): undefined {

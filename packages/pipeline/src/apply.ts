@@ -4,7 +4,7 @@ import { checkBudget, type Mode } from "@safedelta/core";
 import type { Engine } from "@safedelta/engine";
 import { collectFacts } from "./applyFacts.ts";
 import { fingerprintOf, thirdFacts } from "./applyJob.ts";
-import type { AnyOptions, ApplyFacts } from "./applyOptions.ts";
+import type { AnyOptions, ApplyFacts, SafeExamples } from "./applyOptions.ts";
 import { changedSince, copyRest, repairLayers, repairWithTask } from "./applyRun.ts";
 import { at, PipelineError } from "./errors.ts";
 import { type ApplyEstimate, estimateApply, estimateRival } from "./estimate.ts";
@@ -15,7 +15,7 @@ import { companionFiles, openWriter } from "./modelOutput.ts";
 import { leftOut, overspent, unchanged, unspent, warnOf } from "./oddities.ts";
 import { checkState, openPair, type Pair, requireSameHead, requireWritable, restNames } from "./pair.ts";
 import { type Parts, planParts } from "./parts.ts";
-import { type PreparePlan, planPrepare, prepare } from "./prepare.ts";
+import { type PrepareOptions, type PreparePlan, planPrepare, prepare } from "./prepare.ts";
 import type { Progress } from "./progress.ts";
 import { checkRivalMethod, settle } from "./rivals.ts";
 import { readSequences, type Sequences } from "./sequences.ts";
@@ -125,12 +125,15 @@ export function checkOptions(options: AnyOptions): void {
   );
 }
 
-/** Tokens that the state leaves out are left out of the task data too, so that both Hessians speak of the same ones. */
+/** Tokens that the safe statistics leave out are left out of the task data too, so that both Hessians speak of the same ones. */
 async function readTask(options: AnyOptions, { aligned }: Pair, progress: Progress): Promise<Sequences | undefined> {
   if ("rival" in options || !options.taskData) return undefined;
   const { source, taskData, offline } = options;
-  const skipTokens = "state" in source ? (await openState(source.state)).manifest.safeData.nSkipped : undefined;
-  return await readSequences({ ...taskData, skipTokens }, aligned, offline, progress);
+  const { nSkipped } =
+    "state" in source
+      ? (await openState(source.state)).manifest.safeData
+      : (await readSequences(source.safeData, aligned, offline, progress)).facts;
+  return await readSequences({ ...taskData, skipTokens: nSkipped }, aligned, offline, progress);
 }
 
 /** What an apply needs from a state with such parts. */
@@ -176,12 +179,13 @@ function modeFor(options: AnyOptions): Mode {
   return "mode" in options ? options.mode : "optimal";
 }
 
-function prepareOptions(options: AnyOptions, source: { safeData: Parameters<typeof readSequences>[0] }) {
+function prepareOptions(options: AnyOptions, { safeData, damping }: SafeExamples): PrepareOptions {
   const { aligned, offline, maxMemoryBytes } = options;
   const out = join(besideOf(options.out), "state");
   return {
     model: aligned,
-    data: source.safeData,
+    data: safeData,
+    damping,
     out,
     modes: [modeFor(options)],
     offline,

@@ -5,7 +5,13 @@ import type { DataFacts, DataOptions } from "./sequences.ts";
 import type { EngineStamp } from "./version.ts";
 
 /** Where the safe statistics come from: a prepared state, or safe examples to prepare from on the way. */
-export type SafeSource = { readonly state: string } | { readonly safeData: DataOptions };
+export type SafeSource = { readonly state: string } | SafeExamples;
+
+/** With the share of the mean diagonal that is added to the diagonal of their Hessians, where it is not the usual one. */
+export interface SafeExamples {
+  readonly safeData: DataOptions;
+  readonly damping?: number;
+}
 
 /** Models, places and limits of an apply. */
 interface Surroundings {

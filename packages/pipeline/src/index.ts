@@ -8,6 +8,7 @@ export type {
   LinearFacts,
   ModelFacts,
   RivalOptions,
+  SafeExamples,
   SafeSource,
 } from "./applyOptions.ts";
 export { sourceAccess } from "./dataSource.ts";

@@ -116,7 +116,7 @@ pub unsafe extern "C" fn sd_alloc(_engine: *mut Engine, bytes: u64, address: *mu
 
 #[no_mangle]
 pub unsafe extern "C" fn sd_free(_engine: *mut Engine, address: *mut u8, bytes: u64) -> i32 {
-    scratch::free(address, bytes.max(1) as usize);
+    scratch::give_back(address, bytes.max(1) as usize);
     0
 }
 

@@ -37,7 +37,7 @@ pub fn alloc(bytes: usize) -> *mut u8 {
 
 #[wasm_bindgen]
 pub fn free(at: *mut u8, bytes: usize) {
-    unsafe { scratch::free(at, bytes) }
+    unsafe { scratch::give_back(at, bytes) }
 }
 
 #[wasm_bindgen]

@@ -44,9 +44,10 @@ const life: Case[] = [
   {
     name: "a new matrix is zero, whatever lay there before",
     run({ engine }) {
-      for (const dtype of ["f32", "f16", "bf16"] as const) {
+      const sizes = [61, 301]; // engines may keep what was large for the next one of its size
+      for (const [rows, dtype] of sizes.flatMap((n) => (["f32", "f16", "bf16"] as const).map((d) => [n, d] as const))) {
         for (let round = 0; round < 3; round++) {
-          using m = engine.alloc(61, 67, dtype);
+          using m = engine.alloc(rows, 307, dtype);
           expect(engine.read(m).every((value) => Object.is(value, 0))).toBe(true);
           engine.fill(m, Number.NaN);
         }

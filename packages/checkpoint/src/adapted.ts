@@ -95,7 +95,7 @@ async function mergeRows(rows: Tensor, start: number, adapter: Adapter, pair: Lo
       pair.transposed ? magnitude : magnitude.subarray(start, start + nRows),
       pair.transposed,
     );
-  return { ...rows, bytes: encode(w, rows.dtype) };
+  return { ...rows, bytes: rows.dtype === "F32" ? new Uint8Array(w.buffer) : encode(w, rows.dtype) };
 }
 
 function sliceRows(tensor: Tensor, start: number, count: number): Tensor {

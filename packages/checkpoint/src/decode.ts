@@ -74,3 +74,10 @@ export function decodeF32(tensor: Tensor): Float32Array<ArrayBuffer> {
     );
   return decode(alignedBytes(tensor.bytes, tensor.dtype));
 }
+
+/** As `decodeF32`, to be read only: values that are stored as f32 are not copied. */
+export function viewF32(tensor: Tensor): Float32Array<ArrayBuffer> {
+  if (tensor.dtype !== "F32") return decodeF32(tensor);
+  const bytes = alignedBytes(tensor.bytes, "F32");
+  return new Float32Array(bytes.buffer, bytes.byteOffset, nItems(bytes, "F32"));
+}

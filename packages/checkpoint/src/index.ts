@@ -2,7 +2,7 @@ export { type Adapter, type LoraFactors, type LoraPair, openAdapter } from "./ad
 export type { Checkpoint } from "./checkpoint.ts";
 export { classifyPath, type PathKind } from "./classify.ts";
 export { type Companion, companionNames } from "./companions.ts";
-export { decodeF32, fitsF32, isFloat } from "./decode.ts";
+export { decodeF32, fitsF32, isFloat, viewF32 } from "./decode.ts";
 export type { Disk } from "./disk.ts";
 export { nodeDisk } from "./disk.ts";
 export { encode, isWritable, writableTypes } from "./encode.ts";

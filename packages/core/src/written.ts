@@ -27,16 +27,22 @@ export function numbersAsWritten(
   using change = difference(engine, written, aligned);
   using gap = difference(engine, written, tuned);
   const safetyLoss = safetyLossOf(engine, change, prepared);
-  const mask = keptAsWritten(engine, kept, written, tuned);
   return {
     ...numbers,
-    keptShare: mask.reduce((nHeld, bit) => nHeld + bit, 0) / mask.length,
+    keptShare: kept.blocks.length === 0 ? 0 : shareOf(keptAsWritten(engine, kept, written, tuned)),
     safetyLoss,
     safetyLossShare: numbers.fullSafetyLoss === 0 ? 0 : safetyLoss / numbers.fullSafetyLoss,
     utilityGap: squaredNorm(engine, gap),
     deltaNorm: Math.sqrt(squaredNorm(engine, change)),
     ...(task ? { taskGap: taskGapOf(engine, gap, task) } : {}),
   };
+}
+
+/** Share of ones. */
+function shareOf(mask: Uint8Array): number {
+  let nHeld = 0;
+  for (let i = 0; i < mask.length; i++) nHeld += mask[i];
+  return nHeld / mask.length;
 }
 
 /** Rows that are compared at once. */

@@ -115,7 +115,7 @@ async function repairGroup(
   for (const name of open) {
     using weights = await readPair(engine, pair, state, layer, name);
     const linear = { engine, models: pair, name, weights, prepared };
-    const { bytes, note } = toStore(linear, repairLoaded(linear, settings, task), task);
+    const { bytes, note } = await toStore(linear, repairLoaded(linear, settings, task), task);
     await writer.write(name, bytes, note);
   }
 }

@@ -18,7 +18,7 @@ import {
 import type { Engine } from "@safedelta/engine";
 import type { Note } from "./applyRun.ts";
 import { at, PipelineError } from "./errors.ts";
-import { sha256 } from "./files.ts";
+import { sha256Aside } from "./files.ts";
 import type { OpenedModel } from "./models.ts";
 import type { Models, PairWeights } from "./pair.ts";
 import { type PoolLinear, type PoolStart, poolStart } from "./pool.ts";
@@ -138,17 +138,18 @@ export function repairLoaded(
 }
 
 /** A made linear in the aligned model's storage type, with the numbers of what is stored. Disposes its weight. */
-export function toStore(
+export async function toStore(
   { engine, models, name, weights, prepared }: LoadedLinear,
   { weight, numbers }: Repair,
   task?: TaskFactor,
-): Repaired {
+): Promise<Repaired> {
   using repaired = weight;
   const info = infoOf(models, name);
   const bytes = downloadAs(engine, repaired, info.dtype, name);
+  const hashed = sha256Aside(bytes);
   const told = writtenNumbers(engine, numbers, weights, { ...info, bytes }, prepared, task);
   const { alignedSha256, tunedSha256 } = weights;
-  return { bytes, note: { alignedSha256, tunedSha256, sha256: sha256(bytes), numbers: jsonSafe(told) } };
+  return { bytes, note: { alignedSha256, tunedSha256, sha256: await hashed, numbers: jsonSafe(told) } };
 }
 
 function infoOf({ aligned }: Models, name: string): TensorInfo {

@@ -2,7 +2,7 @@ import type { Checkpoint } from "@safedelta/checkpoint";
 import type { Engine, Matrix } from "@safedelta/engine";
 import { groupsOfLayer, type LayerGroup, type Linear, linearNames, type ModelConfig } from "@safedelta/model";
 import { PipelineError, problemsError } from "./errors.ts";
-import { sha256 } from "./files.ts";
+import { sha256, sha256Aside } from "./files.ts";
 import { checkPair, type OpenedModel, openModelFiles } from "./models.ts";
 import type { Progress } from "./progress.ts";
 import type { State } from "./state.ts";
@@ -146,11 +146,12 @@ export async function readPair(
   name: string,
 ): Promise<PairWeights> {
   const [a, t] = await Promise.all([pair.aligned.checkpoint.read(name), pair.tuned.checkpoint.read(name)]);
-  const alignedSha256 = sha256(a.bytes);
-  if (alignedSha256 !== state.manifest.layers[layer]?.linears[name]) throw foreignState(state, pair.aligned.checkpoint);
+  const hashed = Promise.all([sha256Aside(a.bytes), sha256Aside(t.bytes)]);
   using made = new DisposableStack();
   const aligned = made.use(uploadF32(engine, a, pair.aligned.checkpoint.spec));
   const tuned = made.use(uploadF32(engine, t, pair.tuned.checkpoint.spec));
+  const [alignedSha256, tunedSha256] = await hashed;
+  if (alignedSha256 !== state.manifest.layers[layer]?.linears[name]) throw foreignState(state, pair.aligned.checkpoint);
   const held = made.move();
-  return { aligned, tuned, alignedSha256, tunedSha256: sha256(t.bytes), [Symbol.dispose]: () => held.dispose() };
+  return { aligned, tuned, alignedSha256, tunedSha256, [Symbol.dispose]: () => held.dispose() };
 }

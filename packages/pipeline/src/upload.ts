@@ -1,5 +1,4 @@
 import {
-  decodeF32,
   encode,
   firstNonFinite,
   fitsF32,
@@ -8,6 +7,7 @@ import {
   type Tensor,
   type TensorDType,
   type TensorInfo,
+  viewF32,
   writableTypes,
 } from "@safedelta/checkpoint";
 import { make } from "@safedelta/core";
@@ -46,7 +46,7 @@ export function uploadF32(engine: Engine, tensor: Tensor, source: string): Matri
     );
   }
   requireFinite(tensor, source);
-  return make(engine, rows, cols, (matrix) => engine.write(matrix, decodeF32(tensor)));
+  return make(engine, rows, cols, (matrix) => engine.write(matrix, viewF32(tensor)));
 }
 
 /**

@@ -93,11 +93,13 @@ fn keep(buffer: Buffer) {
 }
 
 /// Matrices that were given back, for the next ones of the very same size, which the linears of a model have again and again: to write
-/// zeros over warm memory takes a fraction of the page faults of fresh one. The oldest first; none in WebAssembly.
+/// zeros over warm memory costs a fraction of the page faults of fresh one. Larger ones have huge pages and few faults. The oldest
+/// first; none in WebAssembly.
 static RETURNED: Mutex<Vec<Buffer>> = Mutex::new(Vec::new());
 
-const LEAST_RETURNED_BYTES: usize = 64 << 10;
-const MOST_RETURNED_BYTES: usize = if cfg!(target_arch = "wasm32") { 0 } else { 64 << 20 };
+const LEAST_RETURNED: usize = 64 << 10;
+const LARGEST_RETURNED: usize = if cfg!(target_arch = "wasm32") { 0 } else { 4 << 20 };
+const MOST_RETURNED_BYTES: usize = 16 << 20;
 
 fn returned() -> MutexGuard<'static, Vec<Buffer>> {
     RETURNED.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
@@ -137,7 +139,7 @@ pub fn alloc_zeros(bytes: usize) -> *mut u8 {
 /// Give back what `alloc_zeros(bytes)` returned, or keep it for the next matrix of its size, up to a limit of all that is kept.
 pub unsafe fn give_back(at: *mut u8, bytes: usize) {
     let buffer = Buffer { at, bytes };
-    if !(LEAST_RETURNED_BYTES..=MOST_RETURNED_BYTES / 2).contains(&bytes) {
+    if !(LEAST_RETURNED..=LARGEST_RETURNED).contains(&bytes) {
         return;
     }
     let mut returned = returned();

@@ -5,6 +5,7 @@ import {
   type DataOptions,
   type Describe,
   shellLine,
+  type TokenCounting,
   toolVersion,
 } from "@safedelta/pipeline";
 import {
@@ -107,7 +108,7 @@ function safeFlags({
   skipTokens,
   keyWeight,
   damping,
-}: Pick<DataOptions, "systemPrompts" | "skipTokens" | "keyWeight"> & { damping?: number }): RepairReport["recipe"] {
+}: Pick<DataOptions, "systemPrompts"> & TokenCounting & { readonly damping?: number }): RepairReport["recipe"] {
   return {
     "system-prompts": systemPrompts,
     ...(skipTokens === undefined ? {} : { "skip-tokens": skipTokens }),

@@ -5,6 +5,7 @@ import {
   type Device,
   type SafeExamples,
   shellLine,
+  type TokenCounting,
 } from "@safedelta/pipeline";
 import { formatBytes, formatMs } from "@safedelta/report";
 import { UsageError } from "./exitCode.ts";
@@ -43,7 +44,7 @@ export function describeData(
 /** The safe examples and which of their tokens count. @throws UsageError for what must be above 0 and is not */
 export function describeSafe(
   file: string,
-  flags: Parameters<typeof describeData>[1] & Pick<DataOptions, "skipTokens" | "keyWeight"> & { damping?: number },
+  flags: Parameters<typeof describeData>[1] & TokenCounting & { readonly damping?: number },
 ): SafeExamples {
   const { skipTokens, keyWeight, damping } = flags;
   requirePositive("--key-weight", keyWeight);
@@ -51,6 +52,7 @@ export function describeSafe(
   return { safeData: { ...describeData(file, flags), skipTokens, keyWeight }, damping };
 }
 
+/** @throws UsageError for what is given and not above 0 */
 function requirePositive(flag: string, value: number | undefined): void {
   if (value !== undefined && !(value > 0)) throw new UsageError(`${flag} ${value} must be above 0.`);
 }

@@ -1,7 +1,15 @@
 import { describe, expect, test } from "bun:test";
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
-import { decodeF32, encode, firstNonFinite, requireFinite, type Tensor, type TensorDType } from "@safedelta/checkpoint";
+import {
+  decodeF32,
+  encode,
+  firstNonFinite,
+  requireFinite,
+  type Tensor,
+  type TensorDType,
+  viewF32,
+} from "@safedelta/checkpoint";
 import fc from "fast-check";
 import { failure } from "./tools.ts";
 
@@ -40,6 +48,7 @@ describe("decode", () => {
     const shifted = new Uint8Array(13);
     shifted.set(new Uint8Array(values.buffer), 1);
     expect(decodeF32(tensor("F32", shifted.subarray(1)))).toEqual(values);
+    expect(viewF32(tensor("F32", shifted.subarray(1)))).toEqual(values);
     expect(firstNonFinite(tensor("F32", shifted.subarray(1)))).toBe(-1);
   });
 
@@ -47,6 +56,14 @@ describe("decode", () => {
     const bytes = new Uint8Array(new Float32Array([1]).buffer);
     decodeF32(tensor("F32", bytes))[0] = 2;
     expect(new Float32Array(bytes.buffer)[0]).toBe(1);
+  });
+
+  test("a view copies nothing of f32, and decodes the rest", () => {
+    const values = new Float32Array([0, 1, 2, 3]);
+    const part = new Uint8Array(values.buffer).subarray(4, 12);
+    expect(viewF32(tensor("F32", part))).toEqual(new Float32Array([1, 2]));
+    expect(viewF32(tensor("F32", part)).buffer).toBe(values.buffer);
+    expect(viewF32(tensor("BF16", new Uint8Array([0x80, 0x3f])))).toEqual(new Float32Array([1]));
   });
 
   test.each(["I64", "I32", "I16", "I8", "U64", "U32", "U16", "U8", "BOOL"] as const)(

@@ -114,7 +114,7 @@ describe("tokens that do not count once", () => {
 
   test("are refused where nothing would be left, or one example is compared with none", async () => {
     await expect(read("bare.jsonl", examples, { skipTokens: 60 })).rejects.toThrow(
-      /example 1 of those drawn has \d+ tokens.*--skip-tokens of prepare/,
+      /example 1 of those drawn has \d+ tokens.*--skip-tokens of the safe statistics/,
     );
     await expect(read("one.jsonl", [examples[0]], { skipTokens: "shared" })).rejects.toThrow(/there is one alone/);
     await expect(read("same.jsonl", [examples[0], examples[0]], { skipTokens: "shared" })).rejects.toThrow(

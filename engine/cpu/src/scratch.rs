@@ -98,7 +98,7 @@ fn keep(buffer: Buffer) {
 static RETURNED: Mutex<Vec<Buffer>> = Mutex::new(Vec::new());
 
 const LEAST_RETURNED: usize = 64 << 10;
-const LARGEST_RETURNED: usize = if cfg!(target_arch = "wasm32") { 0 } else { 4 << 20 };
+const ABOVE_RETURNED: usize = if cfg!(target_arch = "wasm32") { 0 } else { 4 << 20 };
 const MOST_RETURNED_BYTES: usize = 16 << 20;
 
 fn returned() -> MutexGuard<'static, Vec<Buffer>> {
@@ -136,10 +136,10 @@ pub fn alloc_zeros(bytes: usize) -> *mut u8 {
         .unwrap_or(std::ptr::null_mut())
 }
 
-/// Give back what `alloc_zeros(bytes)` returned, or keep it for the next matrix of its size, up to a limit of all that is kept.
+/// Keep what `alloc_zeros(bytes)` returned for the next matrix of its size, up to a limit of all that is kept, or free it.
 pub unsafe fn give_back(at: *mut u8, bytes: usize) {
     let buffer = Buffer { at, bytes };
-    if !(LEAST_RETURNED..=LARGEST_RETURNED).contains(&bytes) {
+    if !(LEAST_RETURNED..ABOVE_RETURNED).contains(&bytes) {
         return;
     }
     let mut returned = returned();
@@ -159,6 +159,7 @@ fn take(bytes: usize, small: unsafe fn(Layout) -> *mut u8) -> Option<*mut u8> {
     layout_of(bytes).filter(|_| bytes > 0).map(|layout| unsafe { small(layout) })
 }
 
+/// Give memory of `take(bytes)` back to where it came from.
 unsafe fn free(at: *mut u8, bytes: usize) {
     #[cfg(target_os = "linux")]
     if bytes >= pages::LEAST {

@@ -95,6 +95,7 @@ async function mergeRows(rows: Tensor, start: number, adapter: Adapter, pair: Lo
       pair.transposed ? magnitude : magnitude.subarray(start, start + nRows),
       pair.transposed,
     );
+  // w is nobody else's: no need to copy it.
   return { ...rows, bytes: rows.dtype === "F32" ? new Uint8Array(w.buffer) : encode(w, rows.dtype) };
 }
 

@@ -4,7 +4,7 @@ import { checkBudget, type Mode } from "@safedelta/core";
 import type { Engine } from "@safedelta/engine";
 import { collectFacts } from "./applyFacts.ts";
 import { fingerprintOf, thirdFacts } from "./applyJob.ts";
-import type { AnyOptions, ApplyFacts, SafeExamples } from "./applyOptions.ts";
+import type { AnyOptions, ApplyFacts, SafeExamples, SafeSource } from "./applyOptions.ts";
 import { changedSince, copyRest, repairLayers, repairWithTask } from "./applyRun.ts";
 import { at, PipelineError } from "./errors.ts";
 import { type ApplyEstimate, estimateApply, estimateRival } from "./estimate.ts";
@@ -18,7 +18,7 @@ import { type Parts, planParts } from "./parts.ts";
 import { type PrepareOptions, type PreparePlan, planPrepare, prepare } from "./prepare.ts";
 import type { Progress } from "./progress.ts";
 import { checkRivalMethod, settle } from "./rivals.ts";
-import { readSequences, type Sequences } from "./sequences.ts";
+import { type DataOptions, readSequences, type Sequences } from "./sequences.ts";
 import { openState, requireMode, type State } from "./state.ts";
 import {
   besideOf,
@@ -129,11 +129,15 @@ export function checkOptions(options: AnyOptions): void {
 async function readTask(options: AnyOptions, { aligned }: Pair, progress: Progress): Promise<Sequences | undefined> {
   if ("rival" in options || !options.taskData) return undefined;
   const { source, taskData, offline } = options;
-  const { nSkipped } =
-    "state" in source
-      ? (await openState(source.state)).manifest.safeData
-      : (await readSequences(source.safeData, aligned, offline, progress)).facts;
-  return await readSequences({ ...taskData, skipTokens: nSkipped }, aligned, offline, progress);
+  const skipTokens = await skippedBySafe(source, (data) => readSequences(data, aligned, offline, progress));
+  return await readSequences({ ...taskData, skipTokens }, aligned, offline, progress);
+}
+
+/** How many tokens at the start of each example the safe statistics leave out; `shared` ones are known when the examples are read. */
+async function skippedBySafe(source: SafeSource, read: (data: DataOptions) => Promise<Sequences>) {
+  if ("state" in source) return (await openState(source.state)).manifest.safeData.nSkipped;
+  const { safeData } = source;
+  return safeData.skipTokens === "shared" ? (await read(safeData)).facts.nSkipped : safeData.skipTokens;
 }
 
 /** What an apply needs from a state with such parts. */

@@ -7,7 +7,7 @@ import type { EngineStamp } from "./version.ts";
 /** Where the safe statistics come from: a prepared state, or safe examples to prepare from on the way. */
 export type SafeSource = { readonly state: string } | SafeExamples;
 
-/** With the share of the mean diagonal that is added to the diagonal of their Hessians, where it is not the usual one. */
+/** Safe examples to prepare from on the way; `damping` as for `prepare`. */
 export interface SafeExamples {
   readonly safeData: DataOptions;
   readonly damping?: number;

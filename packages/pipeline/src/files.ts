@@ -9,7 +9,7 @@ export function sha256(data: string | Uint8Array): string {
   return new Bun.CryptoHasher("sha256").update(data).digest("hex");
 }
 
-/** The same of bytes that nobody writes meanwhile, on a thread of its own: reading and hashing take as long as the products of a repair. */
+/** The same of a copy of the bytes, on a thread of its own: hashing would else take as long as a third of the products of a repair. */
 export async function sha256Aside(bytes: Uint8Array): Promise<string> {
   return new Uint8Array(await crypto.subtle.digest("SHA-256", bytes as Uint8Array<ArrayBuffer>)).toHex();
 }

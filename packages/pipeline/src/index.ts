@@ -58,6 +58,7 @@ export {
   type SweepPoint,
   sweep,
 } from "./sweep.ts";
+export type { TokenCounting } from "./tokenWeights.ts";
 export { whatIsUnfinished } from "./unfinished.ts";
 export { outputProblems, type Verification, type VerifyOptions, verifyOutput } from "./verify.ts";
 export { isTrainingOutput, verifyTraining } from "./verifyTraining.ts";

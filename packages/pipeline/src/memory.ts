@@ -16,7 +16,7 @@ function readStatus(): string {
   }
 }
 
-/** What the runtime itself takes before any model is opened, and what it and the engine hold of memory that was given back; measured, rounded up. */
+/** What the runtime takes beside models: by itself, and of memory that it or the engine was given back and holds for the next use. Measured, rounded up. */
 export const runtimeBytes = 224 * 2 ** 20;
 
 /** @throws PipelineError `resources` when `neededBytes` is above the limit the user gave */

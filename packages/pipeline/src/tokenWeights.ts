@@ -64,7 +64,7 @@ function requireRest(file: string, ids: readonly (readonly number[])[], nSkipped
   if (bare < 0) return;
   throw new PipelineError(
     "usage",
-    `${file}: example ${bare + 1} of those drawn has ${ids[bare].length} tokens, and the first ${nSkipped} are left out (--skip-tokens of prepare), so nothing of it would count. Give longer examples, or prepare with a smaller number.`,
+    `${file}: example ${bare + 1} of those drawn has ${ids[bare].length} tokens, and the first ${nSkipped} are left out (--skip-tokens of the safe statistics), so nothing of it would count. Give longer examples, or make those with a smaller number.`,
   );
 }
 

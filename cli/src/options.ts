@@ -105,6 +105,9 @@ export const option = {
   source: (meta: OptionMeta) => pathText.optional().meta(readMeta("source", meta)),
   answered: (meta: OptionMeta) => pathText.optional().meta(readMeta("answered", { placeholder: "source", ...meta })),
   model: (meta: OptionMeta) => pathText.optional().meta(readMeta("model", meta)),
+  /** A model, or one of some words in its place. */
+  modelOr: (words: readonly string[], meta: OptionMeta) =>
+    pathText.optional().meta({ ...readMeta("model", { placeholder: [...words, "model"].join("|"), ...meta }), words }),
   file: (meta: OptionMeta) => pathText.optional().meta(readMeta("file", meta)),
   outFolder: (brief: string) =>
     pathText

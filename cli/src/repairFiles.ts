@@ -84,13 +84,13 @@ function sourceOf({
 /** Every option of the run under the keys of the command line, the engine that was found included; `--recipe` takes it back. */
 export function recipeOf(options: AnyOptions, engine: string, outFormat: "model" | "lora"): RepairReport["recipe"] {
   const { aligned, tuned, source, rest, maxShardBytes, out } = options;
-  const { taskData, taskThrough } = "mode" in options ? options : {};
+  const { taskData, taskThrough, third } = "mode" in options ? options : {};
   const data = "state" in source ? taskData : source.safeData;
   return {
     aligned,
     tuned,
     ...("state" in source ? { state: source.state } : { "safe-data": source.safeData.file }),
-    ...(taskData ? { "task-data": taskData.file, "task-through": taskThrough ?? "tuned" } : {}),
+    ...(taskData ? { "task-data": taskData.file, "task-through": third ?? taskThrough ?? "tuned" } : {}),
     ...(data ? { samples: data.samples, seed: data.seed, "max-tokens": data.maxTokens } : {}),
     ...("state" in source ? {} : safeFlags({ ...source.safeData, damping: source.damping })),
     ...methodFlags(options),

@@ -84,6 +84,13 @@ describe("apply", () => {
     await succeed(world.path, [...args, "--task-data", "task.jsonl", ...drawFlags, "--out", "through"]);
     const { recipe } = await Bun.file(world.at("through", "safedelta.json")).json();
     expect(recipe["task-through"]).toBe("aligned");
+    const again = ["apply", ...fromState, "--task-data", "task.jsonl", ...drawFlags, "--task-through", "through"];
+    await succeed(world.path, [...again, "--out", "second pass"]);
+    const second = await Bun.file(world.at("second pass", "safedelta.json")).json();
+    expect(second).toMatchObject({ recipe: { "task-through": "through" }, third: { spec: "through" } });
+    expect(second.tensors).not.toEqual((await Bun.file(world.at("through", "safedelta.json")).json()).tensors);
+    expect(await Bun.file(world.at("second pass", "README.md")).text()).toContain("task data through");
+    expect((await jsonOf(world.path, ["verify", "second pass"])).ok).toBe(true);
     const { code, stderr } = await safedelta(world.path, [...args, "--out", "nothing"]);
     expect({ code, stderr }).toEqual({
       code: 2,

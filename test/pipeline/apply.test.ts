@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import { readdir, rm } from "node:fs/promises";
+import { copyFile, mkdir, readdir, rm } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { decodeF32, openCheckpoint, type Tensor } from "@safedelta/checkpoint";
 import { openEngine } from "@safedelta/engine";
@@ -134,6 +134,26 @@ describe("apply", () => {
     const linears = [...tuned.keys()].filter((name) => name.includes("_proj"));
     const first = ["q", "k", "v"].map((of) => `model.layers.0.self_attn.${of}_proj.weight`);
     expect(linears.filter(isSame).sort()).toEqual(first.sort());
+    // A third model is run as one of the pair is: with the tuned one in its place, the same bytes.
+    const facts = await runApply(
+      applyOptions(pair, state, out("third"), { taskData, taskThrough: "third", third: pair.tuned }),
+    );
+    expect(facts.third).toMatchObject({ spec: pair.tuned, hash: facts.tuned.hash });
+    expect(await tensorsOf(out("third"))).toEqual(tuned);
+  });
+
+  test("a third model that task data cannot go through is refused by name", async () => {
+    await using scratch = await scratchFolder();
+    const { pair, state } = await readyPair(scratch.path);
+    const third = join(scratch.path, "wider");
+    await mkdir(third);
+    for (const name of await readdir(pair.tuned)) await copyFile(join(pair.tuned, name), join(third, name));
+    const config = await Bun.file(join(third, "config.json")).json();
+    await Bun.write(join(third, "config.json"), JSON.stringify({ ...config, rope_theta: 12345 }));
+    const run = runApply(
+      applyOptions(pair, state, join(scratch.path, "out"), { taskData, taskThrough: "third", third }),
+    );
+    await expect(run).rejects.toThrow(/wider.*rope/is);
   });
 
   test("without a state it prepares on the way and gives the same weights", async () => {

@@ -53,7 +53,10 @@ const flags = {
     brief: "examples of the fine-tuning task: optimal then stays close to the task's outputs",
     drawnBy: "samples",
   }),
-  taskThrough: option.choice(["aligned", "tuned"], "tuned", "the model whose activations on the task data count"),
+  taskThrough: option.modelOr(["aligned", "tuned"], {
+    brief:
+      "the model whose activations on the task data count: one of the pair, or MODEL, an earlier repair of it [tuned]",
+  }),
   rest: option.choice(["aligned", "tuned"], "aligned", "whose embeddings, norms and lm_head the output has"),
   outFormat: option.choice(["model", "lora"], "model", "write the whole model, or the repaired LoRA adapter"),
   maxShardSize: option.size({ brief: "largest weight file [5GB]" }),
@@ -113,7 +116,13 @@ function requestOf(options: Flags, given: ReadonlyMap<string, GivenOption>): Any
   if (taskData === undefined && through !== undefined)
     throw new UsageError(`${through.where}: without effect without --task-data.`);
   const task = taskData === undefined ? undefined : describeData(taskData, { ...options, systemPrompts: "none" });
-  return { ...surroundings, mode, budget: chooseBudget(options, mode), taskData: task, taskThrough };
+  return { ...surroundings, mode, budget: chooseBudget(options, mode), taskData: task, ...throughOf(taskThrough) };
+}
+
+/** One of the pair by its role, or a third model by its spelling. */
+function throughOf(through: string | undefined): Pick<ApplyOptions, "taskThrough" | "third"> {
+  if (through === undefined || through === "aligned" || through === "tuned") return { taskThrough: through };
+  return { taskThrough: "third", third: through };
 }
 
 /** Planning and making of a whole model, or of an adapter. @throws UsageError for a rival whose output would be an adapter */

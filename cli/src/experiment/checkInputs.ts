@@ -29,12 +29,20 @@ export function sourcesOf(step: Step, command: DefinedCommand): StepSource[] {
   return [...all, ...command.sources(step.args)];
 }
 
+/** What an option says of what it reads; `words` stand for nothing that is read. */
+interface ReadMeta {
+  readonly reads?: Reads;
+  readonly drawnBy?: string;
+  readonly words?: readonly string[];
+}
+
 /** What the options of a kind name. */
 function named({ options }: Step, { schema }: DefinedCommand, kind: Reads) {
   return Object.entries(schema.shape).flatMap(([name, type]) => {
-    const meta = ((type as z.ZodType).meta() ?? {}) as { readonly reads?: Reads; readonly drawnBy?: string };
+    const meta = ((type as z.ZodType).meta() ?? {}) as ReadMeta;
     const value = options[kebab(name)];
-    return meta.reads === kind && typeof value === "string" ? [{ value, option: name, meta }] : [];
+    if (meta.reads !== kind || typeof value !== "string" || meta.words?.includes(value)) return [];
+    return [{ value, option: name, meta }];
   });
 }
 

@@ -98,15 +98,16 @@ const ofApply = /^(state|task-[0-9a-f]{16})$/;
 
 /** @throws PipelineError `usage` as `requireFreeOutput` and `requireOwnBeside` */
 export async function requireFreeRepair(options: AnyOptions): Promise<void> {
-  const { out, aligned, tuned, overwrite } = options;
-  const third = "rival" in options && options.third !== undefined ? [options.third] : [];
-  await requireFreeOutput({ out, inputs: [aligned, tuned, ...third], overwrite, kind: repairedOutput });
+  const { out, aligned, tuned, third, overwrite } = options;
+  const inputs = [aligned, tuned, ...(third === undefined ? [] : [third])];
+  await requireFreeOutput({ out, inputs, overwrite, kind: repairedOutput });
   await requireOwnBeside(out, (name) => ofApply.test(name));
 }
 
 function openModels(options: AnyOptions, progress: Progress): Promise<Pair> {
-  const { aligned, tuned, offline } = options;
-  return openPair(aligned, tuned, offline, progress, "rival" in options ? options.third : undefined);
+  const { aligned, tuned, third, offline } = options;
+  const beside = third === undefined ? undefined : { spec: third, isRun: !("rival" in options) };
+  return openPair(aligned, tuned, offline, progress, beside);
 }
 
 export function checkOptions(options: AnyOptions): void {

@@ -1,5 +1,6 @@
 import type { Engine } from "@safedelta/engine";
 import type { AnyOptions, ModelFacts, TaskThrough } from "./applyOptions.ts";
+import { PipelineError } from "./errors.ts";
 import { sha256, stableJson } from "./files.ts";
 import type { MethodSettings } from "./linearTasks.ts";
 import { hashModel, type OpenedModel } from "./models.ts";
@@ -15,7 +16,7 @@ export async function thirdFacts(
   { aligned, third }: Pair,
   progress: Progress,
 ): Promise<ModelFacts | undefined> {
-  if (!third || !("rival" in options) || options.third === undefined) return undefined;
+  if (!third || options.third === undefined) return undefined;
   progress.stage("hashing the third model", 1);
   const { sha256: hash } = await hashModel(third, aligned.checkpoint);
   progress.step(options.third);
@@ -43,12 +44,19 @@ export async function fingerprintOf(
   if (!task) return sha256(stableJson({ ...job, task: {} }));
   const { file: _, ...facts } = task.facts;
   const through = taskThrough(options);
-  return sha256(stableJson({ ...job, task: facts, through, throughRest: await hashRest(pair[through]) }));
+  return sha256(stableJson({ ...job, task: facts, through, throughRest: await hashRest(throughOf(pair, options)) }));
 }
 
 /** Which model the task data go through. */
-export function taskThrough(options: AnyOptions): TaskThrough {
+function taskThrough(options: AnyOptions): TaskThrough {
   return ("taskThrough" in options && options.taskThrough) || "tuned";
+}
+
+/** The model that the task data go through. */
+export function throughOf(pair: Pair, options: AnyOptions): OpenedModel {
+  const through = pair[taskThrough(options)];
+  if (!through) throw new PipelineError("usage", "Task data through the third model, and there is none.");
+  return through;
 }
 
 /** An infinite strength is no JSON. */

@@ -33,10 +33,12 @@ export interface ApplyOptions extends Surroundings, Method {
   readonly taskData?: DataOptions;
   /** The model through which the task data go; the tuned one unless given. */
   readonly taskThrough?: TaskThrough;
+  /** That model, where it is the third: an earlier repair of the same pair, whose activations are nearest to those of the one to come. */
+  readonly third?: string;
 }
 
 /** Of the tuned model the task's activations are nearer to those of the repaired one where it keeps much, of the aligned model where it keeps little. */
-export type TaskThrough = "aligned" | "tuned";
+export type TaskThrough = "aligned" | "tuned" | "third";
 
 /** The same with a rival in the place of Safe Delta; the safe statistics then serve to measure it. */
 export interface RivalOptions extends Surroundings, RivalMethod {}

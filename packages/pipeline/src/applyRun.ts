@@ -2,7 +2,7 @@ import { type CheckpointWriter, decodeF32, requireFinite, type Tensor, type Tens
 import type { RepairNumbers } from "@safedelta/core";
 import type { Engine, Matrix } from "@safedelta/engine";
 import { groupsOfLayer, type LayerGroup } from "@safedelta/model";
-import { taskThrough } from "./applyJob.ts";
+import { throughOf } from "./applyJob.ts";
 import type { AnyOptions } from "./applyOptions.ts";
 import { calibrate, nBatches } from "./calibrate.ts";
 import { at } from "./errors.ts";
@@ -76,7 +76,7 @@ export async function repairWithTask(
   workFolder: string,
 ): Promise<void> {
   const { engine, options, pair, progress, writer } = run;
-  const { checkpoint, config } = pair[taskThrough(options)];
+  const { checkpoint, config } = throughOf(pair, options);
   if (writer.done.size === 0) await removeQuietly(workFolder);
   const open = [...linearsOf(config)].find(({ linear }) => !writer.done.has(linear.name));
   const neededLayer = open?.layer ?? config.nLayers;

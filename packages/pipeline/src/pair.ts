@@ -12,7 +12,7 @@ import { requireExactType, requireWritableType, uploadF32 } from "./upload.ts";
 export interface Models {
   readonly aligned: OpenedModel;
   readonly tuned: OpenedModel;
-  /** Of the rivals that have one; of it only the linears count. */
+  /** Of the rivals that have one, or the one that task data go through. */
   readonly third?: OpenedModel;
 }
 
@@ -22,6 +22,7 @@ export interface Pair extends Models, AsyncDisposable {}
 /**
  * Open both models and check that they belong together.
  * @param tuned any spelling; a bare adapter folder applies to `aligned`, as it does for `third`
+ * @param third of one that is run all must fit, else its linears alone
  * @throws PipelineError `incompatible` listing every difference that forbids a repair, or for linears in F64 beside aligned ones
  */
 export async function openPair(
@@ -29,14 +30,15 @@ export async function openPair(
   tuned: string,
   offline: boolean,
   progress: Progress,
-  third?: string,
+  third?: { readonly spec: string; readonly isRun: boolean },
 ): Promise<Pair> {
   await using opened = new AsyncDisposableStack();
   const first = opened.use(await openModelFiles(aligned, offline, progress));
   const second = opened.use(await openModelFiles(tuned, offline, progress, first.checkpoint));
   await requirePair(first, second, progress);
-  const beside = third === undefined ? undefined : await openModelFiles(third, offline, progress, first.checkpoint);
-  if (beside) requireSameLinears(first, opened.use(beside), `${third} has other linears than ${aligned}:`);
+  const beside = third && opened.use(await openModelFiles(third.spec, offline, progress, first.checkpoint));
+  if (beside && third.isRun) await requirePair(first, beside, progress);
+  else if (beside) requireSameLinears(first, beside, `${third.spec} has other linears than ${aligned}:`);
   const held = opened.move();
   return { aligned: first, tuned: second, third: beside, [Symbol.asyncDispose]: () => held.disposeAsync() };
 }

@@ -17,7 +17,7 @@ export interface RepairReport {
   readonly rival?: RivalReport;
   readonly aligned: ModelSource;
   readonly tuned: ModelSource;
-  /** The unaligned or the harmful model, of the rivals that have one. */
+  /** The unaligned or the harmful model, of the rivals that have one; with task data the model that they went through, where it was none of the pair. */
   readonly third?: ModelSource;
   /** The prepared state, when one was given. */
   /** Damping: the share of the mean diagonal that was added to each Hessian's diagonal; reports of earlier versions have none, which was 0.01. */

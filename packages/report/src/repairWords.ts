@@ -91,7 +91,7 @@ export const measureCommands = [
 /** Models, data and engine with their hashes, each under its label. */
 export function originsOf(report: DescribedRepair): readonly (readonly [label: string, text: Prose])[] {
   const { aligned, tuned, third, rival, state, safeData, taskData, engine, dtype, licence } = report;
-  const role = rival?.method === "negation" ? "harmful model" : "unaligned model";
+  const role = taskData ? "task data through" : rival?.method === "negation" ? "harmful model" : "unaligned model";
   const model = ({ spec, hash }: RepairReport["aligned"]) => prose`${verbatim(spec)}, ${verbatim(hash)}`;
   return [
     ["aligned model", model(aligned)],

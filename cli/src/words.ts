@@ -41,20 +41,24 @@ export function describeData(
   return { file, samples, seed, maxTokens, systemPrompts };
 }
 
-/** The safe examples and which of their tokens count. @throws UsageError for what must be above 0 and is not */
+/** The safe examples and which of their tokens count. @throws UsageError for a weight or a damping out of range */
 export function describeSafe(
   file: string,
   flags: Parameters<typeof describeData>[1] & TokenCounting & { readonly damping?: number },
 ): SafeExamples {
   const { skipTokens, keyWeight, damping } = flags;
-  requirePositive("--key-weight", keyWeight);
-  requirePositive("--damping", damping);
+  requireFactor("--key-weight", keyWeight);
+  requireFactor("--damping", damping);
   return { safeData: { ...describeData(file, flags), skipTokens, keyWeight }, damping };
 }
 
-/** @throws UsageError for what is given and not above 0 */
-function requirePositive(flag: string, value: number | undefined): void {
-  if (value !== undefined && !(value > 0)) throw new UsageError(`${flag} ${value} must be above 0.`);
+/** Beyond these f32 has nothing left of the statistics, or of what is added to them. */
+const [leastFactor, mostFactor] = [1e-6, 1e6];
+
+/** @throws UsageError for what is given and out of range */
+function requireFactor(flag: string, value: number | undefined): void {
+  if (value === undefined || (value >= leastFactor && value <= mostFactor)) return;
+  throw new UsageError(`${flag} ${value} must lie between ${leastFactor} and ${mostFactor}.`);
 }
 
 /** What was read, in one line. */

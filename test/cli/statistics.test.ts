@@ -16,8 +16,9 @@ describe("the flags", () => {
     ["--skip-tokens", "first", /--skip-tokens.*must be a whole number or shared/],
     ["--skip-tokens", "-1", /--skip-tokens/],
     ["--skip-tokens", "1.5", /--skip-tokens/],
-    ["--key-weight", "0", /--key-weight 0 must be above 0/],
-    ["--damping", "0", /--damping 0 must be above 0/],
+    ["--key-weight", "0", /--key-weight 0 must lie between 0\.000001 and 1000000/],
+    ["--damping", "0", /--damping 0 must lie between/],
+    ["--damping", "1e37", /--damping 1e\+37 must lie between/],
     ["--skip-tokens", "60", /safe\.jsonl.*the first 60 are left out.*smaller number/s],
   ])("%s %s are refused", async (flag, value, told) => {
     const { code, stderr } = await safedelta(world.path, [...prepare, "--out", "refused", `${flag}=${value}`]);

@@ -118,7 +118,7 @@ describe("tokens that do not count once", () => {
     );
     await expect(read("one.jsonl", [examples[0]], { skipTokens: "shared" })).rejects.toThrow(/there is one alone/);
     await expect(read("same.jsonl", [examples[0], examples[0]], { skipTokens: "shared" })).rejects.toThrow(
-      /a smaller number/,
+      /the other examples begin with all \d+ tokens/,
     );
   });
 });

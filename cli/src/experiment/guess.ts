@@ -79,11 +79,12 @@ async function estimated(step: Step, { config, tensors }: Shape, device: Device)
     return { bytes: options["lora-rank"] === undefined ? bytes : undefined, ms: tokens && msOf(6 * n * tokens) };
   }
   if (command !== "prepare" && command !== "apply") return {};
-  const modes = parseModes(String(options.modes ?? defaultModes));
+  const modes = parseModes(String(options.modes ?? (command === "apply" ? (options.mode ?? "optimal") : defaultModes)));
   const nTokens = await safeTokens(options);
   const { prepare, apply } = estimateModel(config, tensors, planParts(config, modes, device.engine), nTokens);
   if (command === "prepare") return { bytes: prepare.stateBytes, ms: msOf(prepare.flop) };
-  return { bytes: apply.outputBytes, ms: msOf(apply.flop) };
+  const onTheWay = options["safe-data"] === undefined ? 0 : prepare.flop;
+  return { bytes: apply.outputBytes, ms: msOf(apply.flop + onTheWay) };
 }
 
 /** Tokens of the safe examples: as many as are asked for, but of a file that is there no more than it holds. */

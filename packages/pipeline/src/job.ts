@@ -74,7 +74,7 @@ function dataDifferences(made: JobData, wanted: JobData): string[] {
   const words = [
     resized && `other safe data (${counts(made)} instead of ${counts(wanted)})`,
     !resized && edited && "other safe data",
-    ...told.map((key) => `${settingWords[key]} ${made[key]} instead of ${wanted[key]}`),
+    ...told.map((key) => `${settingWords[key]} ${made[key] ?? "none"} instead of ${wanted[key] ?? "none"}`),
   ].filter((word) => word !== false);
   return words.length === 0 && isOther("tokensSha256") ? ["other tokens of the same safe data"] : words;
 }

@@ -46,7 +46,7 @@ export function weighTokens(
   };
 }
 
-/** With how many tokens all sequences begin alike. @throws PipelineError `usage` for a single one, which is alike throughout */
+/** With how many tokens all sequences begin alike. @throws PipelineError `usage` where that leaves nothing of the first, as of a single one */
 function sharedLength(file: string, ids: readonly (readonly number[])[]): number {
   if (ids.length < 2)
     throw new PipelineError(
@@ -55,7 +55,12 @@ function sharedLength(file: string, ids: readonly (readonly number[])[]): number
     );
   const [first, ...others] = ids;
   const differs = first.findIndex((id, t) => others.some((other) => other[t] !== id));
-  return differs < 0 ? first.length : differs;
+  if (differs < 0)
+    throw new PipelineError(
+      "usage",
+      `${file}: --skip-tokens shared, and the other examples begin with all ${first.length} tokens of the first. Give a number.`,
+    );
+  return differs;
 }
 
 /** @throws PipelineError `usage` naming the first example with nothing left to count */

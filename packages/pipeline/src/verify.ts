@@ -182,7 +182,8 @@ async function findState({ state }: VerifyOptions, recorded: Recorded): Promise<
     );
   }
   const named = recorded.recipe.state;
-  if (named === undefined) return "safedelta.json names no folder with it; give it with --state";
+  if (named === undefined)
+    return `it was prepared on the way; prepare it again with the options of safedelta.json and --modes ${recorded.mode ?? "optimal"}, and give it with --state`;
   const found = await openState(named).catch((error: Error) => error.message);
   if (typeof found === "string") return found;
   return found.sha256 === hash ? found : `${named} holds another state now; give the right one with --state`;

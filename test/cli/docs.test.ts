@@ -72,7 +72,7 @@ describe("docs/command-line.md", () => {
     const rows = readme.match(/^\| .* \| \d\.\d\d \(.*\) \|$/gm) ?? [];
     expect(rows.length).toBeGreaterThan(5);
     for (const row of rows) expect(results).toContain(row);
-    const verdict = /No setting restores the refusal\s+and keeps the task/;
+    const verdict = /No budget alone restores the refusal\s+and keeps the task/;
     expect(results).toMatch(verdict);
     expect(readme).toMatch(verdict);
   });

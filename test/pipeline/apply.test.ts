@@ -135,9 +135,7 @@ describe("apply", () => {
     const first = ["q", "k", "v"].map((of) => `model.layers.0.self_attn.${of}_proj.weight`);
     expect(linears.filter(isSame).sort()).toEqual(first.sort());
     // A third model is run as one of the pair is: with the tuned one in its place, the same bytes.
-    const facts = await runApply(
-      applyOptions(pair, state, out("third"), { taskData, taskThrough: "third", third: pair.tuned }),
-    );
+    const facts = await runApply(applyOptions(pair, state, out("third"), { taskData, third: pair.tuned }));
     expect(facts.third).toMatchObject({ spec: pair.tuned, hash: facts.tuned.hash });
     expect(await tensorsOf(out("third"))).toEqual(tuned);
   });
@@ -150,10 +148,8 @@ describe("apply", () => {
     for (const name of await readdir(pair.tuned)) await copyFile(join(pair.tuned, name), join(third, name));
     const config = await Bun.file(join(third, "config.json")).json();
     await Bun.write(join(third, "config.json"), JSON.stringify({ ...config, rope_theta: 12345 }));
-    const run = runApply(
-      applyOptions(pair, state, join(scratch.path, "out"), { taskData, taskThrough: "third", third }),
-    );
-    await expect(run).rejects.toThrow(/wider.*rope/is);
+    const run = runApply(applyOptions(pair, state, join(scratch.path, "out"), { taskData, third }));
+    await expect(run).rejects.toThrow(/Task data cannot go through .*wider.*rope/is);
   });
 
   test("without a state it prepares on the way and gives the same weights", async () => {

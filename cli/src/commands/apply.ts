@@ -122,7 +122,7 @@ function requestOf(options: Flags, given: ReadonlyMap<string, GivenOption>): Any
 /** One of the pair by its role, or a third model by its spelling. */
 function throughOf(through: string | undefined): Pick<ApplyOptions, "taskThrough" | "third"> {
   if (through === undefined || through === "aligned" || through === "tuned") return { taskThrough: through };
-  return { taskThrough: "third", third: through };
+  return { third: through };
 }
 
 /** Planning and making of a whole model, or of an adapter. @throws UsageError for a rival whose output would be an adapter */

@@ -36,7 +36,7 @@ function jsonSchema(schema: z.ZodType): unknown {
     io: "input",
     unrepresentable: "any",
     override: ({ jsonSchema }) => {
-      for (const own of ["placeholder", "group", "reads", "drawnBy"]) delete jsonSchema[own];
+      for (const own of ["placeholder", "group", "reads", "words", "drawnBy"]) delete jsonSchema[own];
     },
   });
 }

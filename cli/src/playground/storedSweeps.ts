@@ -1,7 +1,7 @@
 import { readdir, stat } from "node:fs/promises";
 import { join } from "node:path";
 import type { StoredStop, StoredSweep } from "@safedelta/playground";
-import { ratio, type SavedReport, settingOf } from "@safedelta/report";
+import { ratio, type SavedReport, settingOf, taskWords } from "@safedelta/report";
 
 /** Repaired models right inside a folder, as `sweep --out` and `demo` leave them, by folder name; none in a model's own folder. */
 export async function modelsInside(folder: string): Promise<ReadonlyMap<string, string>> {
@@ -32,9 +32,8 @@ export function storedSweeps(models: readonly StoredModel[]): StoredSweep[] {
   });
 }
 
-function methodOf({ mode, rival, taskData }: SavedReport): string {
-  const method = rival?.method ?? String(mode);
-  return taskData ? `${method}, task data` : method;
+function methodOf(saved: SavedReport): string {
+  return [saved.rival?.method ?? String(saved.mode), ...taskWords(saved)].join(", ");
 }
 
 function stopOf({ name, saved }: StoredModel): StoredStop {

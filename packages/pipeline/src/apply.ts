@@ -115,8 +115,10 @@ export function checkOptions(options: AnyOptions): void {
     checkRivalMethod(options);
     return;
   }
-  const { mode, budget, taskData } = options;
+  const { mode, budget, taskData, third } = options;
   at(`--mode ${mode}`, () => checkBudget(mode, budget));
+  if (!taskData && third !== undefined)
+    throw new PipelineError("usage", `No task data go through ${third}: add --task-data, or leave --task-through out.`);
   if (!taskData) return;
   if (mode !== "optimal") throw new PipelineError("usage", `--task-data works with --mode optimal, not with ${mode}.`);
   if (budget.kind !== "globalLoss") return;

@@ -1,6 +1,5 @@
 import type { Engine } from "@safedelta/engine";
 import type { AnyOptions, ModelFacts, TaskThrough } from "./applyOptions.ts";
-import { PipelineError } from "./errors.ts";
 import { sha256, stableJson } from "./files.ts";
 import type { MethodSettings } from "./linearTasks.ts";
 import { hashModel, type OpenedModel } from "./models.ts";
@@ -47,16 +46,13 @@ export async function fingerprintOf(
   return sha256(stableJson({ ...job, task: facts, through, throughRest: await hashRest(throughOf(pair, options)) }));
 }
 
-/** Which model the task data go through. */
-function taskThrough(options: AnyOptions): TaskThrough {
-  return ("taskThrough" in options && options.taskThrough) || "tuned";
-}
-
 /** The model that the task data go through. */
 export function throughOf(pair: Pair, options: AnyOptions): OpenedModel {
-  const through = pair[taskThrough(options)];
-  if (!through) throw new PipelineError("usage", "Task data through the third model, and there is none.");
-  return through;
+  return pair.third ?? pair[taskThrough(options)];
+}
+
+function taskThrough(options: AnyOptions): TaskThrough {
+  return ("taskThrough" in options && options.taskThrough) || "tuned";
 }
 
 /** An infinite strength is no JSON. */

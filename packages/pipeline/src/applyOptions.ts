@@ -33,12 +33,12 @@ export interface ApplyOptions extends Surroundings, Method {
   readonly taskData?: DataOptions;
   /** The model through which the task data go; the tuned one unless given. */
   readonly taskThrough?: TaskThrough;
-  /** That model, where it is the third: an earlier repair of the same pair, whose activations are nearest to those of the one to come. */
+  /** In its place an earlier repair of the same pair, whose activations are nearest to those of the one to come. */
   readonly third?: string;
 }
 
-/** Of the tuned model the task's activations are nearer to those of the repaired one where it keeps much, of the aligned model where it keeps little. */
-export type TaskThrough = "aligned" | "tuned" | "third";
+/** One of the pair. Of the tuned model the task's activations are nearer to those of the repaired one where it keeps much, of the aligned model where it keeps little. */
+export type TaskThrough = "aligned" | "tuned";
 
 /** The same with a rival in the place of Safe Delta; the safe statistics then serve to measure it. */
 export interface RivalOptions extends Surroundings, RivalMethod {}
@@ -66,7 +66,7 @@ export interface ApplyFacts {
   readonly engine: EngineStamp;
   readonly aligned: ModelFacts;
   readonly tuned: ModelFacts;
-  /** Of the rivals that have one. */
+  /** Of the rivals that have one; or the earlier repair that task data went through. */
   readonly third?: ModelFacts;
   /** Of the aligned model, when its card states one. */
   readonly licence?: string;

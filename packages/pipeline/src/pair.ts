@@ -22,7 +22,7 @@ export interface Pair extends Models, AsyncDisposable {}
 /**
  * Open both models and check that they belong together.
  * @param tuned any spelling; a bare adapter folder applies to `aligned`, as it does for `third`
- * @param third of one that is run all must fit, else its linears alone
+ * @param third all of it must fit if task data are to run through it, else its linears alone
  * @throws PipelineError `incompatible` listing every difference that forbids a repair, or for linears in F64 beside aligned ones
  */
 export async function openPair(
@@ -37,7 +37,7 @@ export async function openPair(
   const second = opened.use(await openModelFiles(tuned, offline, progress, first.checkpoint));
   await requirePair(first, second, progress);
   const beside = third && opened.use(await openModelFiles(third.spec, offline, progress, first.checkpoint));
-  if (beside && third.isRun) await requirePair(first, beside, progress);
+  if (beside && third.isRun) await requireAlike(first, beside);
   else if (beside) requireSameLinears(first, beside, `${third.spec} has other linears than ${aligned}:`);
   const held = opened.move();
   return { aligned: first, tuned: second, third: beside, [Symbol.asyncDispose]: () => held.disposeAsync() };
@@ -55,6 +55,15 @@ export async function requirePair(aligned: OpenedModel, tuned: OpenedModel, prog
   if (problems.length > 0) throw problemsError("incompatible", title, problems, next);
   requireExact(tuned);
   for (const warning of warnings) progress.warn(warning);
+}
+
+/** @throws PipelineError `incompatible` when a third model is none that the pair's task data can go through */
+async function requireAlike(aligned: OpenedModel, third: OpenedModel): Promise<void> {
+  const { problems } = await checkPair(aligned, third);
+  const [one, other] = [third, aligned].map(({ checkpoint }) => checkpoint.spec);
+  const title = `Task data cannot go through ${one} (here "the tuned model"), which is no repair of a model like ${other}:`;
+  if (problems.length > 0) throw problemsError("incompatible", title, problems, "Give an earlier repair of this pair.");
+  requireExact(third);
 }
 
 /** @throws PipelineError `incompatible` listing the linears that are missing or of other sizes, or for those in F64 */

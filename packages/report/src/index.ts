@@ -60,7 +60,7 @@ export {
   type Totals,
   totalsOf,
 } from "./repairReport.ts";
-export { type Role, settingOf } from "./repairWords.ts";
+export { type Role, settingOf, taskWords } from "./repairWords.ts";
 export { reportJson, reportProblems, reportSchemaVersion, type SavedReport, wasAltered } from "./reportJson.ts";
 export { type Axis, type PlotOptions, type Point, type Series, scatterPlot } from "./scatterPlot.ts";
 export { type Align, type TableOptions, table } from "./table.ts";

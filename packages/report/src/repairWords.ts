@@ -33,11 +33,17 @@ export function repairTitle({ rival, tuned }: DescribedRepair): Prose {
 }
 
 /** `optimal --loss 0.03, task data`, or a rival with its dials: the setting in a few words. */
-export function settingOf(report: Pick<RepairReport, "mode" | "budget" | "rival" | "taskData">): string {
-  const { mode, budget, rival, taskData } = report;
+export function settingOf(report: Pick<RepairReport, "mode" | "budget" | "rival" | "taskData" | "third">): string {
+  const { mode, budget, rival } = report;
   if (rival) return [rivalText[rival.method].name, ...dialsOf(rival)].join(", ");
   const dial = budget ? ` --${budget.kind} ${budget.value}` : "";
-  return `${mode}${dial}${taskData ? ", task data" : ""}`;
+  return [`${mode}${dial}`, ...taskWords(report)].join(", ");
+}
+
+/** `task data`, or which way they went, in a list; nothing without them. */
+export function taskWords({ taskData, third }: Pick<RepairReport, "taskData" | "third">): string[] {
+  if (!taskData) return [];
+  return [third ? "task data through an earlier repair" : "task data"];
 }
 
 /** What was done, in one paragraph. @throws ReportError for a report without a method */
@@ -53,10 +59,10 @@ ${formatNumber(totals.nLinears)} linear layers (${formatNumber(totals.nWeights)}
 It asks for no safe examples; the losses below are measured on ${formatNumber(safeData.nExamples)}, as those of Safe Delta repairs are.`;
 }
 
-function whatRepairDid({ aligned, tuned, mode, budget, safeData, taskData, totals }: DescribedRepair): Prose {
+function whatRepairDid({ aligned, tuned, third, mode, budget, safeData, taskData, totals }: DescribedRepair): Prose {
   if (!mode || !budget) throw new ReportError("the report names neither a mode with its budget nor a rival");
   const task = taskData
-    ? ` Closeness was measured by the outputs on ${formatNumber(taskData.nExamples)} examples of the task.`
+    ? ` Closeness was measured by the outputs on ${formatNumber(taskData.nExamples)} examples of the task${third ? ", which went through an earlier repair" : ""}.`
     : "";
   return prose`Fine-tuning turned the aligned model ${verbatim(aligned.spec)} into ${verbatim(tuned.spec)}. Safe Delta took back the part of that change
 which, by a second-order estimate on ${formatNumber(safeData.nExamples)} safe examples, harms the aligned model's safe behaviour most,

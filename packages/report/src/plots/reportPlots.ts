@@ -2,7 +2,7 @@ import { formatNumber, formatPercent } from "../format.ts";
 import type { ExperimentCase, ExperimentReport } from "../page/experiments.ts";
 import type { SpectrumReport, SweepReport } from "../page/reportData.ts";
 import { type RepairReport, ratio } from "../repairReport.ts";
-import { settingOf } from "../repairWords.ts";
+import { settingOf, taskWords } from "../repairWords.ts";
 import type { TrainingReport } from "../trainingReport.ts";
 import { casePlots } from "./planePlots.ts";
 import { linePlot, type PlotRow, type PlotSpec } from "./plotSpec.ts";
@@ -76,8 +76,9 @@ function repairRow(repair: RepairReport, index: number): PlotRow {
   return { series, ...place, label: setting, isMarked: index === 0 };
 }
 
-function familyOf({ mode, rival, taskData }: RepairReport): string {
-  return rival ? rival.method : `${mode}${taskData ? " with task data" : ""}`;
+function familyOf(repair: RepairReport): string {
+  const { mode, rival } = repair;
+  return rival ? rival.method : [mode, ...taskWords(repair)].join(" with ");
 }
 
 /** The ends of every curve, by definition. */

@@ -280,8 +280,13 @@ describe("the machine and the recipes", () => {
     expect(apply).toMatchObject({ type: "object", additionalProperties: false });
     expect(apply.properties["global-loss"].description).toContain("one pool");
     expect(apply.properties.mode.enum).toEqual(["optimal", "exact", "reference", "paper", "none"]);
+    const keys = new Set(Object.values<object>(apply.properties).flatMap(Object.keys));
+    expect([...keys].filter((key) => !schemaKeys.has(key))).toEqual([]);
   });
 });
+
+/** What JSON Schema knows: nothing of the options' own marks is to reach it. */
+const schemaKeys = new Set(["type", "description", "default", "enum", "anyOf", "minimum", "maximum", "const"]);
 
 /** Bytes before the tensors of a safetensors file. */
 async function headerBytes(): Promise<number> {

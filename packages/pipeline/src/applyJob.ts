@@ -43,7 +43,8 @@ export async function fingerprintOf(
   if (!task) return sha256(stableJson({ ...job, task: {} }));
   const { file: _, ...facts } = task.facts;
   const through = taskThrough(options);
-  return sha256(stableJson({ ...job, task: facts, through, throughRest: await hashRest(throughOf(pair, options)) }));
+  const throughRest = pair.third ? undefined : await hashRest(pair[through]); // all of a third one is in the settings' hash
+  return sha256(stableJson({ ...job, task: facts, through, throughRest }));
 }
 
 /** The model that the task data go through. */

@@ -152,10 +152,13 @@ async function openInputs(
     const open = async (spec: string): Promise<OpenedModel> =>
       opened.use(await openModelFiles(spec, offline, progress, first.checkpoint));
     const [second, repaired] = [await open(tuned.spec), await open(folder)];
-    const beside = third && open(third.spec);
     // What task data went through is not needed to check anything but its own hash.
-    const found = rival ? await beside : await beside?.catch((error: Error) => void notes.push(error.message));
-    return { aligned: first, tuned: second, third: found ?? undefined, repaired };
+    const tell = (error: Error) => {
+      notes.push(error.message);
+      return undefined;
+    };
+    const beside = third && (rival ? await open(third.spec) : await open(third.spec).catch(tell));
+    return { aligned: first, tuned: second, third: beside, repaired };
   } catch (error) {
     return (error as Error).message;
   }
